@@ -1,0 +1,1 @@
+//! Pure checkers: a history in, a verdict with its witness out

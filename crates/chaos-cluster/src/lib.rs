@@ -1,0 +1,1 @@
+//! The real world: node processes and what is done to them

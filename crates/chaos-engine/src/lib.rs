@@ -1,0 +1,1 @@
+//! Nemesis and client generators, sans-IO

@@ -1,0 +1,1 @@
+//! Pure failover analysis: phases, outages and distributions of a history

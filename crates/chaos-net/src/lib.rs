@@ -1,0 +1,1 @@
+//! Namespaces, addresses, links and partitions, without root and without external tools

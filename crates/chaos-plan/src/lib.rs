@@ -1,0 +1,1 @@
+//! Workloads and fault plans: YAML to typed, validated, spanned values

@@ -1,0 +1,1 @@
+//! One summary, rendered as JSON, HTML and terminal text

@@ -1,0 +1,2 @@
+//! The command line: arguments, wiring, exit codes and live progress
+fn main() {}

@@ -1,0 +1,1 @@
+//! The reference node: sockets, disk and clock around the election protocols
