@@ -1,0 +1,165 @@
+//! What the engine may ask of a world, and what a world may tell it.
+//!
+//! A world only executes commands and reports events: the real one with processes and packets, the simulated one with
+//! neither. Everything that decides (whom a fault hits, when an operation is due) is the engine's, so that one plan means the
+//! same in both.
+
+use std::collections::BTreeSet;
+
+use chaos_history::{
+    Action, ClientRole, FaultEvent, FaultId, FaultKind, Link, Mark, NodeId, NodeLife, Observation, OpId, OpPhase,
+    ProcessId, RunNanos, SourcePlace, Term,
+};
+use chaos_plan::KillSignal;
+
+/// Something for the world to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Inject or take back a fault, and answer with [`Event::FaultDone`].
+    Fault(FaultCommand),
+    /// Invoke an operation now, and answer with [`Event::Completed`] by `deadline` at the latest.
+    Invoke(Invocation),
+    /// Give up nothing, just write the landmark (and the remark, which may be empty) into the history.
+    Mark(Mark, String),
+    /// The run is over: no more commands follow.
+    Finish(Finished),
+}
+
+/// How a run ended, from the engine's point of view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// The plan ran to its end.
+    Completed,
+    /// No majority named a leader in time, so nothing was tested.
+    NeverReady {
+        /// For people: what was seen instead, node by node.
+        seen: String,
+    },
+    /// The workload's time limit ended it.
+    LimitReached,
+    /// The user ended it.
+    Interrupted,
+}
+
+/// A fault, resolved to nodes and links.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultCommand {
+    /// Begin and end of one fault carry one number.
+    pub id: FaultId,
+    /// What to do.
+    pub change: FaultChange,
+    /// What kind of fault this edge belongs to.
+    pub kind: FaultKind,
+    /// The plan's words.
+    pub label: String,
+    /// The nodes aimed at.
+    pub nodes: Vec<NodeId>,
+    /// The directed links that this fault cuts; empty unless it is a partition.
+    pub links: Vec<Link>,
+    /// Whom a majority named when the fault was aimed.
+    pub leader: Option<(NodeId, Term)>,
+    /// When the plan wanted it.
+    pub scheduled: RunNanos,
+    /// The plan line that asked for it.
+    pub source: Option<SourcePlace>,
+}
+
+/// The effect that is wanted of the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FaultChange {
+    /// End the processes of these nodes by a signal.
+    Kill(KillSignal),
+    /// Start the nodes again.
+    Restart,
+    /// Stop every thread of these nodes' processes.
+    Pause,
+    /// Let them run again.
+    Resume,
+    /// From now on drop exactly the packets of these directed links (of all partitions under way, this change included).
+    Cut(BTreeSet<Link>),
+}
+
+/// An operation to invoke.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Invocation {
+    /// The operation.
+    pub id: OpId,
+    /// The process that runs it.
+    pub process: ProcessId,
+    /// Whom to ask.
+    pub node: NodeId,
+    /// Which part of the load asks.
+    pub role: ClientRole,
+    /// When it should have been sent.
+    pub due: RunNanos,
+    /// After this, the world completes it as `info` (or `fail`, if nothing was sent).
+    pub deadline: RunNanos,
+    /// What to ask.
+    pub action: Action,
+}
+
+/// Something that happened in the world. By the time the engine sees it, it is recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Time passed up to a deadline of the engine.
+    Tick,
+    /// A node was asked and answered or not.
+    Observed(Observation),
+    /// An operation ended.
+    Completed(Completed),
+    /// A fault command was executed; the event carries its stamps and, if it failed, the error.
+    FaultDone(FaultEvent),
+    /// A node process started, became ready or ended.
+    Node {
+        /// The node.
+        node: NodeId,
+        /// What happened.
+        life: NodeLife,
+    },
+    /// The user asks for an end. Every fault is taken back, then the run finishes.
+    Interrupt,
+}
+
+/// The end of an operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completed {
+    /// The operation.
+    pub id: OpId,
+    /// How it ended; never [`OpPhase::Invoke`].
+    pub phase: OpPhase,
+    /// Whom the asked node named as leader, for clients that follow the leader.
+    pub leader_hint: Option<NodeId>,
+}
+
+/// What a world can do. A plan that needs more is refused before anything starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The kinds of fault that the world can inject.
+    pub faults: BTreeSet<FaultKind>,
+    /// Why the others are missing and what to change, for people.
+    pub remedy: String,
+}
+
+/// A place where commands become effects.
+pub trait World {
+    /// Why the world can't go on.
+    type Error;
+
+    /// What the world can do.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// The run's clock.
+    fn now(&self) -> RunNanos;
+
+    /// Begins to execute a command. Never waits for its effect: that arrives as an event.
+    ///
+    /// # Errors
+    /// If the world itself is broken (not if the effect fails: that is told in the event).
+    fn execute(&mut self, command: Command) -> Result<(), Self::Error>;
+
+    /// The next event with its stamp, already recorded; [`Event::Tick`] once `deadline` has passed.
+    ///
+    /// # Errors
+    /// If the world can't go on.
+    fn next_event(&mut self, deadline: RunNanos) -> Result<(RunNanos, Event), Self::Error>;
+}

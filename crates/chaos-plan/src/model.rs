@@ -1,0 +1,350 @@
+//! The plan as everything else sees it: typed, validated, every default filled in.
+//!
+//! Nothing here knows YAML. A value of these types is *meant*: every node named exists, every heal has its fault, every
+//! duration is in range. How a file becomes such a value is the rest of this crate's business.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chaos_history::{NodeId, Seed, SourcePlace};
+
+use crate::expect::Expectation;
+
+/// A workload: a system, clients, a fault plan, and what is demanded of it all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// Names the run directory.
+    pub name: String,
+    /// One or two sentences for people.
+    pub about: String,
+    /// What is tested.
+    pub system: System,
+    /// How many nodes, 1 to 9.
+    pub nodes: usize,
+    /// The seed, if the file fixes it; the command line may override it, otherwise it is drawn.
+    pub seed: Option<Seed>,
+    /// How partitions are made.
+    pub filter: Filter,
+    /// How nodes are observed.
+    pub observe: Observe,
+    /// The load.
+    pub clients: Clients,
+    /// What goes wrong.
+    pub faults: FaultPlan,
+    /// What must hold.
+    pub checks: Vec<Check>,
+    /// What is hoped for: a miss is exit code 3, never a violation.
+    pub expect: Vec<Expectation>,
+    /// How long a cluster may take until a majority names a leader for the first time.
+    pub start_within: Duration,
+    /// How long the load goes on after the last fault has ended.
+    pub settle: Duration,
+    /// When the run is ended whatever the fault plan does.
+    pub limit: Duration,
+}
+
+/// The system under test.
+#[derive(Clone, Debug, PartialEq)]
+pub enum System {
+    /// The reference node, `chaos node`.
+    Raft(RaftOptions),
+}
+
+impl System {
+    /// The system's name as plans and reports write it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Raft(_) => "raft",
+        }
+    }
+}
+
+/// What a plan may tune of the reference node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RaftOptions {
+    /// The node program to start instead of this binary's own `node` command. It gets the same arguments.
+    pub program: Option<PathBuf>,
+    /// The range from which each election timeout is drawn, `150ms..300ms` by default.
+    pub election_timeout: DurationRange,
+    /// How often a leader shows that it is there, 40 ms by default.
+    pub heartbeat: Duration,
+    /// Ask before campaigning (Raft thesis §9.6).
+    pub pre_vote: bool,
+    /// A leader that hears no majority steps down.
+    pub check_quorum: bool,
+    /// Refuse votes while a leader is heard.
+    pub stickiness: bool,
+    /// Serve `lease` reads from the leader's lease.
+    pub lease_reads: bool,
+    /// How clients read.
+    pub read: ReadConsistency,
+    /// How long a node waits for its own command to commit before it answers that it doesn't know.
+    pub request_timeout: Duration,
+    /// The broken variant to run; `None` is the sound node.
+    pub specimen: Option<String>,
+    /// Further arguments, handed to every node as they are.
+    pub arguments: Vec<String>,
+}
+
+/// How a read is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadConsistency {
+    /// Confirmed by a majority.
+    Linearizable,
+    /// From the leader's lease.
+    Lease,
+    /// Whatever the node holds: stale by design.
+    Local,
+}
+
+/// How the switch filters packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// One nf_tables set, changed by one netlink transaction.
+    Nftables,
+    /// `iptables-restore` in the switch's namespace.
+    Iptables,
+}
+
+/// How every node is asked who leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observe {
+    /// The poll interval per node, 5 ms by default.
+    pub every: Duration,
+    /// When a question counts as unanswered.
+    pub timeout: Duration,
+}
+
+/// The register load: reads, writes and compare-and-sets over a few keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clients {
+    /// How many keys, 1 to 1,000.
+    pub keys: usize,
+    /// Operations a second, all clients together, open loop.
+    pub rate_per_second: f64,
+    /// The weights of the three kinds of operation.
+    pub mix: Mix,
+    /// How many clients follow the leader. (Besides them each node has one that stays with it.)
+    pub roaming: usize,
+    /// Whether each node has a client that stays with it.
+    pub pinned: bool,
+    /// When a client gives up waiting: the operation is then `info`.
+    pub timeout: Duration,
+}
+
+/// Weights of the kinds of operation; at least one is positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mix {
+    /// Reads.
+    pub read: u32,
+    /// Writes.
+    pub write: u32,
+    /// Compare-and-sets.
+    pub cas: u32,
+}
+
+/// A fault plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultPlan {
+    /// Its name.
+    pub name: String,
+    /// One or two sentences for people.
+    pub about: String,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One step of a fault plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Numbered in reading order from 0, nested steps included; names the step's own random stream.
+    pub number: usize,
+    /// Where it is written.
+    pub place: SourcePlace,
+    /// What it does.
+    pub action: StepAction,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepAction {
+    /// Injects a fault.
+    Fault {
+        /// The fault.
+        fault: Fault,
+        /// When it ends.
+        hold: Hold,
+    },
+    /// Starts killed nodes again: those of `target`, or all that are down.
+    Restart {
+        /// Which; `None`: all that are down.
+        target: Option<Target>,
+    },
+    /// Resumes paused nodes: those of `target`, or all.
+    Resume {
+        /// Which; `None`: all that are paused.
+        target: Option<Target>,
+    },
+    /// Takes back every partition under way.
+    Heal,
+    /// Goes on when something is seen, or fails the run's liveness when it isn't in time.
+    Await {
+        /// What is awaited.
+        what: Awaited,
+        /// For how long at most.
+        within: Duration,
+    },
+    /// Waits.
+    Wait(DurationRange),
+    /// Does the steps so many times.
+    Repeat {
+        /// How many times, at least 1.
+        times: u32,
+        /// What.
+        steps: Vec<Step>,
+    },
+    /// Does one of the choices after another, drawn by weight, until the time is over.
+    Random {
+        /// For how long new choices are made.
+        lasting: Duration,
+        /// The pause before each choice.
+        every: DurationRange,
+        /// What may be chosen; weights are positive.
+        choices: Vec<Choice>,
+    },
+}
+
+/// One of the things that a random step may do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// How often, relative to the others.
+    pub weight: u32,
+    /// What.
+    pub steps: Vec<Step>,
+}
+
+/// When a fault ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// After a time, drawn from the range; the plan waits for it.
+    For(DurationRange),
+    /// By a later restart, resume or heal, or at the plan's end; the plan goes on at once.
+    Open,
+}
+
+/// A fault and whom it hits.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// Ends processes.
+    Kill {
+        /// Whose.
+        target: Target,
+        /// How.
+        signal: KillSignal,
+    },
+    /// Stops every thread of processes.
+    Pause {
+        /// Whose.
+        target: Target,
+    },
+    /// Drops packets between nodes.
+    Partition(Partition),
+}
+
+/// The signal of a kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillSignal {
+    /// SIGKILL: no last words.
+    Kill,
+    /// SIGTERM: an orderly end.
+    Term,
+}
+
+/// The shapes of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Partition {
+    /// The targets on one side, everybody else on the other (targets still see each other).
+    Isolate(Target),
+    /// Two halves drawn at random; with an odd count the larger half is drawn too.
+    Halves,
+    /// These groups see only themselves; nodes not named form one more group.
+    Groups(Vec<Target>),
+    /// Packets from `from` to `to` are dropped; the way back stays open.
+    OneWay {
+        /// Whose packets.
+        from: Target,
+        /// To whom; `None`: everybody else.
+        to: Option<Target>,
+    },
+    /// Every node sees a majority, no two nodes see the same one (needs at least 4 nodes).
+    MajoritiesRing,
+    /// Two halves that share one node, which sees everybody.
+    Bridge(Target),
+}
+
+/// Whom a fault aims at; resolved when the fault is injected, never earlier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The leader that a majority names.
+    Leader,
+    /// The leader before that one.
+    OldLeader,
+    /// One node, drawn, that isn't the leader.
+    Follower,
+    /// All nodes but the leader.
+    Followers,
+    /// One node, drawn.
+    Random,
+    /// A bare majority, drawn.
+    Majority,
+    /// A largest minority, drawn.
+    Minority,
+    /// A largest minority that includes the leader, the rest drawn.
+    MinorityWithLeader,
+    /// All nodes.
+    All,
+    /// These nodes.
+    Nodes(Vec<NodeId>),
+}
+
+/// What a plan can wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// A majority names one leader that is up and reachable.
+    Leader,
+    /// The same, and by all nodes that are up and not cut off, without a change for this long.
+    Stable(Duration),
+}
+
+/// A span of time to draw from; `min == max` where nothing is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DurationRange {
+    /// The shortest.
+    pub min: Duration,
+    /// The longest, not below `min`.
+    pub max: Duration,
+}
+
+/// A property that must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// At most one leader per term.
+    ElectionSafety,
+    /// A node's term never goes back, restarts included.
+    TermMonotonic,
+    /// Every key behaves as one register.
+    Linearizable,
+    /// Acknowledged writes are there at the end.
+    NoAcknowledgedWriteLost,
+    /// Whenever a majority clique is up, connected and unpaused, it has a leader within the bound.
+    BoundedReelection {
+        /// The bound.
+        within: Duration,
+    },
+    /// After a heal, at most one node claims to lead once the bound has passed.
+    NoStaleLeaderAfterHeal {
+        /// The bound.
+        within: Duration,
+    },
+}
