@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use chaos_history::{
-    Action, ClientRole, FaultEvent, FaultId, FaultKind, Link, Mark, NodeId, NodeLife, Observation, OpId, OpPhase,
+    Action, ClientRole, FaultEdge, FaultEvent, FaultId, FaultKind, Link, Mark, NodeId, NodeLife, Observation, OpId, OpPhase,
     ProcessId, RunNanos, SourcePlace, Term,
 };
-use chaos_plan::KillSignal;
+use chaos_plan::{Fault, FaultPlan, KillSignal, Step, StepAction};
 
 /// Something for the world to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,19 @@ pub enum Command {
     Invoke(Invocation),
     /// Give up nothing, just write the landmark (and the remark, which may be empty) into the history.
     Mark(Mark, String),
+    /// Write a remark for people into the history: a note without a landmark.
+    Remark(String),
+    /// Take a kill or a pause back for some of its nodes while it goes on for the others. The fault itself ends later, once
+    /// for all its nodes, so this is no edge: nothing is recorded but the nodes' own life (a remark if it fails), and there is
+    /// no answer.
+    Relieve {
+        /// The fault that is partly taken back.
+        fault: FaultId,
+        /// [`FaultChange::Restart`] or [`FaultChange::Resume`].
+        change: FaultChange,
+        /// The nodes that come back now.
+        nodes: Vec<NodeId>,
+    },
     /// The run is over: no more commands follow.
     Finish(Finished),
 }
@@ -42,17 +55,24 @@ pub enum Finished {
 }
 
 /// A fault, resolved to nodes and links.
+///
+/// Commands are executed in the order in which they were given, [`FaultChange::Cut`] above all: each carries the whole set.
+/// An end follows every begin, also one that failed (it may have taken hold of some of its nodes), so taking back must leave
+/// alone what is not broken: a running node that is restarted, a node that is gone or runs when it is resumed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultCommand {
     /// Begin and end of one fault carry one number.
     pub id: FaultId,
+    /// Whether this is the fault's begin or its end.
+    pub edge: FaultEdge,
     /// What to do.
     pub change: FaultChange,
     /// What kind of fault this edge belongs to.
     pub kind: FaultKind,
     /// The plan's words.
     pub label: String,
-    /// The nodes aimed at.
+    /// The nodes aimed at; at the end of a kill or a pause those that are to come back now (all of them, unless some were
+    /// relieved before).
     pub nodes: Vec<NodeId>,
     /// The directed links that this fault cuts; empty unless it is a partition.
     pub links: Vec<Link>,
@@ -138,6 +158,41 @@ pub struct Capabilities {
     pub faults: BTreeSet<FaultKind>,
     /// Why the others are missing and what to change, for people.
     pub remedy: String,
+}
+
+impl Capabilities {
+    /// The kinds of fault that the plan asks for and this world can't inject. Whoever starts a run refuses unless it is empty.
+    #[must_use]
+    pub fn missing(&self, plan: &FaultPlan) -> BTreeSet<FaultKind> {
+        let mut needed = BTreeSet::new();
+        let mut open: Vec<&Step> = plan.steps.iter().collect();
+        while let Some(step) = open.pop() {
+            match &step.action {
+                StepAction::Fault { fault, hold: _ } => {
+                    needed.insert(kind(fault));
+                }
+                StepAction::Repeat { times: _, steps } => open.extend(steps),
+                StepAction::Random { lasting: _, every: _, choices } => {
+                    open.extend(choices.iter().flat_map(|choice| &choice.steps));
+                }
+                StepAction::Restart { .. }
+                | StepAction::Resume { .. }
+                | StepAction::Heal
+                | StepAction::Await { .. }
+                | StepAction::Wait(_) => {}
+            }
+        }
+        needed.difference(&self.faults).copied().collect()
+    }
+}
+
+/// The kind that a fault of a plan belongs to.
+pub(crate) fn kind(fault: &Fault) -> FaultKind {
+    match fault {
+        Fault::Kill { .. } => FaultKind::Kill,
+        Fault::Pause { .. } => FaultKind::Pause,
+        Fault::Partition(_) => FaultKind::Partition,
+    }
 }
 
 /// A place where commands become effects.
