@@ -1,1 +1,23 @@
-//! The real world: node processes and what is done to them
+//! The real world: node processes, what is done to them, and the sockets that watch and use them.
+//!
+//! A node is every process in its network namespace, daemons and double forks included. Each is started, stopped, resumed
+//! and killed by process id and never by name, and all are gone when the [`RealWorld`] is dropped. Faults are carried out on
+//! the thread that decided them, so that no queue stands between the decision and the system call; what takes time (waiting
+//! for an end, asking nodes, running operations) happens elsewhere and comes back as an event.
+//!
+//! Plans are unknown here, and so are packets: cutting links is `chaos-net`'s.
+
+mod clock;
+mod faults;
+mod inspect;
+mod observer;
+mod process;
+mod recorder;
+mod sys;
+mod watchdog;
+mod world;
+
+pub use clock::RunClock;
+pub use process::ProcessError;
+pub use recorder::Recorder;
+pub use world::{RealWorld, RealWorldOptions, StartError, WorldError};

@@ -65,6 +65,8 @@ pub struct FaultCommand {
     pub id: FaultId,
     /// Whether this is the fault's begin or its end.
     pub edge: FaultEdge,
+    /// Whether the fault begins or ends with this command (a cut may be either).
+    pub edge: FaultEdge,
     /// What to do.
     pub change: FaultChange,
     /// What kind of fault this edge belongs to.

@@ -1,1 +1,11 @@
-//! Drivers of the systems under test: how to start them, whom to ask, how to write
+//! Drivers of the systems under test: how a node is started, how it is asked who leads, how a client reads and writes.
+//!
+//! A driver translates one system's protocol into the words of the history, and it is where the difference between "it did
+//! not happen" and "nobody knows" is decided, so each driver says for every answer which of the two it is. Drivers inject no
+//! faults and judge nothing.
+
+mod driver;
+mod raft;
+
+pub use driver::{Answer, Driver, Launch, ProbeError, Pushed, Watch};
+pub use raft::RaftDriver;

@@ -1,0 +1,207 @@
+//! How each fault is carried out, and how its effect is confirmed.
+//!
+//! | change | mechanism | confirmed when |
+//! |---|---|---|
+//! | kill | SIGKILL or SIGTERM to every process of the node | the main process is reaped |
+//! | restart | fork, enter the namespace, exec | the process exists (it being *ready* is another event) |
+//! | pause | SIGSTOP to every thread | every thread's state is "stopped" |
+//! | resume | SIGCONT to every process | the call has returned |
+//! | cut | one transaction of the packet filter | see `chaos-net` |
+//!
+//! A fault that hits several nodes counts as done when it hit at least one; nodes that it missed (they ended by themselves
+//! a moment before) are told in a remark.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chaos_engine::{Event, FaultChange, FaultCommand};
+use chaos_history::{self as history, FaultEvent, Link, NodeId, RunNanos, Stamps};
+use chaos_plan::KillSignal;
+use nix::sys::signal::Signal;
+
+use crate::process::ProcessError;
+use crate::world::{RealWorld, WorldError};
+
+/// How long a node may take over an orderly end before it is ended by force.
+const ORDERLY_END_WITHIN: Duration = Duration::from_secs(5);
+
+/// A kill whose effect is not confirmed yet.
+#[derive(Debug)]
+pub(crate) struct PendingKill {
+    command: FaultCommand,
+    stamps: Stamps,
+    waiting: BTreeSet<NodeId>,
+    forced_at: RunNanos,
+}
+
+impl RealWorld {
+    /// Carries out a fault command. The event follows at once or, for a kill, when the processes have ended.
+    pub(crate) fn fault(&mut self, command: FaultCommand) -> Result<(), WorldError> {
+        let call_begin = self.clock.now();
+        let mut stamps = Stamps { scheduled: command.scheduled, call_begin, call_end: call_begin, effect: None };
+        let error = match &command.change {
+            FaultChange::Kill(signal) => return self.kill(*signal, command, stamps),
+            FaultChange::Restart => self.restart(&command, &mut stamps)?,
+            FaultChange::Pause => self.pause(&command, &mut stamps)?,
+            FaultChange::Resume => {
+                let error = self.each_node(&command, |world, node| {
+                    world.nodes[node.index()].signal(Signal::SIGCONT)
+                })?;
+                stamps.call_end = self.clock.now();
+                stamps.effect = Some(stamps.call_end);
+                error
+            }
+            FaultChange::Cut(links) => self.cut(links, &mut stamps),
+        };
+        self.fault_done(command, stamps, error)
+    }
+
+    fn kill(&mut self, signal: KillSignal, command: FaultCommand, mut stamps: Stamps) -> Result<(), WorldError> {
+        let signal = match signal {
+            KillSignal::Kill => Signal::SIGKILL,
+            KillSignal::Term => Signal::SIGTERM,
+        };
+        let mut waiting = BTreeSet::new();
+        let error = self.each_node(&command, |world, node| {
+            let process = &mut world.nodes[node.index()];
+            process.ending = process.is_running();
+            process.signal(signal)?;
+            waiting.insert(node);
+            Ok(())
+        })?;
+        stamps.call_end = self.clock.now();
+        if waiting.is_empty() {
+            return self.fault_done(command, stamps, error);
+        }
+        let forced_at = stamps.call_end + ORDERLY_END_WITHIN;
+        self.pending_kills.push(PendingKill { command, stamps, waiting, forced_at });
+        Ok(())
+    }
+
+    /// Notes that a node's process was reaped, which may complete a kill.
+    pub(crate) fn kill_confirmed(&mut self, node: NodeId, at: RunNanos) -> Result<(), WorldError> {
+        for pending in &mut self.pending_kills {
+            if pending.waiting.remove(&node) {
+                pending.stamps.effect = pending.stamps.effect.max(Some(at));
+            }
+        }
+        while let Some(done) = self.pending_kills.iter().position(|pending| pending.waiting.is_empty()) {
+            let PendingKill { command, stamps, .. } = self.pending_kills.remove(done);
+            self.fault_done(command, stamps, None)?;
+        }
+        Ok(())
+    }
+
+    /// Ends by force what did not end when it was asked to.
+    pub(crate) fn end_overdue(&mut self, now: RunNanos) -> Result<(), WorldError> {
+        let mut overdue = Vec::new();
+        for pending in self.pending_kills.iter_mut().filter(|pending| now >= pending.forced_at) {
+            pending.forced_at = now + ORDERLY_END_WITHIN;
+            overdue.extend(pending.waiting.iter().copied());
+        }
+        for node in overdue {
+            self.remark(format!("{node} did not end within {ORDERLY_END_WITHIN:?} of SIGTERM; it gets SIGKILL"))?;
+            // That it has ended meanwhile is what we want.
+            let _ = self.nodes[node.index()].signal(Signal::SIGKILL);
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self, command: &FaultCommand, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {
+        let mut missed = Vec::new();
+        for &node in &command.nodes {
+            if !self.nodes[node.index()].is_running()
+                && let Err(error) = self.start_node(node)?
+            {
+                missed.push(error);
+            }
+        }
+        stamps.call_end = self.clock.now();
+        stamps.effect = Some(stamps.call_end);
+        self.verdict_on(command, &missed)
+    }
+
+    fn pause(&mut self, command: &FaultCommand, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {
+        let mut paused = Vec::new();
+        let error = self.each_node(command, |world, node| {
+            world.nodes[node.index()].pause()?;
+            paused.push(node);
+            Ok(())
+        })?;
+        stamps.call_end = self.clock.now();
+        let unconfirmed: Vec<ProcessError> =
+            paused.iter().filter_map(|node| self.nodes[node.index()].confirm_paused().err()).collect();
+        if error.is_none() && unconfirmed.is_empty() {
+            stamps.effect = Some(self.clock.now());
+        }
+        for missed in unconfirmed {
+            self.remark(describe(&missed))?;
+        }
+        Ok(error)
+    }
+
+    fn cut(&mut self, links: &BTreeSet<Link>, stamps: &mut Stamps) -> Option<String> {
+        let links = links.iter().map(|link| chaos_net::Link { from: link.from.index(), to: link.to.index() }).collect();
+        let receipt = match self.star.set_cut(&links) {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                stamps.call_end = self.clock.now();
+                return Some(describe(&error));
+            }
+        };
+        stamps.call_begin = self.clock.from_monotonic(receipt.call_begin_ns);
+        stamps.call_end = self.clock.from_monotonic(receipt.call_end_ns);
+        stamps.effect = receipt.effect_ns.map(|nanos| self.clock.from_monotonic(nanos));
+        None
+    }
+
+    /// Does something to each of the fault's nodes.
+    fn each_node(
+        &mut self,
+        command: &FaultCommand,
+        mut act: impl FnMut(&mut Self, NodeId) -> Result<(), ProcessError>,
+    ) -> Result<Option<String>, WorldError> {
+        let missed: Vec<ProcessError> = command.nodes.iter().filter_map(|&node| act(self, node).err()).collect();
+        self.verdict_on(command, &missed)
+    }
+
+    /// An error if no node was hit, remarks if some were not.
+    fn verdict_on(
+        &mut self,
+        command: &FaultCommand,
+        missed: &[ProcessError],
+    ) -> Result<Option<String>, WorldError> {
+        let texts: Vec<String> = missed.iter().map(|error| describe(error)).collect();
+        if missed.len() == command.nodes.len() && !missed.is_empty() {
+            return Ok(Some(texts.join("; ")));
+        }
+        for text in texts {
+            self.remark(format!("fault {} missed a node: {text}", command.id.0))?;
+        }
+        Ok(None)
+    }
+
+    fn fault_done(
+        &mut self,
+        command: FaultCommand,
+        stamps: Stamps,
+        error: Option<String>,
+    ) -> Result<(), WorldError> {
+        let FaultCommand { id, edge, kind, label, nodes, links, leader, source, .. } = command;
+        tracing::info!(fault = id.0, ?edge, label, error, "fault edge");
+        let event = FaultEvent { id, edge, kind, label, nodes, links, leader, stamps, source, error };
+        self.record(stamps.call_begin, history::Event::Fault(event.clone()), Some(Event::FaultDone(event)))
+    }
+}
+
+/// An error with its causes, in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
+}

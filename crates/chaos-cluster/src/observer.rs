@@ -1,0 +1,111 @@
+//! Asks every node who leads, all the time, and listens to those that say it unasked.
+//!
+//! One task per node and manner of asking, so that a node that is stopped or cut off delays no other's answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use chaos_history::{NodeId, Observation, ObservationOutcome, ObservationSource, RunNanos};
+use chaos_systems::{Driver, ProbeError, Pushed};
+use futures::StreamExt;
+use tokio::runtime::Handle;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use crate::clock::RunClock;
+use crate::world::Message;
+
+/// How long to wait before listening again to a node that hung up.
+const RELISTEN_AFTER: Duration = Duration::from_millis(20);
+
+/// What every observer task needs.
+#[derive(Clone)]
+pub(crate) struct Observers {
+    /// The clock.
+    pub(crate) clock: RunClock,
+    /// The system's protocol.
+    pub(crate) driver: Arc<dyn Driver>,
+    /// Where observations go.
+    pub(crate) messages: Sender<Message>,
+    /// How many times each node has been started.
+    pub(crate) incarnations: Arc<[AtomicU64]>,
+    /// The poll interval.
+    pub(crate) every: Duration,
+    /// When a question counts as unanswered.
+    pub(crate) timeout: Duration,
+}
+
+impl Observers {
+    /// Starts the tasks of all nodes; they end with the runtime.
+    pub(crate) fn start(&self, runtime: &Handle) {
+        for node in NodeId::all(self.incarnations.len()) {
+            runtime.spawn(self.clone().poll(node));
+            runtime.spawn(self.clone().listen(node));
+        }
+    }
+
+    async fn poll(self, node: NodeId) {
+        let mut ticks = interval(self.every);
+        // After an unanswered question the rhythm starts anew; questions are never asked in a burst.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let incarnation = self.incarnation(node);
+            let sent = self.clock.now();
+            let answer = match timeout(self.timeout, self.driver.observe(node)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(ProbeError::Silent(format!("none within {:?}", self.timeout))),
+            };
+            let received = self.clock.now();
+            let outcome = match answer {
+                // Which of two incarnations gave an answer that spans a restart, nobody can tell.
+                Ok(_) if incarnation != self.incarnation(node) => {
+                    ObservationOutcome::Silent("restarted while it was asked".to_owned())
+                }
+                Ok(belief) => ObservationOutcome::Answered(belief),
+                Err(error) => ObservationOutcome::Silent(error.to_string()),
+            };
+            let source = ObservationSource::Poll;
+            if !self.report(Observation { node, incarnation, source, sent, received, outcome }) {
+                return;
+            }
+        }
+    }
+
+    async fn listen(self, node: NodeId) {
+        loop {
+            let incarnation = self.incarnation(node);
+            let Some(opening) = self.driver.watch(node) else { return };
+            if let Ok(Ok(mut watch)) = timeout(self.timeout, opening).await {
+                while let Some(Ok(pushed)) = watch.next().await {
+                    // A listener that spans a restart belongs to neither incarnation.
+                    if incarnation != self.incarnation(node) {
+                        break;
+                    }
+                    if !self.report(self.pushed(node, incarnation, pushed)) {
+                        return;
+                    }
+                }
+            }
+            sleep(RELISTEN_AFTER).await;
+        }
+    }
+
+    /// A node's own stamp is believed only where it can be true: not before the run, not after the arrival.
+    fn pushed(&self, node: NodeId, incarnation: u64, pushed: Pushed) -> Observation {
+        let received: RunNanos = self.clock.now();
+        let sent = self.clock.from_monotonic(pushed.monotonic_nanos).min(received);
+        let outcome = ObservationOutcome::Answered(pushed.belief);
+        Observation { node, incarnation, source: ObservationSource::Push, sent, received, outcome }
+    }
+
+    fn incarnation(&self, node: NodeId) -> u64 {
+        self.incarnations[node.index()].load(Ordering::Acquire)
+    }
+
+    /// Whether anybody still listens.
+    fn report(&self, observation: Observation) -> bool {
+        self.messages.send(Message::Observed(observation)).is_ok()
+    }
+}

@@ -1,0 +1,415 @@
+//! The real world: executes the engine's commands against processes and packets, and records whatever happens before
+//! anybody acts on it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use chaos_engine::{Capabilities, Command, Completed, Event, Invocation, World};
+use chaos_history::{
+    self as history, FaultKind, HistoryError, Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation,
+    ObservationOutcome, OpEvent, OpId, OpPhase, ProcessId, RunDir, RunNanos, Stall,
+};
+use chaos_net::Star;
+use chaos_plan::Observe;
+use chaos_systems::Driver;
+use nix::sys::signal::Signal;
+use tokio::runtime::Runtime;
+
+use crate::clock::RunClock;
+use crate::faults::PendingKill;
+use crate::observer::Observers;
+use crate::process::{NodeProcess, ProcessError};
+use crate::recorder::Recorder;
+use crate::watchdog::Watchdog;
+
+/// What a real world is made of.
+pub struct RealWorldOptions {
+    /// The run's clock.
+    pub clock: RunClock,
+    /// The network that the nodes live in.
+    pub star: Star,
+    /// The system's protocol.
+    pub driver: Arc<dyn Driver>,
+    /// The history.
+    pub recorder: Recorder,
+    /// Where nodes keep logs and data.
+    pub directory: RunDir,
+    /// How many nodes.
+    pub nodes: usize,
+    /// How they are observed.
+    pub observe: Observe,
+}
+
+/// Why the world can't go on. The history up to then is on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The history can't be written.
+    #[error("record what happens")]
+    History(#[from] HistoryError),
+    /// Threads, sockets or descriptors are not to be had.
+    #[error("set up the harness: {action}")]
+    Setup {
+        /// What was tried.
+        action: &'static str,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Why the cluster did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The harness itself failed.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// A node can't be started at all.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// A node ended by itself before it answered.
+    #[error("{node} ended by itself before it answered ({how}); its log is {}", log.display())]
+    Exited {
+        /// The node.
+        node: NodeId,
+        /// Exit code or signal, in words.
+        how: String,
+        /// Its stderr log.
+        log: PathBuf,
+    },
+    /// A node did not answer in time, or nothing sensible.
+    #[error("{node} did not answer as a node within {within:?}: {seen}; its log is {}", log.display())]
+    NeverAnswered {
+        /// The node.
+        node: NodeId,
+        /// How long it had.
+        within: Duration,
+        /// The last thing that was seen of it.
+        seen: String,
+        /// Its stderr log.
+        log: PathBuf,
+    },
+    /// The user gave up waiting.
+    #[error("interrupted before the cluster was up")]
+    Interrupted,
+}
+
+/// What the world's threads and tasks tell its owner.
+pub(crate) enum Message {
+    /// A node was asked, or told.
+    Observed(Observation),
+    /// An operation ended.
+    Completed { at: RunNanos, completed: Completed },
+    /// A node's main process ended.
+    Exited { node: NodeId, at: RunNanos, status: std::io::Result<ExitStatus> },
+    /// The host stalled.
+    Stalled(Stall),
+    /// The user asks for an end.
+    Interrupt,
+}
+
+/// Real processes in real namespaces.
+pub struct RealWorld {
+    pub(crate) clock: RunClock,
+    pub(crate) star: Star,
+    pub(crate) nodes: Vec<NodeProcess>,
+    pub(crate) pending_kills: Vec<PendingKill>,
+    /// Recorded events that the engine has not seen yet.
+    ready: VecDeque<(RunNanos, Event)>,
+    driver: Arc<dyn Driver>,
+    recorder: Recorder,
+    directory: RunDir,
+    /// Which process runs each operation, and at which node.
+    under_way: BTreeMap<OpId, (ProcessId, NodeId)>,
+    /// Nodes whose current incarnation has answered, and what was last heard of the others.
+    answered: BTreeSet<NodeId>,
+    last_silence: BTreeMap<NodeId, String>,
+    incarnations: Arc<[AtomicU64]>,
+    capabilities: Capabilities,
+    messages: Sender<Message>,
+    inbox: Receiver<Message>,
+    /// Stops before the inbox closes.
+    _watchdog: Watchdog,
+    runtime: Runtime,
+}
+
+impl RealWorld {
+    /// Makes the world; its nodes are started by [`RealWorld::start_nodes`]. To be called on the thread that will drive it.
+    ///
+    /// # Errors
+    /// If threads or descriptors are not to be had.
+    pub fn new(options: RealWorldOptions) -> Result<Self, WorldError> {
+        let RealWorldOptions { clock, star, driver, recorder, directory, nodes, observe } = options;
+        let setup = |action| move |source| WorldError::Setup { action, source };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(setup("start the runtime of clients and observers"))?;
+        let (messages, inbox) = channel();
+        let incarnations: Arc<[AtomicU64]> = (0..nodes).map(|_| AtomicU64::new(0)).collect();
+        let stalls = messages.clone();
+        let watchdog = Watchdog::start(clock, move |stall| {
+            // Nobody listens any more when the run is over.
+            let _ = stalls.send(Message::Stalled(stall));
+        });
+        let processes = NodeId::all(nodes)
+            .map(|node| {
+                let namespace = star.namespace(node.index()).try_clone_to_owned()?;
+                NodeProcess::new(node, directory.node(node), namespace)
+            })
+            .collect::<Result<_, _>>()
+            .map_err(setup("open the nodes' namespaces"))?;
+        Observers {
+            clock,
+            driver: Arc::clone(&driver),
+            messages: messages.clone(),
+            incarnations: Arc::clone(&incarnations),
+            every: observe.every,
+            timeout: observe.timeout,
+        }
+        .start(runtime.handle());
+        let faults = [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition].into();
+        Ok(Self {
+            clock,
+            star,
+            nodes: processes,
+            pending_kills: Vec::new(),
+            ready: VecDeque::new(),
+            driver,
+            recorder,
+            directory,
+            under_way: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            last_silence: BTreeMap::new(),
+            incarnations,
+            capabilities: Capabilities { faults, remedy: String::new() },
+            messages,
+            inbox,
+            _watchdog: watchdog,
+            runtime,
+        })
+    }
+
+    /// A function that asks the run to end, for use from any thread.
+    pub fn interrupter(&self) -> impl Fn() + Send + 'static {
+        let messages = self.messages.clone();
+        move || {
+            // Nobody listens any more when the run is over, and then there is nothing to interrupt.
+            let _ = messages.send(Message::Interrupt);
+        }
+    }
+
+    /// Starts all nodes and waits until each has answered as itself.
+    ///
+    /// # Errors
+    /// If a node can't be started, ends by itself, stays silent, answers garbage or answers as another.
+    pub fn start_nodes(&mut self, within: Duration) -> Result<(), StartError> {
+        let nodes: Vec<NodeId> = NodeId::all(self.nodes.len()).collect();
+        for &node in &nodes {
+            self.start_node(node)??;
+        }
+        let deadline = self.clock.now() + within;
+        while let Some(&missing) = nodes.iter().find(|node| !self.answered.contains(node)) {
+            let (now, event) = self.next_event(deadline)?;
+            match event {
+                Event::Node { node, life: NodeLife::Exited { code, signal, .. } } => {
+                    let how = match (code, signal) {
+                        (Some(code), _) => format!("exit code {code}"),
+                        (None, Some(signal)) => format!("signal {signal}"),
+                        (None, None) => "nobody knows how".to_owned(),
+                    };
+                    return Err(StartError::Exited { node, how, log: self.stderr_log(node) });
+                }
+                Event::Interrupt => return Err(StartError::Interrupted),
+                Event::Tick if now >= deadline => {
+                    let seen = self.last_silence.remove(&missing).unwrap_or_else(|| "it was never asked".to_owned());
+                    return Err(StartError::NeverAnswered { node: missing, within, seen, log: self.stderr_log(missing) });
+                }
+                Event::Tick
+                | Event::Observed(_)
+                | Event::Completed(_)
+                | Event::FaultDone(_)
+                | Event::Node { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all nodes and closes the history.
+    ///
+    /// # Errors
+    /// If the history can't be written.
+    pub fn finish(mut self) -> Result<(), WorldError> {
+        for node in &mut self.nodes {
+            node.ending = true;
+            // That it isn't running is what we want.
+            let _ = node.signal(Signal::SIGKILL);
+        }
+        let give_up = self.clock.now() + Duration::from_secs(2);
+        while self.nodes.iter().any(NodeProcess::is_running) && self.clock.now() < give_up {
+            self.next_event(give_up)?;
+        }
+        self.recorder.flush_if_due(RunNanos(u64::MAX))?;
+        Ok(())
+    }
+
+    /// Starts one node and records its start.
+    pub(crate) fn start_node(&mut self, node: NodeId) -> Result<Result<(), ProcessError>, WorldError> {
+        let (messages, clock) = (self.messages.clone(), self.clock);
+        let process = &mut self.nodes[node.index()];
+        let launch = self.driver.launch(node, &process.data());
+        let started = process.start(&launch, move |status| {
+            let _ = messages.send(Message::Exited { node, at: clock.now(), status });
+        });
+        let pid = match started {
+            Ok(pid) => pid,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.answered.remove(&node);
+        self.incarnations[node.index()].store(process.incarnation, Ordering::Release);
+        self.node_event(self.clock.now(), node, NodeLife::Started { pid })?;
+        Ok(Ok(()))
+    }
+
+    /// Records an event for the history and, if there is one, hands its counterpart to the engine.
+    pub(crate) fn record(
+        &mut self,
+        at: RunNanos,
+        event: history::Event,
+        for_engine: Option<Event>,
+    ) -> Result<(), WorldError> {
+        self.recorder.record(at, event)?;
+        self.ready.extend(for_engine.map(|event| (at, event)));
+        Ok(())
+    }
+
+    /// Writes a remark for people.
+    pub(crate) fn remark(&mut self, text: String) -> Result<(), WorldError> {
+        tracing::warn!("{text}");
+        self.record(self.clock.now(), history::Event::Note(NoteEvent { mark: None, text }), None)
+    }
+
+    fn node_event(&mut self, at: RunNanos, node: NodeId, life: NodeLife) -> Result<(), WorldError> {
+        let incarnation = self.nodes[node.index()].incarnation;
+        let event = history::Event::Node(NodeEvent { node, incarnation, life: life.clone() });
+        self.record(at, event, Some(Event::Node { node, life }))
+    }
+
+    fn stderr_log(&self, node: NodeId) -> PathBuf {
+        self.directory.node(node).join("stderr.log")
+    }
+
+    fn invoke(&mut self, invocation: Invocation) -> Result<(), WorldError> {
+        let Invocation { id, process, node, role, due, deadline, action } = invocation;
+        let operation = self.driver.invoke(node, &action);
+        let at = self.clock.now();
+        let phase = OpPhase::Invoke { role, due, action };
+        self.recorder.record(at, history::Event::Op(OpEvent { id, process, node, phase }))?;
+        self.under_way.insert(id, (process, node));
+        let (messages, clock) = (self.messages.clone(), self.clock);
+        self.runtime.spawn(async move {
+            let patience = deadline.since(clock.now());
+            let (phase, leader_hint) = match tokio::time::timeout(patience, operation).await {
+                Ok(answer) => (answer.phase, answer.leader_hint),
+                Err(_) => (OpPhase::Info { error: "no answer in time".to_owned() }, None),
+            };
+            let completed = Completed { id, phase, leader_hint };
+            let _ = messages.send(Message::Completed { at: clock.now(), completed });
+        });
+        Ok(())
+    }
+
+    fn handle(&mut self, message: Message) -> Result<(), WorldError> {
+        match message {
+            Message::Observed(observation) => self.observed(observation),
+            Message::Completed { at, completed } => {
+                let Some((process, node)) = self.under_way.remove(&completed.id) else { return Ok(()) };
+                let event = OpEvent { id: completed.id, process, node, phase: completed.phase.clone() };
+                self.record(at, history::Event::Op(event), Some(Event::Completed(completed)))
+            }
+            Message::Exited { node, at, status } => {
+                use std::os::unix::process::ExitStatusExt;
+                let process = &mut self.nodes[node.index()];
+                process.has_ended();
+                let expected = std::mem::take(&mut process.ending);
+                let status = status.ok();
+                let code = status.and_then(|status| status.code());
+                let signal = status.and_then(|status| status.signal());
+                self.node_event(at, node, NodeLife::Exited { code, signal, expected })?;
+                self.kill_confirmed(node, at)
+            }
+            Message::Stalled(stall) => self.record(stall.to, history::Event::Stall(stall), None),
+            Message::Interrupt => {
+                self.ready.push_back((self.clock.now(), Event::Interrupt));
+                Ok(())
+            }
+        }
+    }
+
+    fn observed(&mut self, observation: Observation) -> Result<(), WorldError> {
+        let (node, at) = (observation.node, observation.received);
+        let current = observation.incarnation == self.nodes[node.index()].incarnation;
+        match &observation.outcome {
+            ObservationOutcome::Answered(_) if current && self.answered.insert(node) => {
+                self.node_event(at, node, NodeLife::Ready)?;
+            }
+            ObservationOutcome::Answered(_) => {}
+            ObservationOutcome::Silent(why) => {
+                self.last_silence.insert(node, why.clone());
+            }
+        }
+        self.record(at, history::Event::Observation(observation.clone()), Some(Event::Observed(observation)))
+    }
+
+    fn mark(&mut self, mark: Mark, text: String) -> Result<(), WorldError> {
+        self.record(self.clock.now(), history::Event::Note(NoteEvent { mark: Some(mark), text }), None)
+    }
+}
+
+impl World for RealWorld {
+    type Error = WorldError;
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn now(&self) -> RunNanos {
+        self.clock.now()
+    }
+
+    fn execute(&mut self, command: Command) -> Result<(), WorldError> {
+        match command {
+            Command::Fault(fault) => self.fault(fault),
+            Command::Invoke(invocation) => self.invoke(invocation),
+            Command::Mark(mark, text) => self.mark(mark, text),
+            Command::Finish(_) => Ok(()),
+        }
+    }
+
+    fn next_event(&mut self, deadline: RunNanos) -> Result<(RunNanos, Event), WorldError> {
+        loop {
+            let now = self.clock.now();
+            if now >= deadline {
+                return Ok((now, Event::Tick));
+            }
+            if let Some((at, event)) = self.ready.pop_front() {
+                return Ok((at, event));
+            }
+            self.recorder.flush_if_due(now)?;
+            self.end_overdue(now)?;
+            // Wake up now and then all the same: for the flush, and for kills that take too long.
+            let patience = deadline.since(now).min(Duration::from_millis(50));
+            match self.inbox.recv_timeout(patience) {
+                Ok(message) => self.handle(message)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => unreachable!("the world holds a sender of its own inbox"),
+            }
+        }
+    }
+}
+
