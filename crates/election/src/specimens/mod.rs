@@ -1,0 +1,5 @@
+//! Broken nodes, each with one decision of Raft replaced.
+
+mod name;
+
+pub use name::{SpecimenName, UnknownSpecimen};
