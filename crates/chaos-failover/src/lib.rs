@@ -1,1 +1,50 @@
-//! Pure failover analysis: phases, outages and distributions of a history
+//! How long was the cluster without a leader, and how sure is that figure?
+//!
+//! [`analyse`] reads a history and finds every fault that took the leader away. For each it says when the others noticed,
+//! when somebody was elected, when a majority agreed, when a write was acknowledged again and when every endpoint served:
+//! the phases t0 … t8 of [`Failover`]. Nobody saw those moments happen. They lie between two answers of a node, and each is
+//! therefore an [`Interval`]: a lower and an upper bound, with the measurement's own error as its width.
+//!
+//! ```text
+//!  old leader ──ack──ack─╳t0            (killed, paused or cut off from a majority)
+//!  n2  follows n1 ········|····candidate·····leader············   t2 detected    first that stops naming n1
+//!  n3  follows n1 ········|·····························follows   t3 elected     first claim of a higher term
+//!  majority               |                                |      t4 converged   a majority names the new leader
+//!  clients      ok  ok  ok|  no answer …                     ok   t5 writable    first write invoked after t0 acknowledged
+//! ```
+//!
+//! **What is quoted is the upper bound.** "Elected after 212 ms" means: not later than that. A lower figure would be a
+//! guess that flatters the system; the lower bound stands beside it.
+//!
+//! This crate refuses to judge safety (that is `chaos-check`) and to draw anything (`chaos-report`). It has no clock, reads no
+//! file and draws no random number: the same history gives the same analysis for ever.
+//!
+//! Sources: what a poll proves and the theory of failover latency are derived in ARCHITECTURE's references from Ongaro,
+//! "Consensus: Bridging Theory and Practice" (2014), chapter 9.
+
+mod analysis;
+mod beliefs;
+mod conditions;
+mod distribution;
+mod expect;
+mod failover;
+mod floor;
+mod interval;
+mod operations;
+mod outage;
+mod overlap;
+mod timeline;
+
+pub use analysis::{
+    Analysis, Failover, HealAftermath, Latency, NotReached, Observed, OperationCounts, OperationPoint, OperationStats,
+    Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Why,
+};
+pub use distribution::{Distribution, Figures, samples_needed};
+pub use expect::{Figure, Judgement, evaluate};
+pub use failover::analyse;
+pub use floor::{Floor, FloorTime, Timing};
+pub use interval::{Elapsed, Interval};
+pub use timeline::{FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegment, Timeline};
+
+#[cfg(test)]
+mod sample;

@@ -1,0 +1,217 @@
+//! What was broken when: which nodes were down, paused or cut off, according to the faults' own stamps and to the processes'.
+
+use std::collections::BTreeMap;
+
+use chaos_history::{
+    Event, FaultEdge, FaultEvent, FaultId, FaultKind, History, Link, Mark, NodeId, NodeLife, RunNanos, Stamps,
+};
+
+use crate::interval::Interval;
+use crate::timeline::FaultBand;
+
+/// A fault from its begin to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct FaultSpan {
+    /// The begin, as recorded.
+    pub(crate) begin: FaultEvent,
+    /// When it truly began.
+    pub(crate) begun: Interval,
+    /// When it truly ended; `None` if it never did.
+    pub(crate) ended: Option<Interval>,
+}
+
+/// The cluster's condition over time.
+#[derive(Debug)]
+pub(crate) struct Conditions {
+    nodes: usize,
+    end: RunNanos,
+    load: Interval,
+    faults: Vec<FaultSpan>,
+    down: BTreeMap<NodeId, Vec<Interval>>,
+    paused: BTreeMap<NodeId, Vec<Interval>>,
+    cuts: Vec<(Link, Interval)>,
+}
+
+/// The true moment of a fault's edge: between the first system call and the confirmed effect (the last call's return, where
+/// nobody could confirm).
+fn moment(stamps: &Stamps) -> Interval {
+    Interval::new(stamps.call_begin, stamps.effect.unwrap_or(stamps.call_end))
+}
+
+impl Conditions {
+    /// Reads them out of a history. Faults whose mechanism failed are left out: nothing was broken.
+    pub(crate) fn read(history: &History) -> Self {
+        let (end, nodes) = (history.end(), history.header.nodes);
+        let faults = fault_spans(history);
+        let mut down = process_gaps(history, end);
+        let mut paused: BTreeMap<NodeId, Vec<Interval>> = BTreeMap::new();
+        let mut cuts = Vec::new();
+        for fault in &faults {
+            let span = Interval::new(fault.begun.hi, fault.ended.map_or(end, |ended| ended.hi));
+            match fault.begin.kind {
+                FaultKind::Kill => fault.begin.nodes.iter().for_each(|node| down.entry(*node).or_default().push(span)),
+                FaultKind::Pause => {
+                    fault.begin.nodes.iter().for_each(|node| paused.entry(*node).or_default().push(span))
+                }
+                FaultKind::Partition => cuts.extend(fault.begin.links.iter().map(|link| (*link, span))),
+            }
+        }
+        down.values_mut().chain(paused.values_mut()).for_each(merge);
+        Self { nodes, end, load: load(history, end), faults, down, paused, cuts }
+    }
+
+    /// The faults, in order of injection.
+    pub(crate) fn faults(&self) -> &[FaultSpan] {
+        &self.faults
+    }
+
+    /// From the begin to the end of the load.
+    pub(crate) fn load(&self) -> Interval {
+        self.load
+    }
+
+    /// The last stamp of the history.
+    pub(crate) fn end(&self) -> RunNanos {
+        self.end
+    }
+
+    /// When the node had no process.
+    pub(crate) fn down(&self, node: NodeId) -> &[Interval] {
+        self.down.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    /// When the node's threads were stopped.
+    pub(crate) fn paused(&self, node: NodeId) -> &[Interval] {
+        self.paused.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many nodes are a majority of all.
+    pub(crate) fn majority(&self) -> usize {
+        self.nodes / 2 + 1
+    }
+
+    /// Whether the node had a process that ran.
+    pub(crate) fn lives(&self, node: NodeId, at: RunNanos) -> bool {
+        let within = |span: &Interval| span.lo <= at && at < span.hi;
+        !self.down(node).iter().any(within) && !self.paused(node).iter().any(within)
+    }
+
+    /// Whether packets passed both ways.
+    pub(crate) fn connected(&self, one: NodeId, other: NodeId, at: RunNanos) -> bool {
+        let cut = |(link, span): &(Link, Interval)| {
+            span.lo <= at
+                && at < span.hi
+                && ((link.from == one && link.to == other) || (link.from == other && link.to == one))
+        };
+        one == other || !self.cuts.iter().any(cut)
+    }
+
+    /// How many live nodes `node` could exchange packets with both ways, itself included.
+    pub(crate) fn reach(&self, node: NodeId, at: RunNanos) -> usize {
+        NodeId::all(self.nodes).filter(|other| self.lives(*other, at) && self.connected(node, *other, at)).count()
+    }
+
+    /// Whether anybody but `old` could be elected: a live node that reaches a majority.
+    pub(crate) fn electable(&self, old: NodeId, at: RunNanos) -> bool {
+        NodeId::all(self.nodes)
+            .any(|node| node != old && self.lives(node, at) && self.reach(node, at) >= self.majority())
+    }
+
+    /// When the node had no links both ways to a majority (itself included), whether up or not.
+    pub(crate) fn cut_off(&self, node: NodeId) -> Vec<Interval> {
+        let mut edges: Vec<RunNanos> = self.cuts.iter().flat_map(|(_, span)| [span.lo, span.hi]).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let is_cut =
+            |at| NodeId::all(self.nodes).filter(|other| self.connected(node, *other, at)).count() < self.majority();
+        let mut spans: Vec<Interval> =
+            edges.windows(2).filter(|pair| is_cut(pair[0])).map(|pair| Interval::new(pair[0], pair[1])).collect();
+        merge(&mut spans);
+        spans
+    }
+
+    /// The faults as bands of a drawing.
+    pub(crate) fn bands(&self) -> impl Iterator<Item = FaultBand> {
+        self.faults.iter().map(|fault| FaultBand {
+            id: fault.begin.id,
+            kind: fault.begin.kind,
+            label: fault.begin.label.clone(),
+            nodes: fault.begin.nodes.clone(),
+            span: Interval::new(fault.begun.hi, fault.ended.map_or(self.end, |ended| ended.hi)),
+        })
+    }
+}
+
+/// Joins each begin with the last end of the same number.
+fn fault_spans(history: &History) -> Vec<FaultSpan> {
+    let mut spans: Vec<FaultSpan> = Vec::new();
+    let mut index: BTreeMap<FaultId, usize> = BTreeMap::new();
+    for recorded in &history.events {
+        let Event::Fault(fault) = &recorded.event else { continue };
+        match fault.edge {
+            FaultEdge::Begin if fault.error.is_none() => {
+                index.insert(fault.id, spans.len());
+                spans.push(FaultSpan { begin: fault.clone(), begun: moment(&fault.stamps), ended: None });
+            }
+            FaultEdge::Begin => {}
+            FaultEdge::End => {
+                if let Some(index) = index.get(&fault.id) {
+                    spans[*index].ended = Some(moment(&fault.stamps));
+                }
+            }
+        }
+    }
+    spans.sort_by_key(|span| span.begun.lo);
+    spans
+}
+
+/// When each node had no process, from its exit to its next start.
+fn process_gaps(history: &History, end: RunNanos) -> BTreeMap<NodeId, Vec<Interval>> {
+    let mut gaps: BTreeMap<NodeId, Vec<Interval>> = BTreeMap::new();
+    let mut exited: BTreeMap<NodeId, RunNanos> = BTreeMap::new();
+    for recorded in &history.events {
+        let Event::Node(event) = &recorded.event else { continue };
+        match event.life {
+            NodeLife::Started { .. } => {
+                if let Some(from) = exited.remove(&event.node) {
+                    gaps.entry(event.node).or_default().push(Interval::new(from, recorded.at));
+                }
+            }
+            NodeLife::Exited { .. } => {
+                exited.entry(event.node).or_insert(recorded.at);
+            }
+            NodeLife::Ready => {}
+        }
+    }
+    for (node, from) in exited {
+        gaps.entry(node).or_default().push(Interval::new(from, end));
+    }
+    gaps
+}
+
+/// The stretch under load: between the landmarks or, where one is missing, to the history's own ends.
+fn load(history: &History, end: RunNanos) -> Interval {
+    let at = |wanted: Mark| {
+        history.events.iter().find_map(|recorded| match &recorded.event {
+            Event::Note(note) if note.mark == Some(wanted) => Some(recorded.at),
+            Event::Note(_) | Event::Op(_) | Event::Observation(_) | Event::Fault(_) => None,
+            Event::Node(_) | Event::Stall(_) => None,
+        })
+    };
+    let begin = at(Mark::LoadBegin).unwrap_or_default();
+    let close = at(Mark::LoadEnd).or_else(|| at(Mark::Interrupted)).unwrap_or(end);
+    Interval::new(begin, close)
+}
+
+/// Sorts stretches and joins those that touch.
+fn merge(spans: &mut Vec<Interval>) {
+    spans.sort_by_key(|span| (span.lo, span.hi));
+    let mut merged: Vec<Interval> = Vec::with_capacity(spans.len());
+    for span in spans.drain(..) {
+        match merged.last_mut() {
+            Some(last) if span.lo <= last.hi => last.hi = last.hi.max(span.hi),
+            Some(_) | None => merged.push(span),
+        }
+    }
+    *spans = merged;
+}

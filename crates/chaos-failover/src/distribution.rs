@@ -1,0 +1,202 @@
+//! Distributions of failover phases, and the honesty about percentiles.
+//!
+//! A percentile q of n samples means something only if n is large enough that, with 95 % confidence, the sample's maximum
+//! exceeds it: n ≥ ln 0.05 / ln q (one-sided order-statistic bound). That makes 5 samples for p50, 29 for p90, 59 for p95 and
+//! 299 for p99. With fewer, a report says "max of N" and invents nothing.
+
+use std::time::Duration;
+
+use chaos_history::FaultKind;
+use chaos_plan::expect::Phase;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::Failover;
+use crate::interval::{as_nanos, as_nanos_option, as_word, nanos};
+
+/// The phases, in order.
+pub(crate) const PHASES: [Phase; 5] =
+    [Phase::Detected, Phase::Elected, Phase::Converged, Phase::Writable, Phase::Available];
+
+const KINDS: [FaultKind; 3] = [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition];
+
+/// The phase's word in plans and reports.
+pub(crate) fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Detected => "detected",
+        Phase::Elected => "elected",
+        Phase::Converged => "converged",
+        Phase::Writable => "writable",
+        Phase::Available => "available",
+    }
+}
+
+/// One phase of the failovers of one kind of fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// The kind of fault.
+    pub kind: FaultKind,
+    /// The phase.
+    #[serde(with = "as_word")]
+    pub phase: Phase,
+    /// How many failovers of this kind there were, those without the phase included.
+    pub failovers: u64,
+    /// Figures of the upper bounds of the time from t0.
+    pub figures: Figures,
+    /// The widest interval among the samples: the figures' own error.
+    #[serde(with = "as_nanos")]
+    pub uncertainty_max: Duration,
+    /// How many samples overlap a stall of the host. They are counted: leaving them out would be a choice after the fact.
+    pub stalled: u64,
+    /// The upper bounds in nanoseconds, ascending.
+    pub samples: Vec<u64>,
+}
+
+/// Figures of a sample. Percentiles that n does not support are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// How many samples, at least 1.
+    pub n: u64,
+    /// The smallest.
+    #[serde(with = "as_nanos")]
+    pub min: Duration,
+    /// The median, from 5 samples.
+    #[serde(with = "as_nanos_option")]
+    pub p50: Option<Duration>,
+    /// From 29 samples.
+    #[serde(with = "as_nanos_option")]
+    pub p90: Option<Duration>,
+    /// From 59 samples.
+    #[serde(with = "as_nanos_option")]
+    pub p95: Option<Duration>,
+    /// From 299 samples.
+    #[serde(with = "as_nanos_option")]
+    pub p99: Option<Duration>,
+    /// The largest.
+    #[serde(with = "as_nanos")]
+    pub max: Duration,
+}
+
+/// How many samples a percentile needs (95 % one-sided bound); `None` for 100 and above, which no sample size supports.
+///
+/// # Panics
+/// If `percent` is 0.
+#[must_use]
+pub fn samples_needed(percent: u8) -> Option<u64> {
+    assert!(percent > 0, "the 0th percentile is the minimum");
+    if percent >= 100 {
+        return None;
+    }
+    let quantile = f64::from(percent) / 100.0;
+    (1_u32..).find(|n| quantile.powi(i32::try_from(*n).unwrap_or(i32::MAX)) <= 0.05).map(u64::from)
+}
+
+/// A sample of durations that answers for its own size.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    histogram: Histogram<u64>,
+    sorted: Vec<u64>,
+}
+
+impl Sample {
+    /// `None` for no values.
+    pub(crate) fn new(values: impl IntoIterator<Item = Duration>) -> Option<Self> {
+        let mut sorted: Vec<u64> = values.into_iter().map(nanos).collect();
+        sorted.sort_unstable();
+        sorted.first()?;
+        // Three significant digits: the histogram's rounding (0.1 %) is far below a poll interval.
+        let mut histogram = Histogram::new(3).expect("3 significant digits are within the allowed 0 to 5");
+        for value in &sorted {
+            histogram.saturating_record((*value).max(1));
+        }
+        Some(Self { histogram, sorted })
+    }
+
+    pub(crate) fn min(&self) -> Duration {
+        Duration::from_nanos(self.sorted[0])
+    }
+
+    pub(crate) fn max(&self) -> Duration {
+        Duration::from_nanos(self.sorted[self.sorted.len() - 1])
+    }
+
+    pub(crate) fn n(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// The percentile, whether or not n supports it.
+    pub(crate) fn quantile(&self, quantile: f64) -> Duration {
+        let value = Duration::from_nanos(self.histogram.value_at_quantile(quantile));
+        value.clamp(self.min(), self.max())
+    }
+
+    /// The percentile, if n supports it.
+    pub(crate) fn percentile(&self, percent: u8) -> Option<Duration> {
+        let needed = samples_needed(percent)?;
+        (self.n() >= needed).then(|| self.quantile(f64::from(percent) / 100.0))
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            n: self.n(),
+            min: self.min(),
+            p50: self.percentile(50),
+            p90: self.percentile(90),
+            p95: self.percentile(95),
+            p99: self.percentile(99),
+            max: self.max(),
+        }
+    }
+}
+
+/// One distribution per kind and phase that has samples.
+pub(crate) fn distributions(failovers: &[Failover]) -> Vec<Distribution> {
+    let pairs = KINDS.into_iter().flat_map(|kind| PHASES.into_iter().map(move |phase| (kind, phase)));
+    pairs.filter_map(|(kind, phase)| distribution(failovers, kind, phase)).collect()
+}
+
+fn distribution(failovers: &[Failover], kind: FaultKind, phase: Phase) -> Option<Distribution> {
+    let of_kind = || failovers.iter().filter(move |failover| failover.kind == kind);
+    let reached: Vec<_> = of_kind()
+        .filter_map(|failover| failover.phases.get(phase).reached().map(|reached| (reached.after, failover.stalled)))
+        .collect();
+    let sample = Sample::new(reached.iter().map(|(after, _)| after.hi))?;
+    Some(Distribution {
+        kind,
+        phase,
+        failovers: of_kind().count() as u64,
+        figures: sample.figures(),
+        uncertainty_max: reached.iter().map(|(after, _)| after.hi - after.lo).max().unwrap_or_default(),
+        stalled: reached.iter().filter(|(_, stalled)| *stalled).count() as u64,
+        samples: sample.sorted,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_need_as_many_samples_as_the_order_statistic_bound_says() {
+        let expected = [(50, 5), (90, 29), (95, 59), (99, 299)];
+        for (percent, needed) in expected {
+            assert_eq!(samples_needed(percent), Some(needed), "p{percent}");
+        }
+        assert_eq!(samples_needed(100), None);
+    }
+
+    #[test]
+    fn a_percentile_without_enough_samples_is_missing() {
+        let sample = Sample::new((1..=28).map(Duration::from_millis)).unwrap();
+        assert_eq!(sample.percentile(90), None);
+        let sample = Sample::new((1..=29).map(Duration::from_millis)).unwrap();
+        let p90 = sample.percentile(90).unwrap();
+        assert!(p90 >= Duration::from_millis(27) && p90 < Duration::from_millis(28), "{p90:?}");
+        assert_eq!(sample.max(), Duration::from_millis(29));
+    }
+
+    #[test]
+    fn no_samples_are_no_distribution() {
+        assert!(Sample::new([]).is_none());
+    }
+}

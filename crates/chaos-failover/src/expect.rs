@@ -1,0 +1,180 @@
+//! Is an expectation met? Met, missed, or it can't be told, with the figure or the reason.
+//!
+//! A failover that never came to a phase is not left out where that would flatter: had the phase come, it would have taken
+//! longer than the watching lasted. So if the watching alone exceeds the bound, it counts as a sample of that length
+//! (censored from the right); if not, it can't be told and is left out. A fault that left no electable majority is no sample.
+
+use std::time::Duration;
+
+use chaos_history::FaultKind;
+use chaos_plan::expect::{Bound, Comparison, Expectation, Metric, Phase, Statistic};
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::{Analysis, PhaseOutcome, Why};
+use crate::distribution::{Sample, phase_name, samples_needed};
+use crate::interval::nanos;
+
+/// What became of an expectation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// It holds.
+    Met {
+        /// What was measured; the worst, where there are several.
+        value: Figure,
+    },
+    /// It doesn't.
+    Missed {
+        /// What was measured; the worst, where there are several.
+        value: Figure,
+    },
+    /// Nobody can tell.
+    NotTold {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A measured figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Figure {
+    /// A time in nanoseconds.
+    TimeNs(u64),
+    /// A count.
+    Count(u64),
+    /// A share in parts per million.
+    ShareMillionths(u32),
+}
+
+/// Judges one expectation by an analysis.
+#[must_use]
+pub fn evaluate(expectation: &Expectation, analysis: &Analysis) -> Judgement {
+    match measure(expectation, analysis) {
+        Ok(values) => judge(expectation, &values),
+        Err(reason) => Judgement::NotTold { reason },
+    }
+}
+
+fn judge(expectation: &Expectation, values: &[Figure]) -> Judgement {
+    let mut worst: Option<Figure> = None;
+    for value in values {
+        match holds(*value, expectation.comparison, expectation.bound) {
+            Some(_) => {}
+            None => return Judgement::NotTold { reason: "the bound is of another unit than the figure".to_owned() },
+        }
+        let worse = |worst: Figure| match expectation.comparison {
+            Comparison::Less | Comparison::AtMost => *value > worst,
+            Comparison::Greater | Comparison::AtLeast => *value < worst,
+        };
+        if worst.is_none_or(worse) {
+            worst = Some(*value);
+        }
+    }
+    match worst {
+        None => Judgement::NotTold { reason: "no samples".to_owned() },
+        Some(value) if holds(value, expectation.comparison, expectation.bound) == Some(true) => {
+            Judgement::Met { value }
+        }
+        Some(value) => Judgement::Missed { value },
+    }
+}
+
+/// Whether the comparison holds; `None` if a time is compared with a count or the like.
+fn holds(value: Figure, comparison: Comparison, bound: Bound) -> Option<bool> {
+    let (value, bound) = match (value, bound) {
+        (Figure::TimeNs(value), Bound::Time(bound)) => (value, nanos(bound)),
+        (Figure::Count(value), Bound::Count(bound)) => (value, bound),
+        (Figure::ShareMillionths(value), Bound::ShareMillionths(bound)) => (u64::from(value), u64::from(bound)),
+        (Figure::TimeNs(_) | Figure::Count(_) | Figure::ShareMillionths(_), _) => return None,
+    };
+    Some(match comparison {
+        Comparison::Less => value < bound,
+        Comparison::AtMost => value <= bound,
+        Comparison::Greater => value > bound,
+        Comparison::AtLeast => value >= bound,
+    })
+}
+
+/// The figures that the expectation speaks of: one, or one per kind of fault.
+fn measure(expectation: &Expectation, analysis: &Analysis) -> Result<Vec<Figure>, String> {
+    match expectation.metric {
+        Metric::Failovers => Ok(vec![Figure::Count(analysis.failovers.len() as u64)]),
+        Metric::Availability => match analysis.operations.availability_millionths {
+            Some(share) => Ok(vec![Figure::ShareMillionths(share)]),
+            None => Err("no operations".to_owned()),
+        },
+        Metric::Outage => outage(expectation.statistic, analysis).map(|figure| vec![figure]),
+        Metric::Failover { phase, kind } => {
+            let mut kinds: Vec<FaultKind> = analysis.failovers.iter().map(|failover| failover.kind).collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            kinds.retain(|of| kind.is_none_or(|kind| kind == *of));
+            if kinds.is_empty() {
+                return Err(kind.map_or("no failovers".to_owned(), |kind| format!("no failovers by {}", kind.name())));
+            }
+            kinds.into_iter().map(|kind| failover(expectation, analysis, kind, phase)).collect()
+        }
+    }
+}
+
+fn outage(statistic: Statistic, analysis: &Analysis) -> Result<Figure, String> {
+    if analysis.operations.total().ok == 0 {
+        return Err("no acknowledged operation, so no outage can be told".to_owned());
+    }
+    let lasted = || analysis.outages.iter().map(|outage| outage.lasted);
+    match statistic {
+        Statistic::Count => Ok(Figure::Count(analysis.outages.len() as u64)),
+        Statistic::Total | Statistic::Value => Ok(time(lasted().sum())),
+        // No outage at all is the best of maxima.
+        Statistic::Max => Ok(time(lasted().max().unwrap_or_default())),
+        Statistic::Min => Ok(time(lasted().min().unwrap_or_default())),
+        Statistic::Percentile(_) => statistic_of(statistic, lasted().collect()),
+    }
+}
+
+fn failover(expectation: &Expectation, analysis: &Analysis, kind: FaultKind, phase: Phase) -> Result<Figure, String> {
+    let bound = match expectation.bound {
+        Bound::Time(bound) => bound,
+        Bound::Count(_) | Bound::ShareMillionths(_) => Duration::MAX,
+    };
+    let of_kind = analysis.failovers.iter().filter(|failover| failover.kind == kind);
+    let samples: Vec<Duration> = of_kind
+        .filter_map(|failover| match failover.phases.get(phase) {
+            PhaseOutcome::Reached(reached) => Some(reached.after.hi),
+            PhaseOutcome::NotReached(missing) => match missing.why {
+                Why::NoMajority | Why::NoClients => None,
+                Why::FaultEnded | Why::NextFault | Why::RunEnded | Why::NotElected => {
+                    let electable = !matches!(
+                        &failover.phases.elected,
+                        PhaseOutcome::NotReached(elected) if elected.why == Why::NoMajority
+                    );
+                    Some(missing.watched).filter(|watched| electable && *watched >= bound)
+                }
+            },
+        })
+        .collect();
+    statistic_of(expectation.statistic, samples)
+        .map_err(|reason| format!("{} by {}: {reason}", phase_name(phase), kind.name()))
+}
+
+fn statistic_of(statistic: Statistic, samples: Vec<Duration>) -> Result<Figure, String> {
+    let n = samples.len() as u64;
+    let total = samples.iter().sum();
+    let sample = Sample::new(samples).ok_or("no samples")?;
+    match statistic {
+        Statistic::Min => Ok(time(sample.min())),
+        Statistic::Max => Ok(time(sample.max())),
+        Statistic::Total | Statistic::Value => Ok(time(total)),
+        Statistic::Count => Ok(Figure::Count(n)),
+        Statistic::Percentile(percent) => match (sample.percentile(percent), samples_needed(percent)) {
+            (Some(value), _) => Ok(time(value)),
+            (None, Some(needed)) => Err(format!("p{percent} needs {needed} samples, there are {n}")),
+            (None, None) => Err(format!("p{percent} is no percentile that samples could support")),
+        },
+    }
+}
+
+fn time(duration: Duration) -> Figure {
+    Figure::TimeNs(nanos(duration))
+}

@@ -1,0 +1,84 @@
+//! What clients asked and got.
+//!
+//! Latency counts from the moment an operation was *due* by its open-loop schedule, not from when a stalled client came to
+//! send it: otherwise the operations of an outage that were never sent would be missing from its latency (coordinated
+//! omission; Tene, "How NOT to Measure Latency").
+
+use chaos_history::{Action, ClientRole, Completion, OpResult, Operation};
+
+use crate::analysis::{Latency, OperationPoint, OperationStats, PointOutcome};
+use crate::distribution::Sample;
+use crate::floor::millionths;
+
+/// Whether the operation is load, as opposed to the final reads.
+pub(crate) fn is_load(operation: &Operation) -> bool {
+    match operation.role {
+        ClientRole::Roaming | ClientRole::Pinned => true,
+        ClientRole::Final => false,
+    }
+}
+
+/// The operations that stand for what an application sees: the roaming clients' or, without any, all of the load.
+pub(crate) fn service(operations: &[Operation]) -> Vec<&Operation> {
+    let roaming: Vec<&Operation> =
+        operations.iter().filter(|operation| operation.role == ClientRole::Roaming).collect();
+    if roaming.is_empty() { operations.iter().filter(|operation| is_load(operation)).collect() } else { roaming }
+}
+
+/// Whether an operation changed the state and was acknowledged.
+pub(crate) fn is_acknowledged_write(operation: &Operation) -> bool {
+    match &operation.completion {
+        Completion::Ok(OpResult::Written { .. } | OpResult::Cas { swapped: true, .. }) => true,
+        Completion::Ok(OpResult::Read { .. } | OpResult::Cas { swapped: false, .. }) => false,
+        Completion::Fail(_) | Completion::Info(_) => false,
+    }
+}
+
+fn outcome(completion: &Completion) -> PointOutcome {
+    match completion {
+        Completion::Ok(_) => PointOutcome::Ok,
+        Completion::Fail(_) => PointOutcome::Fail,
+        Completion::Info(_) => PointOutcome::Info,
+    }
+}
+
+/// Counts, latencies and points.
+pub(crate) fn statistics(operations: &[Operation], unreadable: Option<String>) -> OperationStats {
+    let mut stats = OperationStats { unreadable, ..OperationStats::default() };
+    for operation in operations.iter().filter(|operation| is_load(operation)) {
+        let outcome = outcome(&operation.completion);
+        let counts = match operation.action {
+            Action::Read { .. } => &mut stats.read,
+            Action::Write { .. } => &mut stats.write,
+            Action::Cas { .. } => &mut stats.cas,
+        };
+        match outcome {
+            PointOutcome::Ok => counts.ok += 1,
+            PointOutcome::Fail => counts.fail += 1,
+            PointOutcome::Info => counts.info += 1,
+        }
+        let latency = operation.completed.map(|completed| completed.since(operation.due));
+        if let Some(latency) = latency {
+            let pinned = operation.role == ClientRole::Pinned;
+            stats.points.push(OperationPoint { due: operation.due, latency, outcome, pinned });
+        }
+    }
+    stats.points.sort_by_key(|point| point.due);
+    stats.availability_millionths = availability(&service(operations));
+    let acknowledged = stats.points.iter().filter(|point| point.outcome == PointOutcome::Ok);
+    stats.latency = Sample::new(acknowledged.map(|point| point.latency)).map(|sample| Latency {
+        n: sample.n(),
+        min: sample.min(),
+        p50: sample.quantile(0.5),
+        p90: sample.quantile(0.9),
+        p99: sample.quantile(0.99),
+        p999: sample.quantile(0.999),
+        max: sample.max(),
+    });
+    stats
+}
+
+fn availability(service: &[&Operation]) -> Option<u32> {
+    let acknowledged = service.iter().filter(|operation| outcome(&operation.completion) == PointOutcome::Ok).count();
+    (!service.is_empty()).then(|| millionths(acknowledged as f64 / service.len() as f64))
+}

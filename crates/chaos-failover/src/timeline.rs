@@ -1,0 +1,172 @@
+//! The run as lanes: who believed what, who was up, what was broken. Data for drawings, without any drawing.
+//!
+//! Boundaries between two answers are put in the middle of the interval in which the change happened.
+
+use std::collections::BTreeMap;
+
+use chaos_history::{
+    ElectionRole, Event, FaultId, FaultKind, History, Mark, NodeId, ObservationOutcome, RunNanos, Term,
+};
+
+use crate::beliefs::{Answer, Beliefs};
+use crate::conditions::Conditions;
+use crate::interval::Interval;
+
+/// The lanes of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timeline {
+    /// One per node, in order.
+    pub lanes: Vec<Lane>,
+    /// One per fault, in order of injection.
+    pub faults: Vec<FaultBand>,
+    /// The run's landmarks.
+    pub landmarks: Vec<Landmark>,
+}
+
+/// What one node was and said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// The node.
+    pub node: NodeId,
+    /// What it said, in order; gaps where it was silent.
+    pub roles: Vec<RoleSegment>,
+    /// When it was not simply up.
+    pub life: Vec<LifeSegment>,
+}
+
+/// A stretch of time in which a node said the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoleSegment {
+    /// From.
+    pub from: RunNanos,
+    /// To.
+    pub to: RunNanos,
+    /// Its role.
+    pub role: ElectionRole,
+    /// Its term.
+    pub term: Term,
+    /// Whom it named.
+    pub leader: Option<NodeId>,
+}
+
+/// A stretch of time in which a node was not simply up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LifeSegment {
+    /// From.
+    pub from: RunNanos,
+    /// To.
+    pub to: RunNanos,
+    /// How it was.
+    pub state: LifeState,
+}
+
+/// How a node was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LifeState {
+    /// No process.
+    Down,
+    /// Its threads were stopped.
+    Paused,
+    /// Up, but without links both ways to a majority.
+    Cut,
+}
+
+/// A fault's stretch of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultBand {
+    /// The fault.
+    pub id: FaultId,
+    /// Its kind.
+    pub kind: FaultKind,
+    /// The plan's words.
+    pub label: String,
+    /// Whom it was aimed at.
+    pub nodes: Vec<NodeId>,
+    /// From its effect to its end, or to the end of the run.
+    pub span: Interval,
+}
+
+/// A landmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Landmark {
+    /// When.
+    pub at: RunNanos,
+    /// Which.
+    pub mark: Mark,
+}
+
+/// Lays the history out in lanes.
+pub(crate) fn timeline(history: &History, beliefs: &Beliefs, conditions: &Conditions) -> Timeline {
+    let silences = silences(history);
+    let lane = |node| Lane {
+        node,
+        roles: role_segments(beliefs.of(node), silences.get(&node).map_or(&[], Vec::as_slice)),
+        life: life_segments(node, conditions),
+    };
+    let mark = |recorded: &chaos_history::Recorded| match &recorded.event {
+        Event::Note(note) => note.mark.map(|mark| Landmark { at: recorded.at, mark }),
+        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => None,
+    };
+    Timeline {
+        lanes: NodeId::all(history.header.nodes).map(lane).collect(),
+        faults: conditions.bands().collect(),
+        landmarks: history.events.iter().filter_map(mark).collect(),
+    }
+}
+
+/// When each node was asked in vain: the moments of the questions, in order.
+fn silences(history: &History) -> BTreeMap<NodeId, Vec<RunNanos>> {
+    let mut silences: BTreeMap<NodeId, Vec<RunNanos>> = BTreeMap::new();
+    for recorded in &history.events {
+        let Event::Observation(observation) = &recorded.event else { continue };
+        if let ObservationOutcome::Silent(_) = observation.outcome {
+            silences.entry(observation.node).or_default().push(observation.sent);
+        }
+    }
+    silences.values_mut().for_each(|moments| moments.sort_unstable());
+    silences
+}
+
+fn role_segments(answers: &[Answer], silences: &[RunNanos]) -> Vec<RoleSegment> {
+    let mut segments: Vec<RoleSegment> = Vec::new();
+    let mut previous: Option<&Answer> = None;
+    for answer in answers {
+        let belief = (answer.role, answer.term, answer.leader);
+        let silent_since = previous.is_some_and(|previous| {
+            let next = silences.partition_point(|moment| *moment <= previous.to);
+            silences.get(next).is_some_and(|moment| *moment < answer.from)
+        });
+        let begin = match (previous, segments.last_mut()) {
+            (Some(previous), Some(last)) if !silent_since => {
+                let said_before = (last.role, last.term, last.leader);
+                let boundary = Interval::new(previous.from, answer.to).middle();
+                if said_before == belief {
+                    last.to = answer.to;
+                    None
+                } else {
+                    last.to = boundary.max(last.from);
+                    Some(last.to)
+                }
+            }
+            (Some(_) | None, Some(_) | None) => Some(answer.from),
+        };
+        if let Some(from) = begin {
+            let (role, term, leader) = belief;
+            segments.push(RoleSegment { from, to: answer.to.max(from), role, term, leader });
+        }
+        previous = Some(answer);
+    }
+    segments
+}
+
+fn life_segments(node: NodeId, conditions: &Conditions) -> Vec<LifeSegment> {
+    let states = [
+        (LifeState::Cut, conditions.cut_off(node)),
+        (LifeState::Paused, conditions.paused(node).to_vec()),
+        (LifeState::Down, conditions.down(node).to_vec()),
+    ];
+    let segments = states.into_iter().flat_map(|(state, spans)| {
+        spans.into_iter().map(move |span| LifeSegment { from: span.lo, to: span.hi, state })
+    });
+    segments.collect()
+}
