@@ -1,0 +1,322 @@
+//! The command line of a node: what can be said, and what is wrong with it, before anything is touched.
+//!
+//! Parsing gives [`NodeArguments`] (also the arguments of `chaos node`); `settle` checks how the parts fit together and
+//! gives `Settings`, which the rest of the crate trusts. Nothing is ignored or repaired: a contradiction is an error that
+//! says what to write instead.
+
+mod cluster;
+mod durations;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+use election::NodeId;
+use election::raft::{Config, ConfigError};
+use election::specimens::SpecimenName;
+
+pub(crate) use self::cluster::{AddressBook, join_port};
+use self::cluster::{parse_node_id, parse_peer};
+use self::durations::{parse_duration, parse_range};
+use crate::clock::ClockRate;
+use crate::error::NodeError;
+
+pub use self::cluster::Peer;
+pub use self::durations::DurationRange;
+
+/// How to reach the node, where it keeps its memory, and which protocol options are on.
+///
+/// Three nodes on one machine, each started with its own --id and --data:
+///
+///   --node n1=127.0.0.1:7011/7012 --node n2=127.0.0.1:7021/7022 --node n3=127.0.0.1:7031/7032
+#[derive(Debug, Clone, Args)]
+pub struct NodeArguments {
+    /// Which node this is: n1, n2, …
+    #[arg(long, value_name = "ID", value_parser = parse_node_id)]
+    id: NodeId,
+
+    /// A node and where it is: ID=HOST[:PEER_PORT[/HTTP_PORT]]. Repeat it, or separate several by commas; list the node
+    /// itself too. Its own entry says where it listens, the others where it dials
+    #[arg(
+        long = "node",
+        visible_alias = "cluster",
+        value_name = "ID=HOST[:PEER[/HTTP]]",
+        value_delimiter = ',',
+        required = true,
+        value_parser = parse_peer
+    )]
+    nodes: Vec<Peer>,
+
+    /// The first members, if not all listed nodes: a node that is to join later is listed, but is no member. Give every
+    /// node the same members; once a log exists, the log decides
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = parse_node_id)]
+    members: Vec<NodeId>,
+
+    /// Nodes of another cluster name refuse each other's connections and data directories
+    #[arg(long, value_name = "NAME", default_value = "election")]
+    cluster_name: String,
+
+    /// The node-to-node port of entries that name none
+    #[arg(long, value_name = "PORT", default_value_t = 7001, value_parser = clap::value_parser!(u16).range(1..))]
+    peer_port: u16,
+
+    /// The HTTP port of entries that name none
+    #[arg(long, value_name = "PORT", default_value_t = 7002, value_parser = clap::value_parser!(u16).range(1..))]
+    http_port: u16,
+
+    /// The address to listen on and to dial from [default: the host of the node's own entry if it is an IP address,
+    /// else all]
+    #[arg(long, value_name = "IP")]
+    bind: Option<IpAddr>,
+
+    /// The directory of term, vote, log and snapshot. Created if absent; refused if it is another node's, in use, or damaged
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+
+    /// How long a follower waits for a leader before it campaigns, drawn anew from this range each time
+    #[arg(long, value_name = "MIN..MAX", default_value = "150ms..300ms", value_parser = parse_range)]
+    election_timeout: DurationRange,
+
+    /// How often a leader makes itself heard; below the shortest election timeout
+    #[arg(long, value_name = "TIME", default_value = "40ms", value_parser = parse_duration)]
+    heartbeat: Duration,
+
+    /// Ask whether an election could be won before raising the term, so that a node that was cut off disturbs nobody
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    pre_vote: bool,
+
+    /// A leader that hears no majority for the longest election timeout steps down
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    check_quorum: bool,
+
+    /// A follower that heard a leader within the shortest election timeout votes for nobody else
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    stickiness: bool,
+
+    /// Answer ?read=lease from the leader's lease, without asking the others; needs --stickiness true and clocks that run
+    /// at about the same rate
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    lease_reads: bool,
+
+    /// How fast this node's clock runs: 1.25 makes it believe that 1.25 s pass in a second (0.001 to 1000)
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    clock_rate: f64,
+
+    /// Take a snapshot after so many applied entries
+    #[arg(long, value_name = "ENTRIES", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    snapshot_threshold: u64,
+
+    /// Answer `timeout` to a client after this time; a write may still happen later
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    request_timeout: Duration,
+
+    /// Seed of the random election timeouts, mixed with the id and the number of this start [default: random, logged]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+
+    /// Wait for the disk before answering. Without it a power cut loses acknowledged writes and votes; a kill does not
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    fsync: bool,
+
+    /// Run a node that breaks one rule of Raft, to see a checker convict it; an unknown name lists the known ones
+    #[arg(long, value_name = "NAME")]
+    specimen: Option<String>,
+
+    /// What to log on stderr: error, warn, info, debug, trace, or a filter such as election_node::transport=debug
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+/// Arguments that fit together.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) id: NodeId,
+    pub(crate) cluster_name: String,
+    /// Every listed node, this one included.
+    pub(crate) book: AddressBook,
+    pub(crate) bind: IpAddr,
+    pub(crate) data: PathBuf,
+    pub(crate) config: Config,
+    pub(crate) clock_rate: ClockRate,
+    pub(crate) request_timeout: Duration,
+    pub(crate) seed: Option<u64>,
+    pub(crate) fsync: bool,
+    pub(crate) specimen: Option<SpecimenName>,
+}
+
+impl NodeArguments {
+    /// The filter of the log.
+    pub(crate) fn log_filter(&self) -> &str {
+        &self.log
+    }
+
+    /// Checks how the arguments fit together.
+    ///
+    /// # Errors
+    /// `Argument`, saying what to write instead.
+    pub(crate) fn settle(self) -> Result<Settings, NodeError> {
+        let book = self.address_book()?;
+        let config = self.config(&book)?;
+        let own = &book[&self.id];
+        let bind = self.bind.or_else(|| own.host.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let clock_rate = ClockRate::new(self.clock_rate)
+            .ok_or_else(|| wrong(format!("--clock-rate {}: it must be from 0.001 to 1000", self.clock_rate)))?;
+        let specimen = self.specimen.as_deref().map(parse_specimen).transpose()?;
+        if self.request_timeout.is_zero() {
+            return Err(wrong("--request-timeout must be above zero"));
+        }
+        if self.cluster_name.is_empty() || self.cluster_name.len() > 64 || self.cluster_name.contains(char::is_control)
+        {
+            return Err(wrong("--cluster-name must be 1 to 64 bytes without control characters"));
+        }
+        Ok(Settings {
+            id: self.id,
+            cluster_name: self.cluster_name,
+            book,
+            bind,
+            data: self.data,
+            config,
+            clock_rate,
+            request_timeout: self.request_timeout,
+            seed: self.seed,
+            fsync: self.fsync,
+            specimen,
+        })
+    }
+
+    fn address_book(&self) -> Result<AddressBook, NodeError> {
+        let mut book = AddressBook::new();
+        for peer in &self.nodes {
+            let (id, address) = peer.with_ports(self.peer_port, self.http_port);
+            if book.insert(id, address).is_some() {
+                return Err(wrong(format!("--node lists {id} twice")));
+            }
+        }
+        match book.get(&self.id) {
+            None => Err(wrong(format!("--node does not list {} itself: add {}=HOST", self.id, self.id))),
+            Some(own) if own.peer_port == own.http_port => {
+                Err(wrong(format!("{} has port {} for both peers and HTTP: give it two", self.id, own.peer_port)))
+            }
+            Some(_) => Ok(book),
+        }
+    }
+
+    fn config(&self, book: &AddressBook) -> Result<Config, NodeError> {
+        let stranger = self.members.iter().find(|member| !book.contains_key(member));
+        if let Some(member) = stranger {
+            return Err(wrong(format!("--members names {member}, which --node does not list")));
+        }
+        let listed: BTreeSet<NodeId> = book.keys().copied().collect();
+        let members = if self.members.is_empty() { listed } else { self.members.iter().copied().collect() };
+        let config = Config {
+            election_timeout_min: self.election_timeout.min,
+            election_timeout_max: self.election_timeout.max,
+            heartbeat: self.heartbeat,
+            pre_vote: self.pre_vote,
+            check_quorum: self.check_quorum,
+            stickiness: self.stickiness,
+            lease_reads: self.lease_reads,
+            snapshot_threshold: self.snapshot_threshold,
+            ..Config::new(members)
+        };
+        config.validate().map_err(|error| explain(&error))?;
+        Ok(config)
+    }
+}
+
+fn wrong(message: impl Into<String>) -> NodeError {
+    NodeError::Argument(message.into())
+}
+
+fn explain(error: &ConfigError) -> NodeError {
+    let remedy = match error {
+        ConfigError::Heartbeat { .. } => "change --heartbeat or --election-timeout",
+        ConfigError::Timeouts { .. } => "write --election-timeout MIN..MAX",
+        ConfigError::LeaseWithoutPromise => "add --lease-reads false",
+        ConfigError::LeaseRatio(_) | ConfigError::ZeroLimit => "raise it",
+    };
+    wrong(format!("{error}; {remedy}"))
+}
+
+fn parse_specimen(name: &str) -> Result<SpecimenName, NodeError> {
+    name.parse().map_err(|_| {
+        let known = SpecimenName::ALL.map(|specimen| format!("  {specimen:<18} {}", specimen.about()));
+        wrong(format!("--specimen `{name}` is unknown; known are\n{}", known.join("\n")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        arguments: NodeArguments,
+    }
+
+    fn parse(line: &str) -> Result<Settings, String> {
+        let words = std::iter::once("node").chain(line.split_whitespace());
+        let program = Program::try_parse_from(words).map_err(|error| error.to_string())?;
+        program.arguments.settle().map_err(|error| error.to_string())
+    }
+
+    const BASE: &str = "--id n1 --data d --node n1=127.0.0.1:7011/7012 --cluster n2=127.0.0.1:7021/7022,n3=host";
+
+    #[test]
+    fn the_defaults_are_the_papers_timeouts_with_every_option_on() {
+        let settings = parse(BASE).unwrap();
+        assert_eq!(settings.config, Config::new([1, 2, 3].map(NodeId)));
+        assert_eq!(settings.bind, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert_eq!(settings.book[&NodeId(2)].peer(), "127.0.0.1:7021");
+        assert_eq!(settings.book[&NodeId(3)].http(), "host:7002");
+        assert!(settings.fsync && settings.specimen.is_none() && settings.clock_rate == ClockRate::HOST);
+    }
+
+    #[test]
+    fn a_node_that_joins_later_is_listed_but_no_member() {
+        let settings = parse(&format!("{BASE} --members n2,n3")).unwrap();
+        assert_eq!(settings.config.members, [2, 3].map(NodeId).into());
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused_with_a_remedy() {
+        let cases = [
+            ("--id n4", "does not list n4 itself: add n4=HOST"),
+            ("--node n2=127.0.0.9", "lists n2 twice"),
+            ("--members n1,n7", "names n7, which --node does not list"),
+            ("--heartbeat 200ms", "change --heartbeat or --election-timeout"),
+            ("--heartbeat 0ms", "change --heartbeat"),
+            ("--heartbeat 40", "`40` has no unit"),
+            ("--election-timeout 300ms..150ms", "write --election-timeout MIN..MAX"),
+            ("--stickiness false", "add --lease-reads false"),
+            ("--pre-vote maybe", "possible values: true, false"),
+            ("--clock-rate 0", "from 0.001 to 1000"),
+            ("--clock-rate NaN", "from 0.001 to 1000"),
+            ("--snapshot-threshold 0", "0 is not in 1.."),
+            ("--request-timeout 0s", "above zero"),
+            ("--specimen nonsense", "double-vote"),
+            ("--peer-port 0", "0 is not in 1.."),
+            ("--unknown-flag", "unexpected argument"),
+        ];
+        for (extra, expected) in cases {
+            let line =
+                if extra.starts_with("--id") { BASE.replace("--id n1", extra) } else { format!("{BASE} {extra}") };
+            let message = parse(&line).err().unwrap_or_else(|| panic!("{extra} was accepted"));
+            assert!(message.contains(expected), "{extra}: {message}");
+        }
+        let same_port = parse("--id n1 --data d --node n1=h:7001/7001").unwrap_err();
+        assert!(same_port.contains("give it two"), "{same_port}");
+    }
+
+    #[test]
+    fn every_known_specimen_is_accepted() {
+        for specimen in SpecimenName::ALL {
+            assert_eq!(parse(&format!("{BASE} --specimen {specimen}")).unwrap().specimen, Some(specimen));
+        }
+    }
+}
