@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use chaos_history::{
-    Event, FaultEdge, FaultEvent, FaultId, FaultKind, History, Link, Mark, NodeId, NodeLife, RunNanos, Stamps,
+    Event, FaultEdge, FaultEvent, FaultId, FaultKind, History, Link, Mark, NodeId, NodeLife, ObservationOutcome,
+    RunNanos, Stamps,
 };
 
 use crate::interval::Interval;
@@ -44,15 +45,20 @@ impl Conditions {
         let (end, nodes) = (history.end(), history.header.nodes);
         let faults = fault_spans(history);
         let mut down = process_gaps(history, end);
+        let (starts, answers) = signs_of_life(history);
         let mut paused: BTreeMap<NodeId, Vec<Interval>> = BTreeMap::new();
         let mut cuts = Vec::new();
         for fault in &faults {
             let span = Interval::new(fault.begun.hi, fault.ended.map_or(end, |ended| ended.hi));
+            // Some of a fault's nodes may come back before the fault ends; only their own signs of life tell.
+            let hit = |signs: &SignsOfLife, node: NodeId| {
+                let back = signs.get(&node).and_then(|signs| signs.iter().find(|sign| sign.lo > span.lo));
+                (node, Interval::new(span.lo, back.map_or(span.hi, |back| span.hi.min(back.hi))))
+            };
+            let nodes = fault.begin.nodes.iter().copied();
             match fault.begin.kind {
-                FaultKind::Kill => fault.begin.nodes.iter().for_each(|node| down.entry(*node).or_default().push(span)),
-                FaultKind::Pause => {
-                    fault.begin.nodes.iter().for_each(|node| paused.entry(*node).or_default().push(span))
-                }
+                FaultKind::Kill => add(&mut down, nodes.map(|node| hit(&starts, node))),
+                FaultKind::Pause => add(&mut paused, nodes.map(|node| hit(&answers, node))),
                 FaultKind::Partition => cuts.extend(fault.begin.links.iter().map(|link| (*link, span))),
             }
         }
@@ -187,6 +193,38 @@ fn process_gaps(history: &History, end: RunNanos) -> BTreeMap<NodeId, Vec<Interv
         gaps.entry(node).or_default().push(Interval::new(from, end));
     }
     gaps
+}
+
+fn add(spans: &mut BTreeMap<NodeId, Vec<Interval>>, more: impl Iterator<Item = (NodeId, Interval)>) {
+    more.for_each(|(node, span)| spans.entry(node).or_default().push(span));
+}
+
+/// Per node the stretches, in order, within which it showed that it runs.
+type SignsOfLife = BTreeMap<NodeId, Vec<Interval>>;
+
+/// When each node was started, and when each was asked a question that it answered.
+fn signs_of_life(history: &History) -> (SignsOfLife, SignsOfLife) {
+    let (mut starts, mut answers) = (SignsOfLife::new(), SignsOfLife::new());
+    for recorded in &history.events {
+        match &recorded.event {
+            Event::Node(event) => match event.life {
+                NodeLife::Started { .. } => {
+                    starts.entry(event.node).or_default().push(Interval::new(recorded.at, recorded.at))
+                }
+                NodeLife::Ready | NodeLife::Exited { .. } => {}
+            },
+            Event::Observation(observation) => match observation.outcome {
+                ObservationOutcome::Answered(_) => answers
+                    .entry(observation.node)
+                    .or_default()
+                    .push(Interval::new(observation.sent, observation.received)),
+                ObservationOutcome::Silent(_) => {}
+            },
+            Event::Op(_) | Event::Fault(_) | Event::Stall(_) | Event::Note(_) => {}
+        }
+    }
+    starts.values_mut().chain(answers.values_mut()).for_each(|signs| signs.sort_by_key(|sign| sign.lo));
+    (starts, answers)
 }
 
 /// The stretch under load: between the landmarks or, where one is missing, to the history's own ends.

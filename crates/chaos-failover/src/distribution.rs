@@ -107,7 +107,7 @@ impl Sample {
         // Three significant digits: the histogram's rounding (0.1 %) is far below a poll interval.
         let mut histogram = Histogram::new(3).expect("3 significant digits are within the allowed 0 to 5");
         for value in &sorted {
-            histogram.saturating_record((*value).max(1));
+            histogram.record((*value).max(1)).expect("a histogram that resizes itself takes every value");
         }
         Some(Self { histogram, sorted })
     }

@@ -178,3 +178,91 @@ fn statistic_of(statistic: Statistic, samples: Vec<Duration>) -> Result<Figure, 
 fn time(duration: Duration) -> Figure {
     Figure::TimeNs(nanos(duration))
 }
+
+#[cfg(test)]
+mod tests {
+    use chaos_history::Mark;
+
+    use super::*;
+    use crate::sample::{Sample, ms};
+
+    /// `n` kills of n1, elected 200 ms after each, writable 210 ms after; a last pause that ends 900 ms later unelected.
+    fn analysed(n: u64, paused: bool) -> Analysis {
+        let mut sample = Sample::new(3);
+        sample.mark(0, Mark::LoadBegin);
+        for round in 0..n {
+            let (t, term) = (1000 * (round + 1), 2 * round + 1);
+            let id = u32::try_from(round).unwrap();
+            sample
+                .all_follow(&[1, 2, 3], t - 100, term, 1)
+                .fault_of(id, FaultKind::Kill, t, &[1], &[], (1, term))
+                .all_follow(&[2, 3], t + 198, term + 1, 2)
+                .write(2, t + 205, Some(t + 210))
+                .heal(id, FaultKind::Kill, t + 500, &[1]);
+        }
+        if paused {
+            let (t, term) = (1000 * (n + 1), 2 * n + 1);
+            sample
+                .all_follow(&[1, 2, 3], t - 100, term, 1)
+                .fault_of(900, FaultKind::Pause, t, &[1], &[], (1, term))
+                .heal(900, FaultKind::Pause, t + 900, &[1])
+                .all_follow(&[1, 2, 3], t + 1000, term, 1);
+        }
+        crate::analyse(&sample.history(), None)
+    }
+
+    fn expected(metric: Metric, statistic: Statistic, comparison: Comparison, bound: Bound) -> Expectation {
+        Expectation { text: "as written".to_owned(), metric, statistic, comparison, bound }
+    }
+
+    fn below(statistic: Statistic, bound: u64) -> Expectation {
+        let metric = Metric::Failover { phase: Phase::Writable, kind: None };
+        expected(metric, statistic, Comparison::Less, Bound::Time(ms(bound)))
+    }
+
+    #[test]
+    fn a_maximum_is_met_or_missed_by_the_upper_bound() {
+        let analysis = analysed(2, false);
+        let value = Figure::TimeNs(210_000_000);
+        assert_eq!(evaluate(&below(Statistic::Max, 211), &analysis), Judgement::Met { value });
+        assert_eq!(evaluate(&below(Statistic::Max, 210), &analysis), Judgement::Missed { value });
+    }
+
+    #[test]
+    fn a_percentile_without_enough_samples_is_not_told() {
+        let judgement = evaluate(&below(Statistic::Percentile(90), 500), &analysed(28, false));
+        let reason = "writable by kill: p90 needs 29 samples, there are 28".to_owned();
+        assert_eq!(judgement, Judgement::NotTold { reason });
+        assert!(matches!(
+            evaluate(&below(Statistic::Percentile(90), 500), &analysed(29, false)),
+            Judgement::Met { .. }
+        ));
+    }
+
+    #[test]
+    fn a_failover_that_never_came_counts_as_long_as_it_was_watched() {
+        let analysis = analysed(2, true);
+        assert!(matches!(evaluate(&below(Statistic::Max, 500), &analysis), Judgement::Missed { .. }));
+        // Watched for less than the bound: it might have come in time.
+        assert_eq!(
+            evaluate(&below(Statistic::Max, 2000), &analysis),
+            Judgement::NotTold { reason: "writable by pause: no samples".to_owned() }
+        );
+    }
+
+    #[test]
+    fn counts_compare_with_counts_only() {
+        let analysis = analysed(3, false);
+        let at_least = |bound| expected(Metric::Failovers, Statistic::Count, Comparison::AtLeast, bound);
+        let value = Figure::Count(3);
+        assert_eq!(evaluate(&at_least(Bound::Count(3)), &analysis), Judgement::Met { value });
+        assert_eq!(evaluate(&at_least(Bound::Count(4)), &analysis), Judgement::Missed { value });
+        assert!(matches!(evaluate(&at_least(Bound::Time(ms(3))), &analysis), Judgement::NotTold { .. }));
+    }
+
+    #[test]
+    fn without_failovers_nothing_is_told_of_them() {
+        let empty = crate::analyse(&Sample::new(3).history(), None);
+        assert!(matches!(evaluate(&below(Statistic::Max, 500), &empty), Judgement::NotTold { .. }));
+    }
+}

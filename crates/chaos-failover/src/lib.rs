@@ -47,4 +47,6 @@ pub use interval::{Elapsed, Interval};
 pub use timeline::{FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegment, Timeline};
 
 #[cfg(test)]
+mod failover_tests;
+#[cfg(test)]
 mod sample;
