@@ -1,1 +1,56 @@
-//! Pure checkers: a history in, a verdict with its witness out
+//! Pure checkers: a history in, a verdict with its witness out.
+//!
+//! Every checker answers with three values. `Valid` says that the property holds *for what the history shows*. `Invalid`
+//! carries a [`Witness`]: a sentence, the few lines of the history that refute the property, and the argument. `Unknown`
+//! says why nothing can be said; an empty history, a history without the evidence that a property needs, and a search that
+//! ran out of its [`Limits`] are `Unknown`, never `Valid`.
+//!
+//! What is checked, and from which evidence:
+//!
+//! | property | evidence | file |
+//! |---|---|---|
+//! | [`Property::ElectionSafety`], [`Property::SingleVote`] | observations | `election.rs` |
+//! | [`Property::TermMonotonic`] | observations | `terms.rs` |
+//! | [`Property::Linearizable`] | operations | `register/` |
+//! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs` |
+//! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
+//! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
+//!
+//! This crate refuses to read files, to look at a clock, to draw random numbers and to measure: the same history gives the
+//! same outcome, byte for byte. Sources: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm" (Raft,
+//! figure 3); Herlihy and Wing, "Linearizability" (TOPLAS 1990); Gibbons and Korach, "Testing Shared Memories" (SIAM J.
+//! Comput. 1997); Lowe, "Testing for linearizability" (2017).
+
+mod acknowledged;
+mod answers;
+mod election;
+mod reelection;
+mod register;
+mod stale_leader;
+mod terms;
+mod text;
+pub mod topology;
+mod verdict;
+
+use chaos_history::History;
+
+pub use topology::{Epoch, Topology};
+pub use verdict::{Limits, Outcome, Overall, Property, Verdict, Witness, overall};
+
+/// Judges one property of one history.
+#[must_use]
+pub fn check(history: &History, property: Property, limits: &Limits) -> Outcome {
+    let (verdict, mut basis) = match property {
+        Property::ElectionSafety => election::election_safety(history),
+        Property::SingleVote => election::single_vote(history),
+        Property::TermMonotonic => terms::term_monotonic(history),
+        Property::Linearizable => register::linearizable(history, limits),
+        Property::NoAcknowledgedWriteLost => acknowledged::no_acknowledged_write_lost(history),
+        Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
+        Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),
+    };
+    if history.torn {
+        basis.push_str("; the history's last line is torn");
+    }
+    Outcome { property, verdict, basis }
+}

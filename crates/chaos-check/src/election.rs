@@ -1,0 +1,116 @@
+//! `ElectionSafety` and `SingleVote`: facts about a term, refuted by two observations.
+//!
+//! "i leads t" and "i believes that j leads t" are facts about the term t, not about an instant: i adopts j only after a
+//! message of j as leader of t. So, per term, take a write-once register whose only operation is `observe() -> leader`. The
+//! history is linearizable with respect to these registers if and only if, for every term, all observations name one node:
+//! a legal sequence of one register contains one value, and any order that extends real time is legal if they all agree;
+//! registers compose by locality (Herlihy and Wing, theorem 1). Hence one pass and a map from term to the first node named:
+//! O(n log terms), whatever the order, the clocks, the losses and the rate of observation. "Names nobody" says nothing and
+//! is left out. A leader that no answer ever named is not seen, so `Valid` is about what was observed.
+//!
+//! ```text
+//!   n1: ──[leader of 4: n1]───────────────────────────
+//!   n3: ─────────────────────────[leader of 4: n2]────   refuted by these two, whenever they were taken
+//! ```
+//!
+//! `SingleVote` is the same with the register of a (node, term) and the node's vote (Raft, figure 2: `votedFor`); it needs a
+//! system that shows its vote.
+
+use std::collections::BTreeMap;
+
+use chaos_history::{History, NodeId, Term};
+
+use crate::answers::{Answer, answers};
+use crate::text::count;
+use crate::verdict::{Verdict, Witness};
+
+/// At most one leader per term.
+pub(crate) fn election_safety(history: &History) -> (Verdict, String) {
+    let answers = match answers(history) {
+        Ok(answers) => answers,
+        Err(reason) => return (Verdict::Unknown(reason), "malformed observations".to_owned()),
+    };
+    let mut leaders: BTreeMap<Term, (NodeId, &Answer<'_>)> = BTreeMap::new();
+    for answer in &answers {
+        // A claimant that names another node tells two facts at once, and they contradict each other.
+        let facts = [answer.named(), answer.belief.leader.map(|leader| (answer.belief.term, leader))];
+        for (term, leader) in facts.into_iter().flatten() {
+            let (first, seen) = *leaders.entry(term).or_insert((leader, answer));
+            if first != leader {
+                let witness = two_leaders(term, (first, seen), (leader, answer));
+                return (Verdict::Invalid(witness), basis(&leaders, answers.len()));
+            }
+        }
+    }
+    let verdict = if leaders.is_empty() {
+        Verdict::Unknown("no observation names a leader".to_owned())
+    } else {
+        Verdict::Valid
+    };
+    (verdict, basis(&leaders, answers.len()))
+}
+
+fn two_leaders(term: Term, first: (NodeId, &Answer<'_>), second: (NodeId, &Answer<'_>)) -> Witness {
+    let (one, other) = (first.0.min(second.0), first.0.max(second.0));
+    let mut steps = vec![first.1.step()];
+    if second.1.line != first.1.line {
+        steps.push(second.1.step());
+    }
+    steps.push(format!(
+        "lines {} and {} give term {term} two leaders, and a term has at most one for ever",
+        first.1.line, second.1.line
+    ));
+    Witness::new(
+        format!("term {term} has two leaders: {one} and {other}"),
+        vec![first.1.line, second.1.line],
+        steps,
+        first.1.received.max(second.1.received),
+        vec![one, other],
+    )
+}
+
+fn basis<T>(leaders: &BTreeMap<Term, T>, observations: usize) -> String {
+    let observations = count(observations, "observation");
+    match (leaders.first_key_value(), leaders.last_key_value()) {
+        (Some((first, _)), Some((last, _))) if first == last => format!("term {first}, {observations}"),
+        (Some((first, _)), Some((last, _))) => format!("terms {first}–{last}, {observations}"),
+        (None, _) | (_, None) => observations,
+    }
+}
+
+/// At most one vote per node and term.
+pub(crate) fn single_vote(history: &History) -> (Verdict, String) {
+    let answers = match answers(history) {
+        Ok(answers) => answers,
+        Err(reason) => return (Verdict::Unknown(reason), "malformed observations".to_owned()),
+    };
+    let mut votes: BTreeMap<(NodeId, Term), (NodeId, &Answer<'_>)> = BTreeMap::new();
+    for answer in &answers {
+        let Some(candidate) = answer.belief.voted_for else { continue };
+        let (node, term) = (answer.node, answer.belief.term);
+        let (first, seen) = *votes.entry((node, term)).or_insert((candidate, answer));
+        if first == candidate {
+            continue;
+        }
+        let step = |candidate: NodeId, answer: &Answer<'_>| {
+            format!(
+                "line {}: {node} (started {} times) shows its vote of term {term} for {candidate}",
+                answer.line, answer.incarnation
+            )
+        };
+        let witness = Witness::new(
+            format!("{node} voted twice in term {term}: for {first} and for {candidate}"),
+            vec![seen.line, answer.line],
+            vec![step(first, seen), step(candidate, answer)],
+            seen.received.max(answer.received),
+            vec![node, first, candidate],
+        );
+        return (Verdict::Invalid(witness), count(votes.len(), "vote"));
+    }
+    let verdict = if votes.is_empty() {
+        Verdict::Unknown("no observation shows a vote".to_owned())
+    } else {
+        Verdict::Valid
+    };
+    (verdict, count(votes.len(), "vote"))
+}

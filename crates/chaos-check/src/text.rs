@@ -1,0 +1,36 @@
+//! Numbers as the sentences of a verdict write them.
+
+use std::time::Duration;
+
+/// A count with its noun, digits grouped by thousands: `61,204 observations`, `1 observation`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{grouped} {noun}{plural}")
+}
+
+/// A duration in seconds, to the millisecond.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{:.3}s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        for (number, expected) in
+            [(0, "0 reads"), (1, "1 read"), (999, "999 reads"), (1_000, "1,000 reads"), (1_234_567, "1,234,567 reads")]
+        {
+            assert_eq!(count(number, "read"), expected);
+        }
+    }
+}

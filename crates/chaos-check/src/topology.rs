@@ -1,0 +1,254 @@
+//! Who was up and whom they could reach, as intervals without any change: the premise of every liveness check.
+//!
+//! The history tells when faults were called and when their effect was confirmed, and when processes started and ended. From
+//! that come [`Epoch`]s, maximal intervals in which nothing is known to change. They err on one side only: a node counts as
+//! *usable* and a link as *whole* when they were for certain, so that whoever demands something of a majority clique demands
+//! it of one that was there.
+//!
+//! * A fault holds from its begin's `call_begin` to its end's `effect` (`call_end` if nobody could confirm it). `call_begin`
+//!   and `effect` both begin a new epoch, so the time in between is nobody's premise.
+//! * A node is up from `ready` (from `started` in a history without any `ready`) to `exited`, or to the `call_begin` of a
+//!   kill aimed at it. A node of which the history has no event at all is up throughout.
+//! * A pause or partition whose begin reports an error may be half there: it holds until its end. One whose end reports an
+//!   error holds to the end of the history. A kill that reports an error says nothing: the process tells.
+//!
+//! A process that dies by itself is seen when it is reaped, a moment later; that moment is the only slack.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chaos_history::{
+    Event, FaultEdge, FaultEvent, FaultId, FaultKind, History, Link, Mark, NodeId, NodeLife, RunNanos,
+};
+
+/// An interval in which no process started or ended and no fault began or ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// Its begin.
+    pub from: RunNanos,
+    /// Its end, above `from`.
+    pub to: RunNanos,
+    /// The history line of the change that began it; `None` if it began with the run.
+    pub line: Option<usize>,
+    /// The nodes that were up and unpaused for certain.
+    pub usable: BTreeSet<NodeId>,
+    /// The directed links that may have been cut.
+    pub cut: BTreeSet<Link>,
+    /// How many faults held.
+    pub faults: usize,
+}
+
+impl Epoch {
+    /// How long it lasted.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        self.to.since(self.from)
+    }
+
+    /// Whether both directions between two nodes were whole.
+    #[must_use]
+    pub fn connects(&self, one: NodeId, other: NodeId) -> bool {
+        let cut = |from, to| self.cut.contains(&Link { from, to });
+        one == other || !(cut(one, other) || cut(other, one))
+    }
+
+    /// Whether all of a cluster of so many nodes were usable and no fault held.
+    #[must_use]
+    pub fn is_whole(&self, nodes: usize) -> bool {
+        self.faults == 0 && self.cut.is_empty() && self.usable.len() == nodes
+    }
+
+    /// The largest set of usable nodes that were pairwise connected in both directions, if it is a majority of a cluster of
+    /// so many nodes; the first in order of nodes among equals. A clique, and not one node that reaches a majority: with
+    /// the latter Raft may legitimately stall (OmniPaxos, EuroSys 2023, §2).
+    #[must_use]
+    pub fn majority_clique(&self, nodes: usize) -> Option<BTreeSet<NodeId>> {
+        let mut best = Vec::new();
+        let candidates: Vec<NodeId> = self.usable.iter().copied().collect();
+        self.grow(&mut Vec::new(), &candidates, &mut best);
+        (best.len() > nodes / 2).then(|| best.into_iter().collect())
+    }
+
+    /// Tries every clique that extends `chosen` by nodes of `candidates`, skipping those that can't beat `best`.
+    fn grow(&self, chosen: &mut Vec<NodeId>, candidates: &[NodeId], best: &mut Vec<NodeId>) {
+        if chosen.len() > best.len() {
+            best.clone_from(chosen);
+        }
+        for (index, &node) in candidates.iter().enumerate() {
+            if chosen.len() + candidates.len() - index <= best.len() {
+                return;
+            }
+            let rest: Vec<NodeId> =
+                candidates[index + 1..].iter().copied().filter(|&other| self.connects(node, other)).collect();
+            chosen.push(node);
+            self.grow(chosen, &rest, best);
+            chosen.pop();
+        }
+    }
+}
+
+/// The epochs of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    /// How many nodes the cluster has.
+    pub nodes: usize,
+    /// The epochs in order, without gaps.
+    pub epochs: Vec<Epoch>,
+}
+
+/// What changes at an instant.
+enum Change<'a> {
+    Up(NodeId, u64),
+    Exited(NodeId, u64),
+    Killed(&'a FaultEvent),
+    Holds(&'a FaultEvent),
+    Over(FaultId),
+    /// Something is changing, or has just been confirmed to have changed.
+    Uncertain,
+}
+
+impl Topology {
+    /// The topology of a run, from its begin to its end (or to where it was interrupted).
+    #[must_use]
+    pub fn of(history: &History) -> Self {
+        let nodes = history.header.nodes;
+        let mut changes = changes(history);
+        changes.sort_by_key(|&(at, line, _)| (at, line));
+        let end = end(history);
+        let mut now = Now::new(history);
+        let mut epochs = Vec::new();
+        let mut open = now.epoch(RunNanos(0), None);
+        for (at, line, change) in changes {
+            if at >= end {
+                break;
+            }
+            now.apply(change);
+            let next = now.epoch(at, Some(line));
+            let before = std::mem::replace(&mut open, next);
+            if before.from < at {
+                epochs.push(Epoch { to: at, ..before });
+            }
+        }
+        if open.from < end {
+            epochs.push(Epoch { to: end, ..open });
+        }
+        Self { nodes, epochs }
+    }
+}
+
+/// The moment after which nothing is judged.
+fn end(history: &History) -> RunNanos {
+    let ends = |event: &Event| match event {
+        Event::Note(note) => matches!(note.mark, Some(Mark::RunEnd | Mark::Interrupted)),
+        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => false,
+    };
+    let marked = history.events.iter().filter(|recorded| ends(&recorded.event)).map(|recorded| recorded.at).min();
+    marked.unwrap_or_else(|| history.end())
+}
+
+fn changes(history: &History) -> Vec<(RunNanos, usize, Change<'_>)> {
+    let is_ready = |event: &Event| matches!(event, Event::Node(node) if node.life == NodeLife::Ready);
+    let tells_ready = history.events.iter().any(|recorded| is_ready(&recorded.event));
+    let mut changes = Vec::new();
+    for recorded in &history.events {
+        let (at, line) = (recorded.at, recorded.line);
+        match &recorded.event {
+            Event::Node(event) => {
+                let change = match event.life {
+                    NodeLife::Started { .. } if tells_ready => Change::Uncertain,
+                    NodeLife::Started { .. } | NodeLife::Ready => Change::Up(event.node, event.incarnation),
+                    NodeLife::Exited { .. } => Change::Exited(event.node, event.incarnation),
+                };
+                changes.push((at, line, change));
+            }
+            Event::Fault(fault) => {
+                let (begin, confirmed) =
+                    (fault.stamps.call_begin, fault.stamps.effect.unwrap_or(fault.stamps.call_end));
+                let (first, second) = match (fault.edge, fault.kind, fault.error.is_some()) {
+                    (FaultEdge::Begin, FaultKind::Kill, true) | (FaultEdge::End, _, true) => {
+                        (Change::Uncertain, Change::Uncertain)
+                    }
+                    (FaultEdge::Begin, FaultKind::Kill, false) => (Change::Killed(fault), Change::Uncertain),
+                    (FaultEdge::Begin, FaultKind::Pause | FaultKind::Partition, _) => {
+                        (Change::Holds(fault), Change::Uncertain)
+                    }
+                    (FaultEdge::End, _, false) => (Change::Uncertain, Change::Over(fault.id)),
+                };
+                changes.push((begin, line, first));
+                changes.push((confirmed, line, second));
+            }
+            Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::Note(_) => {}
+        }
+    }
+    changes
+}
+
+/// The topology at one instant.
+struct Now<'a> {
+    /// The incarnation of each node that is up.
+    up: BTreeMap<NodeId, u64>,
+    faults: BTreeMap<FaultId, &'a FaultEvent>,
+}
+
+impl<'a> Now<'a> {
+    fn new(history: &History) -> Self {
+        let lives = |node: NodeId| {
+            history.events.iter().any(|recorded| matches!(&recorded.event, Event::Node(event) if event.node == node))
+        };
+        let up = NodeId::all(history.header.nodes).filter(|&node| !lives(node)).map(|node| (node, 0)).collect();
+        Self { up, faults: BTreeMap::new() }
+    }
+
+    fn apply(&mut self, change: Change<'a>) {
+        match change {
+            Change::Up(node, incarnation) => {
+                self.up.insert(node, incarnation);
+            }
+            Change::Exited(node, incarnation) => {
+                if self.up.get(&node).is_some_and(|&up| up <= incarnation) {
+                    self.up.remove(&node);
+                }
+            }
+            Change::Killed(fault) => {
+                fault.nodes.iter().for_each(|node| {
+                    self.up.remove(node);
+                });
+                self.faults.insert(fault.id, fault);
+            }
+            Change::Holds(fault) => {
+                self.faults.insert(fault.id, fault);
+            }
+            Change::Over(id) => {
+                self.faults.remove(&id);
+            }
+            Change::Uncertain => {}
+        }
+    }
+
+    /// The epoch that begins now; its end is not known yet.
+    fn epoch(&self, from: RunNanos, line: Option<usize>) -> Epoch {
+        let paused: BTreeSet<NodeId> = self
+            .faults
+            .values()
+            .filter(|fault| fault.kind == FaultKind::Pause)
+            .flat_map(|fault| fault.nodes.iter().copied())
+            .collect();
+        Epoch {
+            from,
+            to: from,
+            line,
+            usable: self.up.keys().copied().filter(|node| !paused.contains(node)).collect(),
+            cut: self.faults.values().flat_map(|fault| fault.links.iter().copied()).collect(),
+            faults: self.faults.len(),
+        }
+    }
+}
+
+/// How much of an interval the host did not let the harness run.
+pub(crate) fn stalled(history: &History, from: RunNanos, to: RunNanos) -> Duration {
+    let overlap = |event: &Event| match event {
+        Event::Stall(stall) => stall.to.min(to).since(stall.from.max(from)),
+        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Note(_) => Duration::ZERO,
+    };
+    history.events.iter().map(|recorded| overlap(&recorded.event)).sum()
+}
