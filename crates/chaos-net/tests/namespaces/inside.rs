@@ -1,0 +1,59 @@
+//! What a controller sees around itself.
+
+use std::path::Path;
+
+use chaos_net::NetError;
+use chaos_net::isolation::{self, EnterOptions, mount_tmpfs};
+use nix::unistd::{geteuid, getpid, getppid};
+
+use crate::Case;
+
+pub(crate) const CASES: &[Case] = &[
+    ("uid_is_mapped_to_itself", uid_is_mapped_to_itself),
+    ("controller_is_a_child_of_pid_1_and_proc_agrees", controller_is_a_child_of_pid_1_and_proc_agrees),
+    ("entering_again_nests", entering_again_nests),
+    ("entering_with_threads_is_refused", entering_with_threads_is_refused),
+    ("tmpfs_has_the_size_asked_for", tmpfs_has_the_size_asked_for),
+];
+
+fn uid_is_mapped_to_itself() {
+    let uid = geteuid().as_raw().to_string();
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap();
+    let words: Vec<&str> = map.split_whitespace().collect();
+    let root_mode = ["0", "0", "4294967295"];
+    let is_host_map = uid == "0" && words == root_mode;
+    assert!(is_host_map || words == [uid.as_str(), uid.as_str(), "1"], "{map}");
+}
+
+fn controller_is_a_child_of_pid_1_and_proc_agrees() {
+    assert_eq!(getppid().as_raw(), 1);
+    let shown = std::fs::read_link("/proc/self").unwrap();
+    assert_eq!(shown, Path::new(&getpid().to_string()));
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let processes = processes.filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok()).count();
+    assert_eq!(processes, 2, "a fresh pid namespace holds the init and the controller");
+}
+
+fn entering_again_nests() {
+    // The outer of the two becomes a stub here; this asserts in the inner one, whose exit code is passed through twice.
+    isolation::enter(&EnterOptions::default()).unwrap();
+    assert_eq!(getppid().as_raw(), 1);
+}
+
+fn entering_with_threads_is_refused() {
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || stopped.recv());
+    let refusal = isolation::enter(&EnterOptions::default());
+    assert!(matches!(refusal, Err(NetError::NotSingleThreaded { threads: 2 })), "{refusal:?}");
+    drop(stop);
+    let _ = thread.join();
+}
+
+fn tmpfs_has_the_size_asked_for() {
+    let directory = Path::new("/tmp");
+    mount_tmpfs(directory, Some(64 * 1024)).unwrap();
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0, "the host's /tmp is covered");
+    std::fs::write(directory.join("fits"), vec![1; 60 * 1024]).unwrap();
+    let full = std::fs::write(directory.join("too-much"), vec![1; 60 * 1024]).unwrap_err();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+}
