@@ -1,9 +1,27 @@
 //! Workloads and fault plans: YAML in, typed and validated values out, or every mistake at once with its place.
+#![doc = include_str!("language.md")]
 
+pub mod builtin;
+mod error;
 pub mod expect;
+mod load;
 mod model;
+mod order;
+mod overrides;
+mod read;
+mod resolved;
+mod scalar;
+mod source;
+mod words;
+mod yaml;
 
+pub use error::PlanErrors;
+pub use load::{Loaded, load, load_source};
 pub use model::{
-    Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe, Partition,
-    RaftOptions, ReadConsistency, Step, StepAction, System, Target, Workload,
+    Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe,
+    Partition, RaftOptions, ReadConsistency, Step, StepAction, System, Target, Workload,
 };
+pub use read::VERSION;
+pub use resolved::resolved_yaml;
+pub use source::{ReadText, Source};
+pub use words::reference;

@@ -348,3 +348,51 @@ pub enum Check {
         within: Duration,
     },
 }
+
+impl Default for RaftOptions {
+    /// The sound node with the timeouts of the Raft paper, §9.3.
+    fn default() -> Self {
+        Self {
+            program: None,
+            election_timeout: DurationRange { min: Duration::from_millis(150), max: Duration::from_millis(300) },
+            heartbeat: Duration::from_millis(40),
+            pre_vote: true,
+            check_quorum: true,
+            stickiness: true,
+            lease_reads: false,
+            read: ReadConsistency::Linearizable,
+            request_timeout: Duration::from_millis(900),
+            specimen: None,
+            arguments: Vec::new(),
+        }
+    }
+}
+
+impl Default for Clients {
+    /// A small load that keeps every key contended.
+    fn default() -> Self {
+        Self {
+            keys: 4,
+            rate_per_second: 200.0,
+            mix: Mix { read: 2, write: 1, cas: 1 },
+            roaming: 4,
+            pinned: true,
+            timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Check {
+    /// The check as plans write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ElectionSafety => "election-safety",
+            Self::TermMonotonic => "term-monotonic",
+            Self::Linearizable => "linearizable",
+            Self::NoAcknowledgedWriteLost => "no-lost-writes",
+            Self::BoundedReelection { .. } => "reelection",
+            Self::NoStaleLeaderAfterHeal { .. } => "no-stale-leader",
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The workloads and fault plans that every chaos binary carries: the very files under `workloads/` and `faults/`.
+
+use std::path::Path;
+
+use crate::source::Source;
+
+/// A built-in file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// Its short name, `partition`.
+    pub name: &'static str,
+    /// Its name as a file, `workloads/partition.yaml`.
+    pub file: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+impl BuiltIn {
+    /// The file as a source.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        Source { name: self.file.to_owned(), text: self.text.to_owned() }
+    }
+}
+
+macro_rules! built_in {
+    ($($file:literal = $name:literal),* $(,)?) => {
+        [$(BuiltIn { name: $name, file: $file, text: include_str!(concat!("../../../", $file)) }),*]
+    };
+}
+
+static WORKLOADS: [BuiltIn; 6] = built_in![
+    "workloads/partition.yaml" = "partition",
+    "workloads/kill.yaml" = "kill",
+    "workloads/pause.yaml" = "pause",
+    "workloads/partial-partition.yaml" = "partial-partition",
+    "workloads/rolling-restart.yaml" = "rolling-restart",
+    "workloads/random.yaml" = "random",
+];
+
+static FAULTS: [BuiltIn; 8] = built_in![
+    "faults/isolate-leader.yaml" = "isolate-leader",
+    "faults/kill-leader.yaml" = "kill-leader",
+    "faults/pause-leader.yaml" = "pause-leader",
+    "faults/split-halves.yaml" = "split-halves",
+    "faults/one-way.yaml" = "one-way",
+    "faults/bridge.yaml" = "bridge",
+    "faults/rolling-restart.yaml" = "rolling-restart",
+    "faults/random.yaml" = "random",
+];
+
+/// All built-in workloads.
+#[must_use]
+pub fn workloads() -> &'static [BuiltIn] {
+    &WORKLOADS
+}
+
+/// All built-in fault plans.
+#[must_use]
+pub fn faults() -> &'static [BuiltIn] {
+    &FAULTS
+}
+
+/// The workload `partition`, `partition.yaml` or `workloads/partition.yaml`.
+#[must_use]
+pub fn workload(name: &str) -> Option<Source> {
+    by_name(&WORKLOADS, "workloads", name)
+}
+
+/// The fault plan `isolate-leader`, `isolate-leader.yaml` or `faults/isolate-leader.yaml`.
+#[must_use]
+pub fn fault(name: &str) -> Option<Source> {
+    by_name(&FAULTS, "faults", name)
+}
+
+fn by_name(all: &[BuiltIn], directory: &str, name: &str) -> Option<Source> {
+    let path = Path::new(name.strip_prefix("./").unwrap_or(name));
+    let short = path.strip_prefix(directory).unwrap_or(path).to_str()?;
+    let short = short.strip_suffix(".yaml").unwrap_or(short);
+    all.iter().find(|built_in| built_in.name == short).map(BuiltIn::source)
+}

@@ -1,0 +1,98 @@
+//! What must hold.
+
+use super::{Field, Reader};
+use crate::error::Mistake;
+use crate::model::Check;
+use crate::words;
+use crate::yaml::NodeKind;
+
+/// What is checked of a workload that doesn't say: every safety property.
+const DEFAULT: [Check; 4] =
+    [Check::ElectionSafety, Check::TermMonotonic, Check::Linearizable, Check::NoAcknowledgedWriteLost];
+
+impl Reader {
+    pub(super) fn checks(&mut self, field: Option<Field<'_>>) -> Vec<Check> {
+        let Some(field) = field else { return DEFAULT.to_vec() };
+        let Some(items) = self.list(field, "a list of checks, for example `[election-safety]`") else {
+            return Vec::new();
+        };
+        if items.is_empty() {
+            let mistake = Mistake::at(field.node.place, "a workload that checks nothing")
+                .label("its verdict would mean nothing")
+                .help("leave `checks` out to check every safety property");
+            self.note(mistake);
+        }
+        let mut checks: Vec<Check> = Vec::new();
+        for item in items {
+            let Some(check) = self.check(Field::unnamed("a check", item)) else { continue };
+            if checks.iter().any(|earlier| earlier.name() == check.name()) {
+                self.note(Mistake::at(item.place, format!("`{}` is checked already", check.name())));
+            } else {
+                checks.push(check);
+            }
+        }
+        checks
+    }
+
+    fn check(&mut self, item: Field<'_>) -> Option<Check> {
+        let named = match &item.node.kind {
+            NodeKind::Scalar(text) => Field { name: text, ..item },
+            NodeKind::Map(entries) => match entries.as_slice() {
+                [(key, value)] => Field { name: &key.value, key: key.place, node: value },
+                [] | [_, ..] => {
+                    let mistake = Mistake::at(item.node.place, "a check has one name")
+                        .label(format!("this mapping has {}", entries.len()))
+                        .help("each check is an item of the list: `[reelection: { within: 3s }, linearizable]`");
+                    self.note(mistake);
+                    return None;
+                }
+            },
+            NodeKind::Null | NodeKind::List(_) => {
+                self.wrong_type(item, "the name of one, for example `election-safety`");
+                return None;
+            }
+        };
+        match named.name {
+            "election-safety" => self.without_bound(named, Check::ElectionSafety),
+            "term-monotonic" => self.without_bound(named, Check::TermMonotonic),
+            "linearizable" => self.without_bound(named, Check::Linearizable),
+            "no-lost-writes" => self.without_bound(named, Check::NoAcknowledgedWriteLost),
+            "reelection" => self.bound(named).map(|within| Check::BoundedReelection { within }),
+            "no-stale-leader" => self.bound(named).map(|within| Check::NoStaleLeaderAfterHeal { within }),
+            unknown => {
+                let names: Vec<_> = words::CHECKS.names().collect();
+                self.unknown(named.key, "check", unknown, &names);
+                None
+            }
+        }
+    }
+
+    fn without_bound(&mut self, field: Field<'_>, check: Check) -> Option<Check> {
+        // A scalar item is its own name; `linearizable:` with nothing after it is the same.
+        let bare = field.node.kind == NodeKind::Null
+            || matches!(field.node.kind, NodeKind::Scalar(_) if field.key == field.node.place);
+        if !bare {
+            self.note(Mistake::at(field.node.place, format!("`{}` has no options", field.name)));
+        }
+        Some(check)
+    }
+
+    fn bound(&mut self, field: Field<'_>) -> Option<std::time::Duration> {
+        let NodeKind::Map(_) = field.node.kind else {
+            let mistake = Mistake::at(field.key, format!("`{}` without its bound", field.name))
+                .help(format!("write `{}: {{ within: 3s }}`", field.name));
+            self.note(mistake);
+            return None;
+        };
+        let fields = self.open(field, &[&words::WITHIN])?;
+        match fields.get("within") {
+            Some(within) => self.duration(within),
+            None => {
+                if fields.all_known {
+                    self.missing(field.key, field.name, "within", &format!("write `{}: {{ within: 3s }}`", field.name));
+                }
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! From the tree to the model: the meaning of every word, one file per part of the language.
+//!
+//! A [`Reader`] notes every mistake and goes on with a default, so that the whole file is always read.
+
+mod checks;
+mod expectations;
+mod fields;
+mod steps;
+mod system;
+mod targets;
+mod workload;
+
+pub(crate) use fields::{Field, Fields};
+pub(crate) use steps::ReadPlan;
+pub(crate) use workload::{FaultSource, WorkloadFields};
+
+use crate::error::{Mistake, Mistakes};
+use crate::source::{Place, Sources};
+
+/// What is common to all reading of one workload.
+pub(crate) struct Reader {
+    /// Noted so far.
+    pub(crate) mistakes: Mistakes,
+    /// The texts read so far.
+    pub(crate) sources: Sources,
+    /// How many nodes the cluster has; what nodes are named depends on it.
+    pub(crate) nodes: usize,
+    /// Where the verb of each step of the fault plan stands, by the step's number.
+    step_places: Vec<Place>,
+    /// Whether a step of the fault plan could not be told.
+    dropped_step: bool,
+}
+
+impl Reader {
+    /// A reader that has read nothing.
+    pub(crate) fn new(sources: Sources) -> Self {
+        Self {
+            mistakes: Mistakes::default(),
+            sources,
+            nodes: workload::NODES_DEFAULT,
+            step_places: Vec::new(),
+            dropped_step: false,
+        }
+    }
+
+    /// A file's or plan's name: what may stand in a path on every system, and reads well there.
+    fn name(&mut self, field: Field<'_>) -> Option<String> {
+        let text = self.text(field, "a name")?;
+        if let Some(why) = name_trouble(text) {
+            self.note(Mistake::at(field.node.place, format!("`{text}` can't be a name")).label(why));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// The format's version, where it is written down.
+    fn version(&mut self, fields: &Fields<'_>) {
+        if let Some(field) = fields.get("version")
+            && let Some(version) = self.parsed(field, "a version, `1`", crate::scalar::whole)
+            && version != VERSION
+        {
+            let mistake = Mistake::at(field.node.place, format!("version {version} of the plan language"))
+                .label(format!("this chaos reads version {VERSION}"))
+                .help("use a newer chaos for this file");
+            self.note(mistake);
+        }
+    }
+
+    /// Notes that a mapping lacks something it can't do without.
+    fn missing(&mut self, place: Place, owner: &str, name: &str, help: &str) {
+        self.note(Mistake::at(place, format!("{owner} without `{name}`")).help(help));
+    }
+}
+
+/// The version of the plan language that this crate reads and writes.
+pub const VERSION: u64 = 1;
+
+/// Why a text can't be a name, if it can't.
+pub(crate) fn name_trouble(text: &str) -> Option<&'static str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() {
+        Some("it is empty")
+    } else if text.len() > 64 {
+        Some("it is longer than 64 characters")
+    } else if !text.chars().all(allowed) {
+        Some("letters, digits, `-`, `_` and `.` only: it names a directory")
+    } else if text.starts_with(['.', '-']) {
+        Some("it begins with a letter or a digit")
+    } else {
+        None
+    }
+}

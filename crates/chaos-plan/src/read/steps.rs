@@ -1,0 +1,333 @@
+//! Fault plans: steps, their verbs, and what stands beside the verbs.
+//!
+//! A step whose verb can't be told is dropped; one whose verb is clear but whose value is wrong stays, with some value in
+//! its place, so that the order of the steps can still be judged.
+
+use std::time::Duration;
+
+use chaos_history::SourcePlace;
+
+use super::{Field, Fields, Reader};
+use crate::error::Mistake;
+use crate::model::{Awaited, Choice, DurationRange, Fault, FaultPlan, Hold, KillSignal, Step, StepAction, Target};
+use crate::source::Place;
+use crate::words;
+use crate::yaml::{Node, NodeKind};
+
+const REPEAT_MAX: u64 = 10_000;
+const WEIGHT_MAX: u64 = 1_000;
+const WITHIN_DEFAULT: Duration = Duration::from_secs(10);
+
+/// A fault plan as read.
+pub(crate) struct ReadPlan {
+    /// The plan.
+    pub(crate) plan: FaultPlan,
+    /// Where each step's verb stands, by the step's number.
+    pub(crate) places: Vec<Place>,
+    /// Whether every step could be told; otherwise what is missing from the plan may be what the user meant.
+    pub(crate) complete: bool,
+}
+
+impl Reader {
+    /// Reads a fault plan's mapping. `stem` is its name if it doesn't say another.
+    pub(crate) fn fault_plan(&mut self, field: Field<'_>, stem: &str) -> Option<ReadPlan> {
+        let fields = self.open(field, &[&words::FAULT_PLAN])?;
+        self.version(&fields);
+        self.step_places.clear();
+        self.dropped_step = false;
+        let name = match fields.get("name") {
+            Some(field) => self.name(field).unwrap_or_default(),
+            None => self.name_of_file(&fields, stem),
+        };
+        let about = fields.get("about").and_then(|field| self.text(field, "a text")).unwrap_or_default().to_owned();
+        let steps = match fields.get("steps") {
+            Some(field) => self.steps(field),
+            None => {
+                self.missing(
+                    fields.place,
+                    "a fault plan",
+                    "steps",
+                    "add for example `steps: [{ kill: leader, for: 2s }]`",
+                );
+                self.dropped_step = true;
+                Vec::new()
+            }
+        };
+        let places = std::mem::take(&mut self.step_places);
+        Some(ReadPlan { plan: FaultPlan { name, about, steps }, places, complete: !self.dropped_step })
+    }
+
+    fn steps(&mut self, field: Field<'_>) -> Vec<Step> {
+        let Some(items) = self.list(field, "a list of steps") else {
+            self.dropped_step = true;
+            return Vec::new();
+        };
+        if items.is_empty() {
+            self.note(Mistake::at(field.node.place, "no steps").label("at least one is needed"));
+        }
+        let mut steps = Vec::new();
+        for item in items {
+            match self.step(item) {
+                Some(step) => steps.push(step),
+                None => self.dropped_step = true,
+            }
+        }
+        steps
+    }
+
+    fn step(&mut self, node: &Node) -> Option<Step> {
+        let number = self.step_places.len();
+        self.step_places.push(node.place);
+        let item = Field::unnamed("a step", node);
+        let (verb, fields) = match &node.kind {
+            NodeKind::Scalar(text) => return self.bare_step(number, node, text),
+            NodeKind::Map(_) => {
+                let fields = self.open(item, &[&words::VERBS, &words::MODIFIERS])?;
+                (self.verb(&fields)?, fields)
+            }
+            NodeKind::Null | NodeKind::List(_) => {
+                self.wrong_type(item, "a verb and its object, for example `kill: leader`");
+                return None;
+            }
+        };
+        self.step_places[number] = verb.key;
+        let place = match fields.get("place") {
+            Some(field) => self.parsed(field, "a place, `file:line:column`", source_place)?,
+            None => self.sources.locate(verb.key),
+        };
+        Some(Step { number, place, action: self.action(verb, Some(&fields))? })
+    }
+
+    /// `- heal`, without a colon.
+    fn bare_step(&mut self, number: usize, node: &Node, text: &str) -> Option<Step> {
+        if !words::VERBS.has(text) {
+            let names: Vec<_> = words::VERBS.names().collect();
+            self.unknown(node.place, "step", text, &names);
+            return None;
+        }
+        let nothing = Node { place: node.place, kind: NodeKind::Null };
+        let action = self.action(Field { name: text, key: node.place, node: &nothing }, None)?;
+        Some(Step { number, place: self.sources.locate(node.place), action })
+    }
+
+    /// The one verb of a step.
+    fn verb<'n>(&mut self, fields: &Fields<'n>) -> Option<Field<'n>> {
+        let mut verbs = fields.known(&words::VERBS);
+        let Some(verb) = verbs.next() else {
+            if fields.all_known {
+                let names: Vec<_> = words::VERBS.names().collect();
+                let mistake =
+                    Mistake::at(fields.place, "a step without a verb").help(format!("one of {}", names.join(", ")));
+                self.note(mistake);
+            }
+            return None;
+        };
+        if let Some(second) = verbs.next() {
+            let mistake = Mistake::at(second.key, format!("`{}` besides `{}`", second.name, verb.name))
+                .label("a step has one verb: begin another with `- `")
+                .also(verb.key, "the step's verb");
+            self.note(mistake);
+        }
+        let takes_for = matches!(verb.name, "kill" | "pause" | "partition");
+        if let Some(field) = fields.get("for").filter(|_| !takes_for) {
+            let mistake = Mistake::at(field.key, format!("`for` beside `{}`", verb.name));
+            self.note(match verb.name {
+                "random" => mistake.label("it belongs inside: `random: { for: 60s, … }`"),
+                "wait" => mistake.label("write `wait: 2s`"),
+                "await" => mistake.label("write `await: { stable: 1s }`"),
+                _ => mistake.label("only kill, pause and partition last for a time"),
+            });
+        }
+        if let Some(field) = fields.get("steps").filter(|_| verb.name != "repeat") {
+            let mistake = Mistake::at(field.key, format!("`steps` beside `{}`", verb.name));
+            self.note(mistake.label("only `repeat` has steps of its own here"));
+        }
+        Some(verb)
+    }
+
+    fn action(&mut self, verb: Field<'_>, fields: Option<&Fields<'_>>) -> Option<StepAction> {
+        let modifier = |name| fields.and_then(|fields| fields.get(name));
+        Some(match verb.name {
+            "kill" => StepAction::Fault { fault: self.kill(verb), hold: self.hold(modifier("for")) },
+            "pause" => StepAction::Fault {
+                fault: Fault::Pause { target: self.target(verb) },
+                hold: self.hold(modifier("for")),
+            },
+            "partition" => {
+                let hold = self.hold(modifier("for"));
+                StepAction::Fault { fault: Fault::Partition(self.partition(verb)?), hold }
+            }
+            "restart" => StepAction::Restart { target: self.whom_or_all(verb) },
+            "resume" => StepAction::Resume { target: self.whom_or_all(verb) },
+            "heal" => {
+                if verb.node.kind != NodeKind::Null {
+                    self.one_of(verb, "thing to heal", &["all"]);
+                }
+                StepAction::Heal
+            }
+            "await" => self.awaiting(verb)?,
+            "wait" => StepAction::Wait(self.duration_range(verb)?),
+            "repeat" => self.repeat(verb, modifier("steps")),
+            "random" => self.random(verb)?,
+            verb => unreachable!("`{verb}` is not in the table of verbs"),
+        })
+    }
+
+    fn hold(&mut self, field: Option<Field<'_>>) -> Hold {
+        field.and_then(|field| self.duration_range(field)).map_or(Hold::Open, Hold::For)
+    }
+
+    fn kill(&mut self, verb: Field<'_>) -> Fault {
+        let mut kill = Fault::Kill { target: Target::Leader, signal: KillSignal::Kill };
+        let Fault::Kill { target, signal } = &mut kill else { return kill };
+        if !matches!(verb.node.kind, NodeKind::Map(_)) {
+            *target = self.target(verb);
+            return kill;
+        }
+        let Some(fields) = self.open(verb, &[&words::KILL]) else { return kill };
+        match fields.get("node") {
+            Some(field) => *target = self.target(field),
+            None if fields.all_known => {
+                self.missing(verb.key, "`kill`", "node", "for example `kill: { node: leader, signal: TERM }`")
+            }
+            None => {}
+        }
+        if let Some(field) = fields.get("signal")
+            && let Some("TERM") = self.one_of(field, "signal", &["KILL", "TERM"])
+        {
+            *signal = KillSignal::Term;
+        }
+        kill
+    }
+
+    /// The target of a restart or resume: nothing and `all` both mean all that are down or paused.
+    fn whom_or_all(&mut self, verb: Field<'_>) -> Option<Target> {
+        if verb.node.kind == NodeKind::Null {
+            return None;
+        }
+        Some(self.target(verb)).filter(|target| *target != Target::All)
+    }
+
+    fn awaiting(&mut self, verb: Field<'_>) -> Option<StepAction> {
+        if let NodeKind::Scalar(text) = &verb.node.kind {
+            if text == "stable" {
+                self.note(Mistake::at(verb.node.place, "`stable` for how long?").help("write `await: { stable: 1s }`"));
+                return None;
+            }
+            self.one_of(verb, "thing to await", &["leader"])?;
+            return Some(StepAction::Await { what: Awaited::Leader, within: WITHIN_DEFAULT });
+        }
+        let fields = self.open(verb, &[&words::AWAIT])?;
+        let within_field = fields.get("within");
+        let within = within_field.and_then(|field| self.duration(field)).unwrap_or(WITHIN_DEFAULT);
+        let what = match (fields.get("leader"), fields.get("stable")) {
+            (Some(leader), None) => {
+                if self.boolean(leader) == Some(false) {
+                    self.note(Mistake::at(leader.node.place, "`leader: false` awaits nothing"));
+                }
+                Awaited::Leader
+            }
+            (None, Some(stable)) => {
+                let lasting = self.duration(stable)?;
+                if lasting >= within {
+                    let place = within_field.unwrap_or(stable).node.place;
+                    let message = format!("`within` of {} is too short", crate::scalar::write_duration(within));
+                    self.note(Mistake::at(place, message).label("it must be longer than `stable`"));
+                }
+                Awaited::Stable(lasting)
+            }
+            (Some(leader), Some(stable)) => {
+                let mistake = Mistake::at(stable.key, "`stable` besides `leader`")
+                    .label("stable means a stable leader: leave `leader` out")
+                    .also(leader.key, "here");
+                self.note(mistake);
+                Awaited::Leader
+            }
+            (None, None) => {
+                if fields.all_known {
+                    self.note(
+                        Mistake::at(verb.key, "`await` what?").help("for example `await: { stable: 1s, within: 10s }`"),
+                    );
+                }
+                return None;
+            }
+        };
+        Some(StepAction::Await { what, within })
+    }
+
+    fn repeat(&mut self, verb: Field<'_>, steps: Option<Field<'_>>) -> StepAction {
+        let times = self.count(verb, 1..=REPEAT_MAX).and_then(|times| u32::try_from(times).ok()).unwrap_or(1);
+        let steps = match steps {
+            Some(field) => self.steps(field),
+            None => {
+                self.missing(verb.key, "`repeat`", "steps", "what is repeated stands beside it, as `steps:`");
+                self.dropped_step = true;
+                Vec::new()
+            }
+        };
+        StepAction::Repeat { times, steps }
+    }
+
+    fn random(&mut self, verb: Field<'_>) -> Option<StepAction> {
+        let fields = self.open(verb, &[&words::RANDOM])?;
+        let mut needed = |name: &'static str| {
+            let field = fields.get(name);
+            if field.is_none() {
+                let form = words::RANDOM.words.iter().find(|word| word.name == name).map_or("", |word| word.form);
+                self.missing(verb.key, "`random`", name, &format!("for example `{name}: {form}`"));
+            }
+            field
+        };
+        let (lasting, every, choices) = (needed("for"), needed("every"), needed("choices"));
+        let any = Duration::from_secs(1);
+        let lasting = lasting.and_then(|field| self.duration(field)).unwrap_or(any);
+        let every = every.and_then(|field| self.duration_range(field)).unwrap_or(DurationRange { min: any, max: any });
+        let choices = choices.map(|field| self.choices(field)).unwrap_or_default();
+        Some(StepAction::Random { lasting, every, choices })
+    }
+
+    fn choices(&mut self, field: Field<'_>) -> Vec<Choice> {
+        let items = self.list(field, "a list, for example `- { weight: 3, steps: […] }`").unwrap_or_default();
+        if items.is_empty() && matches!(field.node.kind, NodeKind::List(_)) {
+            self.note(Mistake::at(field.node.place, "`random` without choices").label("at least one is needed"));
+        }
+        items.iter().filter_map(|item| self.choice(item)).collect()
+    }
+
+    fn choice(&mut self, item: &Node) -> Option<Choice> {
+        let fields = self.open(Field::unnamed("a choice", item), &[&words::CHOICE])?;
+        let weight = match fields.get("weight") {
+            Some(field) => self.count(field, 1..=WEIGHT_MAX).and_then(|weight| u32::try_from(weight).ok()),
+            None => Some(1),
+        };
+        let steps = match fields.get("steps") {
+            Some(field) => self.steps(field),
+            None => {
+                self.dropped_step = true;
+                if fields.all_known {
+                    self.missing(
+                        fields.place,
+                        "a choice",
+                        "steps",
+                        "for example `{ weight: 3, steps: [{ kill: leader, for: 2s }] }`",
+                    );
+                }
+                Vec::new()
+            }
+        };
+        Some(Choice { weight: weight.unwrap_or(1), steps })
+    }
+}
+
+/// Reads `faults/x.yaml:6:9`.
+fn source_place(text: &str) -> Result<SourcePlace, &'static str> {
+    let mut parts = text.rsplitn(3, ':');
+    let mut number = || parts.next().and_then(|part| part.parse::<usize>().ok()).filter(|&number| number > 0);
+    let (column, line) = (number(), number());
+    match (parts.next(), line, column) {
+        (Some(file), Some(line), Some(column)) if !file.is_empty() => {
+            Ok(SourcePlace { file: file.to_owned(), line, column })
+        }
+        (_, _, _) => Err("a file, a line and a column, with colons between them"),
+    }
+}

@@ -1,0 +1,133 @@
+//! The system under test: which one, and what is tuned of it.
+
+use std::path::PathBuf;
+
+use super::{Field, Fields, Reader};
+use crate::error::Mistake;
+use crate::model::{DurationRange, RaftOptions, ReadConsistency, System};
+use crate::words;
+use crate::yaml::NodeKind;
+
+impl Reader {
+    pub(super) fn system(&mut self, field: Field<'_>) -> Option<System> {
+        if let NodeKind::Scalar(text) = &field.node.kind {
+            if text == "raft" {
+                return Some(System::Raft(RaftOptions::default()));
+            }
+            if text.contains('/') || text.ends_with(".yaml") || text.ends_with(".yml") {
+                let mistake = Mistake::at(field.node.place, "a system that is defined in a file")
+                    .label("not in this version")
+                    .help("this version has `system: raft`");
+                self.note(mistake);
+                return None;
+            }
+            let names: Vec<_> = words::SYSTEMS.names().collect();
+            self.unknown(field.node.place, "system", text, &names);
+            return None;
+        }
+        let fields = self.open(field, &[&words::SYSTEMS])?;
+        let Some(raft) = fields.get("raft") else {
+            if fields.all_known {
+                self.missing(fields.place, "a system", "raft", "write `system: raft`");
+            }
+            return None;
+        };
+        if raft.node.kind == NodeKind::Null {
+            return Some(System::Raft(RaftOptions::default()));
+        }
+        self.raft(raft).map(System::Raft)
+    }
+
+    fn raft(&mut self, field: Field<'_>) -> Option<RaftOptions> {
+        let fields = self.open(field, &[&words::RAFT])?;
+        let default = RaftOptions::default();
+        let read = fields.get("read").and_then(|field| self.read_consistency(field)).unwrap_or(default.read);
+        let options = RaftOptions {
+            program: fields.get("program").and_then(|field| self.argument(field)).map(PathBuf::from),
+            election_timeout: fields
+                .get("election-timeout")
+                .and_then(|field| self.duration_range(field))
+                .unwrap_or(default.election_timeout),
+            heartbeat: fields.get("heartbeat").and_then(|field| self.duration(field)).unwrap_or(default.heartbeat),
+            pre_vote: self.flag(&fields, "pre-vote", default.pre_vote),
+            check_quorum: self.flag(&fields, "check-quorum", default.check_quorum),
+            stickiness: self.flag(&fields, "stickiness", default.stickiness),
+            lease_reads: self.flag(&fields, "lease-reads", read == ReadConsistency::Lease),
+            read,
+            request_timeout: fields
+                .get("request-timeout")
+                .and_then(|field| self.duration(field))
+                .unwrap_or(default.request_timeout),
+            specimen: fields.get("specimen").and_then(|field| self.specimen(field)),
+            arguments: fields.get("arguments").map(|field| self.arguments(field)).unwrap_or_default(),
+        };
+        self.raft_makes_sense(&fields, &options);
+        Some(options)
+    }
+
+    fn flag(&mut self, fields: &Fields<'_>, name: &str, default: bool) -> bool {
+        fields.get(name).and_then(|field| self.boolean(field)).unwrap_or(default)
+    }
+
+    fn read_consistency(&mut self, field: Field<'_>) -> Option<ReadConsistency> {
+        Some(match self.one_of(field, "read consistency", &["linearizable", "lease", "local"])? {
+            "lease" => ReadConsistency::Lease,
+            "local" => ReadConsistency::Local,
+            _ => ReadConsistency::Linearizable,
+        })
+    }
+
+    /// Which specimens there are is known to the node alone; here a name only has to look like one.
+    fn specimen(&mut self, field: Field<'_>) -> Option<String> {
+        let text = self.text(field, "a specimen's name")?;
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !text.is_empty() && text.len() <= 64 && text.chars().all(fits) {
+            return Some(text.to_owned());
+        }
+        let label = "small letters, digits and `-` only, for example `double-vote`";
+        self.note(Mistake::at(field.node.place, format!("`{text}` can't be a specimen's name")).label(label));
+        None
+    }
+
+    fn arguments(&mut self, field: Field<'_>) -> Vec<String> {
+        let items = self.list(field, "a list of texts").unwrap_or_default();
+        items.iter().filter_map(|item| self.argument(Field::unnamed("arguments", item))).collect()
+    }
+
+    /// A text that can be handed to a program.
+    fn argument(&mut self, field: Field<'_>) -> Option<String> {
+        let text = self.text(field, "a text")?;
+        if text.contains('\0') || (text.is_empty() && field.name == "program") {
+            self.note(
+                Mistake::at(field.node.place, "no program can be given this").label("it is empty or holds a NUL"),
+            );
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// What each option allows by itself may still make no sense together.
+    fn raft_makes_sense(&mut self, fields: &Fields<'_>, options: &RaftOptions) {
+        let DurationRange { min, max: _ } = options.election_timeout;
+        if min <= options.heartbeat {
+            let written = fields.get("election-timeout").or(fields.get("heartbeat"));
+            let place = written.map_or(fields.place, |field| field.node.place);
+            let heartbeat = crate::scalar::write_duration(options.heartbeat);
+            let timeout = crate::scalar::write_duration(min);
+            let mistake = Mistake::at(place, "an election timeout that isn't above the heartbeat")
+                .label(format!("the timeout begins at {timeout}, the heartbeat is {heartbeat}"))
+                .help(
+                    "followers would campaign although the leader is well: take a timeout of at least three heartbeats",
+                );
+            self.note(mistake);
+        }
+        if options.read == ReadConsistency::Lease
+            && !options.lease_reads
+            && let Some(field) = fields.get("lease-reads")
+        {
+            let mistake = Mistake::at(field.node.place, "clients read from the lease, but no lease is kept")
+                .label("this must be true for `read: lease`");
+            self.note(mistake);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! A workload's own keys, its clients, network and observers.
+
+use std::time::Duration;
+
+use chaos_history::Seed;
+
+use super::{Field, Fields, Reader};
+use crate::error::Mistake;
+use crate::model::{Check, Clients, FaultPlan, Filter, Mix, Observe, RaftOptions, System, Workload};
+use crate::words;
+use crate::yaml::{Node, NodeKind};
+use crate::{expect::Expectation, scalar};
+
+/// How many nodes a cluster has for the purpose of further messages when `nodes` can't be read.
+pub(super) const NODES_DEFAULT: usize = 5;
+
+const NODES_MAX: u64 = 9;
+const KEYS_MAX: u64 = 1_000;
+const ROAMING_MAX: u64 = 64;
+const WEIGHT_MAX: u64 = 1_000;
+const RATE_MAX_PER_SECOND: f64 = 100_000.0;
+
+/// Everything of a workload but its fault plan, which may stand in another file.
+pub(crate) struct WorkloadFields<'n> {
+    name: String,
+    about: String,
+    system: System,
+    nodes: usize,
+    seed: Option<Seed>,
+    filter: Filter,
+    observe: Observe,
+    clients: Clients,
+    checks: Vec<Check>,
+    /// The expectations, and where each is written.
+    pub(crate) expect: Vec<(Expectation, Field<'n>)>,
+    start_within: Duration,
+    settle: Duration,
+    /// When the run is ended.
+    pub(crate) limit: Duration,
+    /// Where the limit is written, if it is.
+    pub(crate) limit_field: Option<Field<'n>>,
+    /// Where the fault plan is.
+    pub(crate) faults: FaultSource<'n>,
+}
+
+/// Where a workload's fault plan is.
+pub(crate) enum FaultSource<'n> {
+    /// In a file, or built in.
+    Named(Field<'n>),
+    /// Right here.
+    Inline(Field<'n>),
+    /// There is none: nothing goes wrong.
+    Nothing,
+    /// It isn't said, or not in a way that can be read; a mistake is noted.
+    Unreadable,
+}
+
+impl WorkloadFields<'_> {
+    /// The whole workload.
+    pub(crate) fn with_faults(self, faults: FaultPlan) -> Workload {
+        Workload {
+            name: self.name,
+            about: self.about,
+            system: self.system,
+            nodes: self.nodes,
+            seed: self.seed,
+            filter: self.filter,
+            observe: self.observe,
+            clients: self.clients,
+            faults,
+            checks: self.checks,
+            expect: self.expect.into_iter().map(|(expectation, _)| expectation).collect(),
+            start_within: self.start_within,
+            settle: self.settle,
+            limit: self.limit,
+        }
+    }
+}
+
+impl Reader {
+    /// Reads a workload's mapping. `stem` is its name if it doesn't say another.
+    pub(crate) fn workload<'n>(&mut self, root: &'n Node, stem: &str) -> Option<WorkloadFields<'n>> {
+        let fields = self.open(Field::unnamed("a workload", root), &[&words::WORKLOAD])?;
+        self.version(&fields);
+        // First, because what nodes can be named depends on it.
+        let nodes = match fields.get("nodes") {
+            Some(field) => self.count(field, 1..=NODES_MAX),
+            None => {
+                self.missing(fields.place, "a workload", "nodes", "add for example `nodes: 5`");
+                None
+            }
+        };
+        self.nodes = nodes.and_then(|nodes| usize::try_from(nodes).ok()).unwrap_or(NODES_DEFAULT);
+        let system = match fields.get("system") {
+            Some(field) => self.system(field),
+            None => {
+                self.missing(fields.place, "a workload", "system", "add for example `system: raft`");
+                None
+            }
+        };
+        let limit_field = fields.get("limit");
+        Some(WorkloadFields {
+            name: match fields.get("name") {
+                Some(field) => self.name(field).unwrap_or_default(),
+                None => self.name_of_file(&fields, stem),
+            },
+            about: fields.get("about").and_then(|field| self.text(field, "a text")).unwrap_or_default().to_owned(),
+            system: system.unwrap_or(System::Raft(RaftOptions::default())),
+            nodes: self.nodes,
+            seed: fields.get("seed").and_then(|field| self.parsed(field, "a whole number", scalar::whole)).map(Seed),
+            filter: fields.get("network").and_then(|field| self.network(field)).unwrap_or(Filter::Nftables),
+            observe: self.observe(fields.get("observe")),
+            clients: fields.get("clients").and_then(|field| self.clients(field)).unwrap_or_default(),
+            checks: self.checks(fields.get("checks")),
+            expect: fields.get("expect").map(|field| self.expectations(field)).unwrap_or_default(),
+            start_within: self.duration_or(&fields, "start-within", Duration::from_secs(10)),
+            settle: self.duration_or(&fields, "settle", Duration::from_secs(3)),
+            limit: self.duration_or(&fields, "limit", Duration::from_secs(300)),
+            limit_field,
+            faults: self.fault_source(&fields),
+        })
+    }
+
+    fn duration_or(&mut self, fields: &Fields<'_>, name: &str, default: Duration) -> Duration {
+        fields.get(name).and_then(|field| self.duration(field)).unwrap_or(default)
+    }
+
+    /// The name of a file without its ending, where that is fit to be a name.
+    pub(super) fn name_of_file(&mut self, fields: &Fields<'_>, stem: &str) -> String {
+        if super::name_trouble(stem).is_some() {
+            let help = format!("the file's own name, `{stem}`, can't be its name: add `name: …`");
+            self.missing(fields.place, "a plan", "name", &help);
+        }
+        stem.to_owned()
+    }
+
+    fn fault_source<'n>(&mut self, fields: &Fields<'n>) -> FaultSource<'n> {
+        let Some(field) = fields.get("faults") else {
+            let help =
+                "add for example `faults: faults/isolate-leader.yaml`, or `faults: none` if nothing is to go wrong";
+            self.missing(fields.place, "a workload", "faults", help);
+            return FaultSource::Unreadable;
+        };
+        match &field.node.kind {
+            NodeKind::Scalar(text) if text == "none" => FaultSource::Nothing,
+            NodeKind::Scalar(_) => FaultSource::Named(field),
+            NodeKind::Map(_) => FaultSource::Inline(field),
+            NodeKind::List(_) => {
+                let mistake = Mistake::at(field.node.place, "`faults` must be a file, `none`, or a fault plan")
+                    .label("this is a list")
+                    .help("steps that are written here stand under `faults: { steps: … }`");
+                self.note(mistake);
+                FaultSource::Unreadable
+            }
+            NodeKind::Null => {
+                self.wrong_type(field, "a file, `none`, or a fault plan");
+                FaultSource::Unreadable
+            }
+        }
+    }
+
+    fn network(&mut self, field: Field<'_>) -> Option<Filter> {
+        if let NodeKind::Scalar(_) = field.node.kind {
+            self.backend(field);
+            return None;
+        }
+        let fields = self.open(field, &[&words::NETWORK])?;
+        if let Some(backend) = fields.get("backend") {
+            self.backend(backend);
+        }
+        match self.one_of(fields.get("filter")?, "filter", &["nftables", "iptables"])? {
+            "iptables" => Some(Filter::Iptables),
+            _ => Some(Filter::Nftables),
+        }
+    }
+
+    fn backend(&mut self, field: Field<'_>) {
+        if let NodeKind::Scalar(text) = &field.node.kind
+            && matches!(text.as_str(), "fabric" | "proxy")
+        {
+            let mistake = Mistake::at(field.node.place, format!("network backend `{text}`"))
+                .label("not in this version")
+                .help("this version has `netns`");
+            self.note(mistake);
+        } else {
+            self.one_of(field, "network backend", &["netns"]);
+        }
+    }
+
+    fn observe(&mut self, field: Option<Field<'_>>) -> Observe {
+        let default = Observe { every: Duration::from_millis(5), timeout: Duration::from_millis(250) };
+        let Some(fields) = field.and_then(|field| self.open(field, &[&words::OBSERVE])) else { return default };
+        let limits = Duration::from_millis(1)..=Duration::from_secs(60);
+        let mut read = |name| fields.get(name).and_then(|field| self.duration_within(field, limits.clone()));
+        Observe { every: read("every").unwrap_or(default.every), timeout: read("timeout").unwrap_or(default.timeout) }
+    }
+
+    fn clients(&mut self, field: Field<'_>) -> Option<Clients> {
+        let items = self.list(field, "a list of loads, for example `- register: { rate: 200/s }`")?;
+        let (first, more) = match items.split_first() {
+            Some(split) => split,
+            None => {
+                self.note(Mistake::at(field.node.place, "`clients` without a load").label("one is needed"));
+                return None;
+            }
+        };
+        if let Some(second) = more.first() {
+            let mistake = Mistake::at(second.place, "a second load").label("this version runs one load");
+            self.note(mistake);
+        }
+        let load = Field::unnamed("a load", first);
+        if let NodeKind::Scalar(_) = first.kind {
+            self.one_of(load, "load", &["register"])?;
+            return None;
+        }
+        let fields = self.open(load, &[&words::LOADS])?;
+        let register = fields.get("register")?;
+        if register.node.kind == NodeKind::Null {
+            return None;
+        }
+        self.register(register)
+    }
+
+    fn register(&mut self, field: Field<'_>) -> Option<Clients> {
+        let fields = self.open(field, &[&words::REGISTER])?;
+        let default = Clients::default();
+        let mut count = |name, limits| {
+            let count = fields.get(name).and_then(|field| self.count(field, limits))?;
+            usize::try_from(count).ok()
+        };
+        let keys = count("keys", 1..=KEYS_MAX).unwrap_or(default.keys);
+        let roaming = count("roaming", 0..=ROAMING_MAX).unwrap_or(default.roaming);
+        let pinned = fields.get("pinned").and_then(|field| self.boolean(field)).unwrap_or(default.pinned);
+        if roaming == 0 && !pinned {
+            self.note(
+                Mistake::at(field.key, "a load without clients")
+                    .help("`roaming` must be at least 1, or `pinned` must be true"),
+            );
+        }
+        Some(Clients {
+            keys,
+            rate_per_second: fields.get("rate").and_then(|field| self.rate(field)).unwrap_or(default.rate_per_second),
+            mix: fields.get("mix").and_then(|field| self.mix(field)).unwrap_or(default.mix),
+            roaming,
+            pinned,
+            timeout: self.duration_or(&fields, "timeout", default.timeout),
+        })
+    }
+
+    fn rate(&mut self, field: Field<'_>) -> Option<f64> {
+        let rate = self.parsed(field, "a rate, for example `200/s`", scalar::rate)?;
+        if rate > 0.0 && rate <= RATE_MAX_PER_SECOND {
+            return Some(rate);
+        }
+        self.note(Mistake::at(
+            field.node.place,
+            format!("`rate` must be above zero and {RATE_MAX_PER_SECOND}/s at most"),
+        ));
+        None
+    }
+
+    fn mix(&mut self, field: Field<'_>) -> Option<Mix> {
+        let fields = self.open(field, &[&words::MIX])?;
+        let before = self.mistakes.len();
+        let mut weight = |name| {
+            let weight = fields.get(name).and_then(|field| self.count(field, 0..=WEIGHT_MAX)).unwrap_or(0);
+            u32::try_from(weight).expect("a weight is at most 1000")
+        };
+        let mix = Mix { read: weight("read"), write: weight("write"), cas: weight("cas") };
+        if mix == (Mix { read: 0, write: 0, cas: 0 }) && before == self.mistakes.len() && fields.all_known {
+            self.note(
+                Mistake::at(field.key, "a mix of nothing").help("at least one of read, write and cas must be above 0"),
+            );
+        }
+        Some(mix)
+    }
+}

@@ -1,0 +1,259 @@
+//! A workload written back as YAML: every default filled in, the fault plan inside, each step with the place it came from.
+//!
+//! What is written here, [`load`](crate::load) reads back to an equal workload. It is the `plan.yaml` of a run directory, so
+//! an old run can be judged and repeated without the files it was started from.
+//!
+//! ```text
+//! version: 1
+//! name: kill
+//! …
+//! faults:
+//!   name: kill-leader
+//!   steps:
+//!     - await: { leader: true, within: 10s }
+//!       place: "faults/kill-leader.yaml:6:5"
+//! ```
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use crate::model::{
+    Awaited, Check, Choice, Clients, Fault, FaultPlan, Filter, Hold, KillSignal, Partition, RaftOptions,
+    ReadConsistency, Step, StepAction, System, Target, Workload,
+};
+use crate::read::VERSION;
+use crate::scalar::{write_duration, write_duration_range, write_rate};
+
+/// Writes the workload with everything that was left out filled in.
+#[must_use]
+pub fn resolved_yaml(workload: &Workload) -> String {
+    let mut out = String::new();
+    write_workload(&mut out, workload).expect("writing into a string can't fail");
+    out
+}
+
+fn write_workload(out: &mut String, workload: &Workload) -> fmt::Result {
+    writeln!(out, "version: {VERSION}")?;
+    writeln!(out, "name: {}", text(&workload.name))?;
+    writeln!(out, "about: {}", text(&workload.about))?;
+    match &workload.system {
+        System::Raft(options) => write_raft(out, options)?,
+    }
+    writeln!(out, "nodes: {}", workload.nodes)?;
+    if let Some(seed) = workload.seed {
+        writeln!(out, "seed: {seed}")?;
+    }
+    let filter = match workload.filter {
+        Filter::Nftables => "nftables",
+        Filter::Iptables => "iptables",
+    };
+    writeln!(out, "network: {{ backend: netns, filter: {filter} }}")?;
+    let (every, timeout) = (write_duration(workload.observe.every), write_duration(workload.observe.timeout));
+    writeln!(out, "observe: {{ every: {every}, timeout: {timeout} }}")?;
+    write_clients(out, &workload.clients)?;
+    write_checks(out, &workload.checks)?;
+    if !workload.expect.is_empty() {
+        writeln!(out, "expect:")?;
+        for expectation in &workload.expect {
+            let (metric, comparison) = expectation.text.split_once(' ').unwrap_or((&expectation.text, ""));
+            writeln!(out, "  {}: {}", text(metric), text(comparison))?;
+        }
+    }
+    writeln!(out, "start-within: {}", write_duration(workload.start_within))?;
+    writeln!(out, "settle: {}", write_duration(workload.settle))?;
+    writeln!(out, "limit: {}", write_duration(workload.limit))?;
+    write_faults(out, &workload.faults)
+}
+
+fn write_raft(out: &mut String, options: &RaftOptions) -> fmt::Result {
+    writeln!(out, "system:\n  raft:")?;
+    writeln!(out, "    election-timeout: {}", write_duration_range(options.election_timeout))?;
+    writeln!(out, "    heartbeat: {}", write_duration(options.heartbeat))?;
+    writeln!(out, "    pre-vote: {}", options.pre_vote)?;
+    writeln!(out, "    check-quorum: {}", options.check_quorum)?;
+    writeln!(out, "    stickiness: {}", options.stickiness)?;
+    writeln!(out, "    lease-reads: {}", options.lease_reads)?;
+    let read = match options.read {
+        ReadConsistency::Linearizable => "linearizable",
+        ReadConsistency::Lease => "lease",
+        ReadConsistency::Local => "local",
+    };
+    writeln!(out, "    read: {read}")?;
+    writeln!(out, "    request-timeout: {}", write_duration(options.request_timeout))?;
+    if let Some(specimen) = &options.specimen {
+        writeln!(out, "    specimen: {}", text(specimen))?;
+    }
+    if let Some(program) = &options.program {
+        writeln!(out, "    program: {}", text(&program.to_string_lossy()))?;
+    }
+    let arguments: Vec<String> = options.arguments.iter().map(|argument| text(argument)).collect();
+    writeln!(out, "    arguments: [{}]", arguments.join(", "))
+}
+
+fn write_clients(out: &mut String, clients: &Clients) -> fmt::Result {
+    let Clients { keys, rate_per_second, mix, roaming, pinned, timeout } = clients;
+    writeln!(out, "clients:\n  - register:")?;
+    writeln!(out, "      keys: {keys}")?;
+    writeln!(out, "      rate: {}", write_rate(*rate_per_second))?;
+    writeln!(out, "      mix: {{ read: {}, write: {}, cas: {} }}", mix.read, mix.write, mix.cas)?;
+    writeln!(out, "      roaming: {roaming}")?;
+    writeln!(out, "      pinned: {pinned}")?;
+    writeln!(out, "      timeout: {}", write_duration(*timeout))
+}
+
+fn write_checks(out: &mut String, checks: &[Check]) -> fmt::Result {
+    writeln!(out, "checks:")?;
+    for check in checks {
+        match check {
+            Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => {
+                writeln!(out, "  - {}: {{ within: {} }}", check.name(), write_duration(*within))?;
+            }
+            Check::ElectionSafety | Check::TermMonotonic | Check::Linearizable | Check::NoAcknowledgedWriteLost => {
+                writeln!(out, "  - {}", check.name())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_faults(out: &mut String, plan: &FaultPlan) -> fmt::Result {
+    if plan.steps.is_empty() {
+        return writeln!(out, "faults: none");
+    }
+    writeln!(out, "faults:")?;
+    writeln!(out, "  name: {}", text(&plan.name))?;
+    writeln!(out, "  about: {}", text(&plan.about))?;
+    writeln!(out, "  steps:")?;
+    write_steps(out, &plan.steps, 4)
+}
+
+/// Writes list items that begin in column `indent`, from 0.
+fn write_steps(out: &mut String, steps: &[Step], indent: usize) -> fmt::Result {
+    for step in steps {
+        write!(out, "{:indent$}- ", "")?;
+        let inner = indent + 2;
+        let mut hold = None;
+        let mut nested = None;
+        match &step.action {
+            StepAction::Fault { fault, hold: Hold::For(range) } => {
+                writeln!(out, "{}", fault_text(fault))?;
+                hold = Some(*range);
+            }
+            StepAction::Fault { fault, hold: Hold::Open } => writeln!(out, "{}", fault_text(fault))?,
+            StepAction::Restart { target } => writeln!(out, "restart: {}", some_or_all(target.as_ref()))?,
+            StepAction::Resume { target } => writeln!(out, "resume: {}", some_or_all(target.as_ref()))?,
+            StepAction::Heal => writeln!(out, "heal: all")?,
+            StepAction::Await { what, within } => writeln!(out, "await: {}", awaited_text(*what, *within))?,
+            StepAction::Wait(range) => writeln!(out, "wait: {}", write_duration_range(*range))?,
+            StepAction::Repeat { times, steps } => {
+                writeln!(out, "repeat: {times}")?;
+                nested = Some(steps);
+            }
+            StepAction::Random { lasting, every, choices } => {
+                writeln!(out, "random:")?;
+                writeln!(out, "{:inner$}  for: {}", "", write_duration(*lasting))?;
+                writeln!(out, "{:inner$}  every: {}", "", write_duration_range(*every))?;
+                writeln!(out, "{:inner$}  choices:", "")?;
+                for Choice { weight, steps } in choices {
+                    writeln!(out, "{:inner$}    - weight: {weight}", "")?;
+                    writeln!(out, "{:inner$}      steps:", "")?;
+                    write_steps(out, steps, inner + 8)?;
+                }
+            }
+        }
+        if let Some(range) = hold {
+            writeln!(out, "{:inner$}for: {}", "", write_duration_range(range))?;
+        }
+        let place = &step.place;
+        writeln!(out, "{:inner$}place: {}", "", quoted(&format!("{}:{}:{}", place.file, place.line, place.column)))?;
+        if let Some(steps) = nested {
+            writeln!(out, "{:inner$}steps:", "")?;
+            write_steps(out, steps, inner + 2)?;
+        }
+    }
+    Ok(())
+}
+
+fn fault_text(fault: &Fault) -> String {
+    match fault {
+        Fault::Kill { target, signal: KillSignal::Kill } => format!("kill: {}", target_text(target)),
+        Fault::Kill { target, signal: KillSignal::Term } => {
+            format!("kill: {{ node: {}, signal: TERM }}", target_text(target))
+        }
+        Fault::Pause { target } => format!("pause: {}", target_text(target)),
+        Fault::Partition(partition) => format!("partition: {}", partition_text(partition)),
+    }
+}
+
+fn partition_text(partition: &Partition) -> String {
+    match partition {
+        Partition::Isolate(target) => format!("{{ isolate: {} }}", target_text(target)),
+        Partition::Halves => "halves".to_owned(),
+        Partition::Groups(groups) => {
+            let groups: Vec<String> = groups.iter().map(target_text).collect();
+            format!("{{ groups: [{}] }}", groups.join(", "))
+        }
+        Partition::OneWay { from, to: None } => format!("{{ one-way: {{ from: {} }} }}", target_text(from)),
+        Partition::OneWay { from, to: Some(to) } => {
+            format!("{{ one-way: {{ from: {}, to: {} }} }}", target_text(from), target_text(to))
+        }
+        Partition::MajoritiesRing => "majorities-ring".to_owned(),
+        Partition::Bridge(target) => format!("{{ bridge: {} }}", target_text(target)),
+    }
+}
+
+fn target_text(target: &Target) -> String {
+    match target {
+        Target::Leader => "leader".to_owned(),
+        Target::OldLeader => "old-leader".to_owned(),
+        Target::Follower => "follower".to_owned(),
+        Target::Followers => "followers".to_owned(),
+        Target::Random => "random".to_owned(),
+        Target::Majority => "majority".to_owned(),
+        Target::Minority => "minority".to_owned(),
+        Target::MinorityWithLeader => "minority-with-leader".to_owned(),
+        Target::All => "all".to_owned(),
+        Target::Nodes(nodes) => {
+            let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+            format!("[{}]", nodes.join(", "))
+        }
+    }
+}
+
+fn some_or_all(target: Option<&Target>) -> String {
+    target.map_or_else(|| "all".to_owned(), target_text)
+}
+
+fn awaited_text(what: Awaited, within: Duration) -> String {
+    let within = write_duration(within);
+    match what {
+        Awaited::Leader => format!("{{ leader: true, within: {within} }}"),
+        Awaited::Stable(lasting) => format!("{{ stable: {}, within: {within} }}", write_duration(lasting)),
+    }
+}
+
+/// A text bare if every YAML reader takes it for that text, otherwise in quotes.
+fn text(value: &str) -> String {
+    let bare = value.starts_with(|c: char| c.is_ascii_alphabetic())
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
+        && !["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&value.to_lowercase().as_str());
+    if bare { value.to_owned() } else { quoted(value) }
+}
+
+/// A text as a YAML double-quoted scalar, on one line.
+fn quoted(value: &str) -> String {
+    let mut out = String::with_capacity(value.len() + 2);
+    out.push('"');
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            ' '..='~' => out.push(c),
+            c if c.is_alphanumeric() => out.push(c),
+            c => {
+                let _ = write!(out, "\\U{:08x}", u32::from(c));
+            }
+        }
+    }
+    out.push('"');
+    out
+}

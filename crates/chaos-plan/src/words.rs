@@ -1,0 +1,358 @@
+//! The vocabulary of the plan language, in tables. The reader accepts exactly these words, suggestions are taken from
+//! them, and the reference that `chaos` prints is made from them: so none of the three can forget a word.
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+/// One word.
+pub(crate) struct Word {
+    /// As it is written.
+    pub(crate) name: &'static str,
+    /// What follows it, as an example.
+    pub(crate) form: &'static str,
+    /// What it means; the default in brackets.
+    pub(crate) about: &'static str,
+}
+
+/// The words that may stand in one kind of mapping, or in place of one kind of value.
+pub(crate) struct Table {
+    /// What they belong to, with its article: `a workload`.
+    pub(crate) owner: &'static str,
+    /// The words.
+    pub(crate) words: &'static [Word],
+}
+
+impl Table {
+    /// All names, in the table's order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.words.iter().map(|word| word.name)
+    }
+
+    /// Whether the word is one of the table's.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
+}
+
+const fn word(name: &'static str, form: &'static str, about: &'static str) -> Word {
+    Word { name, form, about }
+}
+
+pub(crate) static WORKLOAD: Table = Table {
+    owner: "a workload",
+    words: &[
+        word("version", "1", "of this format [1]"),
+        word("name", "partition", "names the run's directory: letters, digits, `-`, `_`, `.` [the file's name]"),
+        word("about", "Cut the leader off.", "a sentence for people"),
+        word("system", "raft", "what is tested; `{ raft: { … } }` to tune it"),
+        word("nodes", "5", "how many, 1 to 9"),
+        word("seed", "7", "fixes every random choice [drawn, printed, stored]"),
+        word("network", "netns", "how faults of the network are made; `{ filter: iptables }` [netns with nftables]"),
+        word("observe", "{ every: 5ms, timeout: 250ms }", "how often each node is asked who leads"),
+        word("clients", "[register: { rate: 200/s }]", "the load [one register load]"),
+        word("faults", "faults/isolate-leader.yaml", "a file, a built-in name, `none`, or a fault plan written here"),
+        word("checks", "[election-safety, linearizable]", "what must hold [the four safety checks]"),
+        word("expect", "{ outage.max: < 3s }", "what is hoped for; a miss is exit code 3, never a violation"),
+        word("start-within", "10s", "how long the first election may take [10s]"),
+        word("settle", "3s", "how long the load goes on after the last fault [3s]"),
+        word("limit", "5min", "when the run is ended whatever happens [5min]"),
+    ],
+};
+
+pub(crate) static SYSTEMS: Table =
+    Table { owner: "the systems", words: &[word("raft", "{ heartbeat: 40ms }", "the reference node, `chaos node`")] };
+
+pub(crate) static RAFT: Table = Table {
+    owner: "system raft",
+    words: &[
+        word("election-timeout", "150ms..300ms", "each timeout is drawn from this range [150ms..300ms]"),
+        word("heartbeat", "40ms", "how often a leader shows that it is there [40ms]"),
+        word("pre-vote", "true", "ask before campaigning [true]"),
+        word("check-quorum", "true", "a leader that hears no majority steps down [true]"),
+        word("stickiness", "true", "refuse votes while a leader is heard [true]"),
+        word("lease-reads", "false", "let the leader serve reads from its lease [true if `read: lease`]"),
+        word("read", "linearizable", "how clients read: linearizable, lease or local [linearizable]"),
+        word("request-timeout", "900ms", "when a node answers that it doesn't know [900ms]"),
+        word("specimen", "double-vote", "the broken variant to run [none: the sound node]"),
+        word("program", "./my-node", "the node program to start [this program's own node]"),
+        word("arguments", "[--verbose]", "further arguments for every node [none]"),
+    ],
+};
+
+pub(crate) static NETWORK: Table = Table {
+    owner: "`network`",
+    words: &[
+        word("backend", "netns", "network namespaces and a packet filter; the only one in this version [netns]"),
+        word("filter", "nftables", "nftables or iptables [nftables]"),
+    ],
+};
+
+pub(crate) static OBSERVE: Table = Table {
+    owner: "`observe`",
+    words: &[
+        word("every", "5ms", "the poll interval of each node [5ms]"),
+        word("timeout", "250ms", "when a question counts as unanswered [250ms]"),
+    ],
+};
+
+pub(crate) static LOADS: Table = Table {
+    owner: "the loads",
+    words: &[word("register", "{ keys: 4, rate: 200/s }", "reads, writes and compare-and-sets over a few keys")],
+};
+
+pub(crate) static REGISTER: Table = Table {
+    owner: "a register load",
+    words: &[
+        word("keys", "4", "how many, 1 to 1000 [4]"),
+        word(
+            "rate",
+            "200/s",
+            "operations of all clients together, due whether or not earlier ones are answered [200/s]",
+        ),
+        word("mix", "{ read: 2, write: 1, cas: 1 }", "the weights of the kinds of operation [2, 1, 1]"),
+        word("roaming", "4", "clients that follow the leader, 0 to 64 [4]"),
+        word("pinned", "true", "also one client per node that stays with it, and meets stale leaders [true]"),
+        word("timeout", "1s", "when a client gives up: the outcome is then unknown [1s]"),
+    ],
+};
+
+pub(crate) static MIX: Table = Table {
+    owner: "`mix`",
+    words: &[
+        word("read", "2", "reads [0]"),
+        word("write", "1", "writes [0]"),
+        word("cas", "1", "compare-and-sets [0]"),
+    ],
+};
+
+pub(crate) static FAULT_PLAN: Table = Table {
+    owner: "a fault plan",
+    words: &[
+        word("version", "1", "of this format [1]"),
+        word("name", "isolate-leader", "its name [the file's name]"),
+        word("about", "Cut the leader off.", "a sentence for people"),
+        word("steps", "[await: leader, …]", "what happens, in order"),
+    ],
+};
+
+/// A step has exactly one of these.
+pub(crate) static VERBS: Table = Table {
+    owner: "the steps",
+    words: &[
+        word(
+            "kill",
+            "leader",
+            "end processes; `{ node: leader, signal: TERM }` [KILL]; `for:` restarts them afterwards",
+        ),
+        word("restart", "all", "start killed nodes again: some, or all that are down"),
+        word("pause", "leader", "stop every thread of processes; `for:` resumes them afterwards"),
+        word("resume", "all", "let paused nodes go on: some, or all"),
+        word("partition", "{ isolate: leader }", "drop packets between nodes; `for:` heals it afterwards"),
+        word("heal", "all", "take back every partition"),
+        word("await", "leader", "go on when it is seen; `{ stable: 1s, within: 10s }`"),
+        word("wait", "1s..2s", "let time pass"),
+        word("repeat", "10", "do the `steps:` so many times"),
+        word("random", "{ for: 60s, every: 1s..4s, choices: […] }", "do one choice after another, drawn by weight"),
+    ],
+};
+
+/// What may stand beside a verb.
+pub(crate) static MODIFIERS: Table = Table {
+    owner: "a step",
+    words: &[
+        word("for", "2s..3s", "how long the fault lasts; without it, until a later restart, resume or heal"),
+        word("steps", "[…]", "what `repeat` repeats"),
+        word("place", "file.yaml:6:9", "where the step was written; saved plans have it"),
+    ],
+};
+
+pub(crate) static KILL: Table = Table {
+    owner: "`kill`",
+    words: &[word("node", "leader", "whose processes"), word("signal", "TERM", "KILL or TERM [KILL]")],
+};
+
+pub(crate) static PARTITION: Table = Table {
+    owner: "`partition`",
+    words: &[
+        word("isolate", "leader", "these on one side, everybody else on the other"),
+        word("halves", "true", "two halves, drawn; or just `partition: halves`"),
+        word("groups", "[[n1, n2], [n3]]", "each sees only itself; nodes not named form one more"),
+        word("one-way", "{ from: leader, to: followers }", "packets that way are dropped, the way back is open"),
+        word("majorities-ring", "true", "every node sees a majority, no two the same; 4 nodes or more"),
+        word("bridge", "n3", "two halves that share this node; 3 nodes or more"),
+    ],
+};
+
+pub(crate) static ONE_WAY: Table = Table {
+    owner: "`one-way`",
+    words: &[word("from", "leader", "whose packets"), word("to", "followers", "to whom [everybody else]")],
+};
+
+pub(crate) static AWAIT: Table = Table {
+    owner: "`await`",
+    words: &[
+        word("leader", "true", "a majority names one leader that is up and reachable; or just `await: leader`"),
+        word("stable", "1s", "the same, and all that can see it agree, for this long"),
+        word("within", "10s", "for how long at most; later is a failed liveness [10s]"),
+    ],
+};
+
+pub(crate) static RANDOM: Table = Table {
+    owner: "`random`",
+    words: &[
+        word("for", "60s", "for how long new choices are made"),
+        word("every", "1s..4s", "the pause before each choice"),
+        word("choices", "[{ weight: 3, steps: […] }]", "what may be chosen"),
+    ],
+};
+
+pub(crate) static CHOICE: Table = Table {
+    owner: "a choice",
+    words: &[word("weight", "3", "how often, relative to the others, 1 to 1000 [1]"), word("steps", "[…]", "what")],
+};
+
+pub(crate) static TARGETS: Table = Table {
+    owner: "the targets",
+    words: &[
+        word("leader", "", "the leader that a majority names"),
+        word("old-leader", "", "the leader before that one"),
+        word("follower", "", "one node, drawn, that isn't the leader"),
+        word("followers", "", "all nodes but the leader"),
+        word("random", "", "one node, drawn"),
+        word("majority", "", "a bare majority, drawn"),
+        word("minority", "", "a largest minority, drawn"),
+        word("minority-with-leader", "", "a largest minority that includes the leader"),
+        word("all", "", "all nodes"),
+    ],
+};
+
+pub(crate) static CHECKS: Table = Table {
+    owner: "the checks",
+    words: &[
+        word("election-safety", "", "at most one leader per term"),
+        word("term-monotonic", "", "a node's term never goes back, restarts included"),
+        word("linearizable", "", "every key behaves as one register"),
+        word("no-lost-writes", "", "acknowledged writes are there at the end"),
+        word("reelection", "{ within: 3s }", "while a majority is up and connected, it has a leader within the bound"),
+        word("no-stale-leader", "{ within: 3s }", "after a heal, one node at most claims to lead after the bound"),
+    ],
+};
+
+pub(crate) static WITHIN: Table = Table { owner: "a check", words: &[word("within", "3s", "the bound")] };
+
+/// First words of an expectation.
+pub(crate) static METRICS: Table = Table {
+    owner: "the metrics",
+    words: &[
+        word(
+            "failover.PHASE.FIGURE",
+            "< 1500ms",
+            "of each kind of fault for itself; `failover.kill.PHASE…` of one kind",
+        ),
+        word("failovers.count", "at least 8", "how many failovers there were"),
+        word("outage.FIGURE", "< 3s", "times without service, as clients saw it; also `outage.total`"),
+        word("availability", "above 90%", "the share of operations that were acknowledged"),
+    ],
+};
+
+pub(crate) static PHASES: Table = Table {
+    owner: "the phases",
+    words: &[
+        word("detected", "", "the first node stops naming the old leader"),
+        word("elected", "", "the first claim of a higher term"),
+        word("converged", "", "a majority names the new leader"),
+        word("writable", "", "the first later write is acknowledged"),
+        word("available", "", "every endpoint that can serve does"),
+    ],
+};
+
+/// Every table, in the order of the reference.
+static ALL: [&Table; 22] = [
+    &WORKLOAD,
+    &SYSTEMS,
+    &RAFT,
+    &NETWORK,
+    &OBSERVE,
+    &LOADS,
+    &REGISTER,
+    &MIX,
+    &CHECKS,
+    &WITHIN,
+    &METRICS,
+    &PHASES,
+    &FAULT_PLAN,
+    &VERBS,
+    &MODIFIERS,
+    &TARGETS,
+    &KILL,
+    &PARTITION,
+    &ONE_WAY,
+    &AWAIT,
+    &RANDOM,
+    &CHOICE,
+];
+
+/// Where a word belongs that stands where it doesn't.
+pub(crate) fn home_of(name: &str) -> Option<&'static Table> {
+    let mappings = [&WORKLOAD, &RAFT, &REGISTER, &OBSERVE, &NETWORK, &RANDOM, &FAULT_PLAN, &PARTITION, &AWAIT];
+    mappings.into_iter().find(|table| table.has(name))
+}
+
+/// The whole plan language on a few screens, for `chaos help plan`.
+#[must_use]
+pub fn reference() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let mut text = String::from(INTRODUCTION);
+        for table in ALL {
+            let mut title = table.owner.replace('`', "");
+            title[..1].make_ascii_uppercase();
+            let _ = write!(text, "\n{title}\n");
+            for Word { name, form, about } in table.words {
+                let left = if form.is_empty() { (*name).to_owned() } else { format!("{name}: {form}") };
+                // Long forms get a line of their own, so that the meanings stay in one column.
+                let gap = if left.chars().count() > 34 { format!("\n  {:34}", "") } else { String::new() };
+                let _ = writeln!(text, "  {left:34}{gap}  {about}");
+            }
+        }
+        text.push_str(FIGURES);
+        text
+    })
+}
+
+const INTRODUCTION: &str = "\
+Plans are YAML. A workload says what is tested, with which load, what goes wrong, and what must hold:
+
+  name: partition
+  system: raft
+  nodes: 5
+  clients:
+    - register: { keys: 4, rate: 200/s }
+  faults: faults/isolate-leader.yaml
+  checks: [election-safety, linearizable, reelection: { within: 3s }]
+  expect:
+    outage.max: < 3s
+
+A fault plan is a list of steps, each with one verb:
+
+  name: isolate-leader
+  steps:
+    - await: leader
+    - repeat: 10
+      steps:
+        - partition: { isolate: leader }
+          for: 2s
+        - await: { stable: 500ms, within: 10s }
+
+Durations have a unit (ns, us, ms, s, min, h); where a range is allowed (1s..2s), the time is drawn from it.
+Words in brackets are what is taken if nothing is written.
+";
+
+const FIGURES: &str = "
+Figures of a distribution
+  min  p50  p90  p99  max                 a percentile needs enough samples: p90 29, p99 299
+
+Comparisons
+  < 3s   <= 3s   > 8   >= 8               `>` must be quoted in YAML; or in words:
+  below, at most, above, at least
+";

@@ -1,0 +1,84 @@
+//! The shipped workloads and fault plans: they are the users' examples, so they must load as they stand, and do enough.
+
+use std::path::Path;
+
+use chaos_plan::{Fault, FaultPlan, StepAction, System, builtin, load};
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// How many faults the plan injects at least.
+fn faults(plan: &FaultPlan) -> u32 {
+    fn count(steps: &[chaos_plan::Step]) -> u32 {
+        steps
+            .iter()
+            .map(|step| match &step.action {
+                StepAction::Fault { .. } => 1,
+                StepAction::Repeat { times, steps } => times * count(steps),
+                StepAction::Random { lasting, .. } => {
+                    u32::try_from(lasting.as_secs() / 5).expect("a plan of a day at most")
+                }
+                StepAction::Restart { .. }
+                | StepAction::Resume { .. }
+                | StepAction::Heal
+                | StepAction::Await { .. }
+                | StepAction::Wait(_) => 0,
+            })
+            .sum()
+    }
+    count(&plan.steps)
+}
+
+#[test]
+fn every_file_under_workloads_and_faults_is_built_in() {
+    for (directory, built_in) in [("workloads", builtin::workloads()), ("faults", builtin::faults())] {
+        let mut files: Vec<String> = std::fs::read_dir(root().join(directory))
+            .unwrap()
+            .map(|entry| format!("{directory}/{}", entry.unwrap().file_name().to_str().unwrap()))
+            .collect();
+        files.sort();
+        let mut known: Vec<&str> = built_in.iter().map(|built_in| built_in.file).collect();
+        known.sort_unstable();
+        assert_eq!(files, known);
+    }
+}
+
+#[test]
+fn every_workload_loads_by_path_and_by_name() {
+    for built_in in builtin::workloads() {
+        let by_path = load(&root().join(built_in.file), &[]).unwrap_or_else(|errors| panic!("{errors}"));
+        let by_name = load(Path::new(built_in.name), &[]).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(by_path.workload.name, built_in.name);
+        assert_eq!(by_path.workload.name, by_name.workload.name);
+        assert_eq!(by_path.workload.nodes, 5);
+        assert!(!by_path.workload.about.is_empty());
+        assert!(matches!(by_path.workload.system, System::Raft(_)));
+        assert!(faults(&by_path.workload.faults) >= 10, "{} injects too little", built_in.name);
+    }
+}
+
+#[test]
+fn every_fault_plan_loads_under_every_workload_that_hopes_for_no_kind() {
+    for built_in in builtin::faults() {
+        for given in [built_in.name.to_owned(), built_in.file.to_owned()] {
+            let loaded =
+                load(Path::new("partition"), &[format!("faults={given}")]).unwrap_or_else(|errors| panic!("{errors}"));
+            assert_eq!(loaded.workload.faults.name, built_in.name);
+            assert!(!loaded.workload.faults.about.is_empty());
+            assert!(faults(&loaded.workload.faults) >= 8);
+        }
+    }
+}
+
+#[test]
+fn the_main_workload_isolates_the_leader_ten_times() {
+    let workload = load(Path::new("partition"), &[]).unwrap().workload;
+    let StepAction::Repeat { times: 10, steps } = &workload.faults.steps[1].action else {
+        panic!("{:?}", workload.faults.steps)
+    };
+    assert!(matches!(&steps[0].action, StepAction::Fault { fault: Fault::Partition(_), .. }));
+    assert_eq!(steps[0].number, 2);
+    let place = &steps[0].place;
+    assert_eq!((place.file.as_str(), place.line, place.column), ("faults/isolate-leader.yaml", 10, 9));
+}
