@@ -2,7 +2,28 @@
 //!
 //! It takes observations, completions and the passing of time, and emits commands. It never touches a clock, a socket or a
 //! file: a world does ([`World`]), which makes one plan run the same against real processes and against a simulation.
+//!
+//! The same workload, seed and events give the same commands: whatever is drawn comes from streams that are split by label,
+//! and nothing here has an order that differs between runs.
 
+mod client;
+mod drive;
+mod engine;
+mod estimate;
+mod faults;
+mod final_reads;
+mod label;
+mod load;
+mod nemesis;
+mod partition;
+mod progress;
+mod random;
+mod target;
+mod view;
 mod world;
 
+pub use drive::drive;
+pub use engine::Engine;
+pub use load::Counts;
+pub use progress::{Phase, Progress};
 pub use world::{Capabilities, Command, Completed, Event, FaultChange, FaultCommand, Finished, Invocation, World};

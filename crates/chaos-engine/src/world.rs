@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use chaos_history::{
-    Action, ClientRole, FaultEdge, FaultEvent, FaultId, FaultKind, Link, Mark, NodeId, NodeLife, Observation, OpId, OpPhase,
-    ProcessId, RunNanos, SourcePlace, Term,
+    Action, ClientRole, FaultEdge, FaultEvent, FaultId, FaultKind, Link, Mark, NodeId, NodeLife, Observation, OpId,
+    OpPhase, ProcessId, RunNanos, SourcePlace, Term,
 };
 use chaos_plan::{Fault, FaultPlan, KillSignal, Step, StepAction};
 
@@ -64,8 +64,6 @@ pub struct FaultCommand {
     /// Begin and end of one fault carry one number.
     pub id: FaultId,
     /// Whether this is the fault's begin or its end.
-    pub edge: FaultEdge,
-    /// Whether the fault begins or ends with this command (a cut may be either).
     pub edge: FaultEdge,
     /// What to do.
     pub change: FaultChange,

@@ -1,0 +1,359 @@
+//! The engine: the phases of a run, around the nemesis and the clients.
+//!
+//! ```text
+//! starting ─▶ warm-up ─▶ faults ─▶ lifting ─▶ settling ─▶ draining ─▶ final reads ─▶ done
+//!    │      (load runs …………………………………………………………)                              ▲
+//!    └ no leader in time ──────────────────────────────────────────────────────┤
+//!           interrupted, at any time: lift every fault, wait 1 s at most ──────┘
+//! ```
+//!
+//! It owns no clock and no socket. What is due is done in the step that reaches its time, so after each step the deadline
+//! lies in the future: an engine that asks to be called again at once is a bug, and asserted not to happen.
+
+use std::time::Duration;
+
+use chaos_history::{Mark, NodeId, RunNanos, Seed};
+use chaos_plan::{System, Workload};
+
+use crate::client::Numbers;
+use crate::estimate;
+use crate::faults::{FaultsUnderWay, Lift};
+use crate::final_reads::{self, FinalReads};
+use crate::load::{Counts, Load};
+use crate::nemesis::{ANSWER_WITHIN, Nemesis, Surroundings};
+use crate::progress::{Phase, Progress};
+use crate::view::ClusterView;
+use crate::world::{Command, Event, Finished};
+
+/// For how long the load runs before the first fault.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// How long the load still runs after the time limit has ended the faults.
+const SETTLE_AFTER_LIMIT: Duration = Duration::from_secs(1);
+/// How much longer than its own deadlines the world may take to complete operations.
+const GRACE: Duration = Duration::from_secs(1);
+/// For how long an interrupted run waits for its faults to be taken back.
+const INTERRUPT_WITHIN: Duration = Duration::from_secs(1);
+/// The phase of the heartbeat is drawn from this where the system's heartbeat isn't known.
+const HEARTBEAT_UNKNOWN: Duration = Duration::from_millis(100);
+/// What starting, and then reading at the end, typically takes: for the estimate of progress.
+const TYPICAL_EDGE: Duration = Duration::from_millis(500);
+
+/// Where the run stands.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Starting { until: RunNanos },
+    WarmUp { until: RunNanos },
+    Faults,
+    Lifting { until: RunNanos },
+    Settling { until: RunNanos },
+    Draining { until: RunNanos },
+    FinalReads { until: RunNanos },
+    Interrupted { until: RunNanos },
+    Done,
+}
+
+/// The nemesis and the clients of one run, without input or output: events in, commands out.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    seed: Seed,
+    nodes: usize,
+    keys: usize,
+    plan_name: String,
+    settle: Duration,
+    op_timeout: Duration,
+    limit_at: RunNanos,
+    faults_total: Option<u32>,
+    estimate_plan: Duration,
+
+    now: RunNanos,
+    stage: Stage,
+    ending: Finished,
+    fraction: f64,
+    view: ClusterView,
+    faults: FaultsUnderWay,
+    nemesis: Nemesis,
+    load: Load,
+    final_reads: Option<FinalReads>,
+    numbers: Numbers,
+}
+
+impl Engine {
+    /// An engine for one run of the workload, which begins now. `seed` counts, not the workload's own.
+    ///
+    /// # Panics
+    /// If the workload has no nodes; plans are validated.
+    #[must_use]
+    pub fn new(workload: &Workload, seed: Seed, now: RunNanos) -> Self {
+        assert!(workload.nodes > 0, "a cluster has nodes");
+        let System::Raft(options) = &workload.system;
+        let heartbeat = if options.heartbeat.is_zero() { HEARTBEAT_UNKNOWN } else { options.heartbeat };
+        let mut numbers = Numbers::default();
+        let load = Load::new(&workload.clients, workload.nodes, seed, &mut numbers);
+        Self {
+            seed,
+            nodes: workload.nodes,
+            keys: workload.clients.keys,
+            plan_name: workload.faults.name.clone(),
+            settle: workload.settle,
+            op_timeout: workload.clients.timeout,
+            limit_at: now + workload.limit,
+            faults_total: estimate::faults(&workload.faults.steps),
+            estimate_plan: estimate::all(&workload.faults.steps),
+            now,
+            stage: Stage::Starting { until: now + workload.start_within.min(workload.limit) },
+            ending: Finished::Completed,
+            fraction: 0.0,
+            view: ClusterView::new(workload.nodes, workload.observe.every),
+            faults: FaultsUnderWay::default(),
+            nemesis: Nemesis::new(&workload.faults, seed, heartbeat),
+            load,
+            final_reads: None,
+            numbers,
+        }
+    }
+
+    /// Takes an event in, does everything that is due, and appends what the world is to do. A stamp that lies before an earlier
+    /// one counts as that one: events of concurrent sources may arrive out of order. After [`Command::Finish`] nothing follows.
+    pub fn step(&mut self, now: RunNanos, event: Event, out: &mut Vec<Command>) {
+        self.take(now, &event, out);
+    }
+
+    /// [`Engine::step`] for whoever still needs the event.
+    pub(crate) fn take(&mut self, now: RunNanos, event: &Event, out: &mut Vec<Command>) {
+        if matches!(self.stage, Stage::Done) {
+            return;
+        }
+        self.now = self.now.max(now);
+        let now = self.now;
+        match event {
+            Event::Tick => {}
+            Event::Observed(observation) => self.view.observed(observation),
+            Event::Completed(completed) => {
+                if !self.load.completed(completed, now, &mut self.numbers)
+                    && let Some(reads) = &mut self.final_reads
+                {
+                    reads.completed(completed, now, &mut self.numbers);
+                }
+            }
+            Event::FaultDone(event) => self.faults.answered(event, now, out),
+            Event::Node { node, life } => self.view.node(*node, life),
+            Event::Interrupt => self.interrupt(out),
+        }
+        self.view.faults(&self.faults);
+        self.view.advance(now);
+        while self.turn(out) {}
+        self.load.advance(now, &mut self.numbers, out);
+        self.fraction = self.fraction.max(self.estimated_fraction());
+        assert!(self.deadline() > now, "nothing is due in {:?}, yet the engine asks to be called at once", self.stage);
+    }
+
+    /// Until when nothing has to be done unless something happens; after the end, never.
+    #[must_use]
+    pub fn deadline(&self) -> RunNanos {
+        let never = RunNanos(u64::MAX);
+        let own = match self.stage {
+            Stage::Done => return never,
+            Stage::Starting { until }
+            | Stage::Lifting { until }
+            | Stage::Draining { until }
+            | Stage::Interrupted { until } => until,
+            Stage::WarmUp { until } => until.min(self.limit_at),
+            Stage::Faults => self.nemesis.deadline(&self.view).map_or(self.limit_at, |at| at.min(self.limit_at)),
+            Stage::Settling { until } if self.ending == Finished::Completed => until.min(self.limit_at),
+            Stage::Settling { until } => until,
+            Stage::FinalReads { until } => {
+                let reads = self.final_reads.as_ref().and_then(|reads| reads.deadline(self.now));
+                reads.map_or(until, |at| at.min(until))
+            }
+        };
+        self.load.deadline().map_or(own, |at| at.min(own))
+    }
+
+    /// One move from stage to stage, or none.
+    fn turn(&mut self, out: &mut Vec<Command>) -> bool {
+        let now = self.now;
+        match self.stage {
+            Stage::Starting { until } => self.start(until, out),
+            Stage::WarmUp { .. } | Stage::Faults if now >= self.limit_at => {
+                self.ending = Finished::LimitReached;
+                out.push(Command::Remark("the time limit ends the fault plan".to_owned()));
+                self.lift(out)
+            }
+            Stage::WarmUp { until } if now >= until => {
+                out.push(Command::Mark(Mark::FaultsBegin, self.plan_name.clone()));
+                self.becomes(Stage::Faults)
+            }
+            Stage::Faults => {
+                let (view, faults) = (&mut self.view, &mut self.faults);
+                self.nemesis.advance(&mut Surroundings { now, view, faults, out });
+                self.nemesis.has_ended() && self.lift(out)
+            }
+            Stage::Lifting { until } => self.settle(until, out),
+            Stage::Settling { until } if now >= self.limit_at && self.ending == Finished::Completed => {
+                self.ending = Finished::LimitReached;
+                self.becomes(Stage::Settling { until: until.min(now + SETTLE_AFTER_LIMIT) })
+            }
+            Stage::Settling { until } if now >= until => {
+                self.load.stop();
+                self.becomes(Stage::Draining { until: now + self.op_timeout + GRACE })
+            }
+            Stage::Draining { until } => self.drain(until, out),
+            Stage::FinalReads { until } => self.read(until, out),
+            Stage::Interrupted { until } => {
+                let reading = self.final_reads.as_ref().map_or(0, FinalReads::under_way);
+                let over = self.faults.is_empty() && self.load.under_way() + reading == 0;
+                if over || now >= until {
+                    self.faults.force(&self.clean_up(), out);
+                    self.finish(Finished::Interrupted, out);
+                }
+                false
+            }
+            Stage::WarmUp { .. } | Stage::Settling { .. } | Stage::Done => false,
+        }
+    }
+
+    fn becomes(&mut self, stage: Stage) -> bool {
+        self.stage = stage;
+        true
+    }
+
+    /// The harness's own wish to take faults back.
+    fn clean_up(&self) -> Lift {
+        Lift { scheduled: self.now, source: None }
+    }
+
+    fn start(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
+        if let Some((leader, term)) = self.view.working_leader(self.now) {
+            out.push(Command::Mark(Mark::LoadBegin, format!("a majority names {leader} in term {term}")));
+            self.load.begin(self.now);
+            return self.becomes(Stage::WarmUp { until: self.now + WARM_UP });
+        }
+        if self.now >= until {
+            let seen = self.view.seen(self.now);
+            self.finish(Finished::NeverReady { seen }, out);
+        }
+        false
+    }
+
+    fn lift(&mut self, out: &mut Vec<Command>) -> bool {
+        self.nemesis.stop();
+        let lift = self.clean_up();
+        self.faults.lift_all(None, &lift, out);
+        self.becomes(Stage::Lifting { until: self.now + ANSWER_WITHIN })
+    }
+
+    fn settle(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
+        if !self.faults.is_empty() {
+            if self.now < until {
+                return false;
+            }
+            let lift = self.clean_up();
+            self.faults.force(&lift, out);
+            let labels = self.faults.labels().join(", ");
+            out.push(Command::Remark(format!("no answer that these were taken back: {labels}")));
+        }
+        out.push(Command::Mark(Mark::FaultsEnd, String::new()));
+        let settle =
+            if self.ending == Finished::LimitReached { self.settle.min(SETTLE_AFTER_LIMIT) } else { self.settle };
+        self.becomes(Stage::Settling { until: self.now + settle })
+    }
+
+    fn drain(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
+        let left = self.load.under_way();
+        if left > 0 {
+            if self.now < until {
+                return false;
+            }
+            out.push(Command::Remark(format!("{left} operations were never completed")));
+        }
+        out.push(Command::Mark(Mark::LoadEnd, String::new()));
+        let first = self.view.working_leader(self.now).map_or(NodeId::new(1), |(leader, _)| leader);
+        let (keys, nodes, timeout) = (self.keys, self.nodes, self.op_timeout);
+        self.final_reads = Some(FinalReads::new(keys, nodes, first, timeout, self.now, self.seed, &mut self.numbers));
+        self.becomes(Stage::FinalReads { until: self.now + final_reads::WITHIN + GRACE })
+    }
+
+    fn read(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
+        let reads = self.final_reads.as_mut().expect("the reads are made as their stage begins");
+        reads.advance(self.now, &mut self.numbers, out);
+        if reads.is_over(self.now) || self.now >= until {
+            let unread = reads.unread();
+            if !unread.is_empty() {
+                out.push(Command::Remark(format!("no final read succeeded of {}", unread.join(", "))));
+            }
+            out.push(Command::Mark(Mark::RunEnd, String::new()));
+            self.finish(self.ending.clone(), out);
+        }
+        false
+    }
+
+    fn interrupt(&mut self, out: &mut Vec<Command>) {
+        if matches!(self.stage, Stage::Interrupted { .. }) {
+            // Asked twice: no more waiting.
+            self.stage = Stage::Interrupted { until: self.now };
+            return;
+        }
+        self.nemesis.stop();
+        self.load.stop();
+        let lift = self.clean_up();
+        self.faults.lift_all(None, &lift, out);
+        out.push(Command::Mark(Mark::Interrupted, "by the user".to_owned()));
+        self.stage = Stage::Interrupted { until: self.now + INTERRUPT_WITHIN };
+    }
+
+    fn finish(&mut self, finished: Finished, out: &mut Vec<Command>) {
+        self.load.stop();
+        self.stage = Stage::Done;
+        out.push(Command::Finish(finished));
+    }
+
+    /// What a live view shows.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let (phase, waiting_for) = match self.stage {
+            Stage::Starting { .. } => (Phase::Starting, "a majority that names a leader".to_owned()),
+            Stage::WarmUp { .. } => (Phase::Load, "the warm-up to end".to_owned()),
+            Stage::Faults => (Phase::Faults, self.nemesis.waiting_for()),
+            Stage::Lifting { .. } => (Phase::Faults, "the last faults to be taken back".to_owned()),
+            Stage::Settling { until } => (Phase::Settling, format!("time to pass until {until}")),
+            Stage::Draining { .. } => (Phase::Settling, format!("{} operations to end", self.load.under_way())),
+            Stage::FinalReads { .. } => {
+                let unread = self.final_reads.as_ref().map_or(0, |reads| reads.unread().len());
+                (Phase::FinalReads, format!("{unread} keys to be read"))
+            }
+            Stage::Interrupted { .. } => (Phase::Stopping, "faults to be taken back".to_owned()),
+            Stage::Done => (Phase::Done, String::new()),
+        };
+        let reads = self.final_reads.as_ref().map_or(Counts::default(), FinalReads::counts);
+        Progress {
+            phase,
+            leader: self.view.majority_leader(self.now),
+            faults_done: self.nemesis.faults_done(),
+            faults_total: self.faults_total,
+            active_faults: self.faults.labels(),
+            operations: self.load.counts().plus(reads),
+            operations_waiting: self.load.waiting(),
+            waiting_for,
+            fraction: self.fraction,
+        }
+    }
+
+    /// How much of the estimated time is behind.
+    fn estimated_fraction(&self) -> f64 {
+        let left_of = |until: RunNanos, whole: Duration| whole.saturating_sub(until.since(self.now));
+        let before_faults = TYPICAL_EDGE + WARM_UP;
+        let before_settling = before_faults + self.estimate_plan;
+        let behind = match self.stage {
+            Stage::Starting { .. } => Duration::ZERO,
+            Stage::WarmUp { until } => TYPICAL_EDGE + left_of(until, WARM_UP),
+            Stage::Faults => before_faults + self.nemesis.done(self.now).min(self.estimate_plan),
+            Stage::Lifting { .. } => before_settling,
+            Stage::Settling { until } => before_settling + left_of(until, self.settle),
+            Stage::Draining { .. } | Stage::FinalReads { .. } => before_settling + self.settle,
+            Stage::Interrupted { .. } => return self.fraction,
+            Stage::Done => return 1.0,
+        };
+        let whole = before_settling + self.settle + TYPICAL_EDGE;
+        behind.as_secs_f64() / whole.as_secs_f64()
+    }
+}

@@ -1,0 +1,214 @@
+//! Whom a fault hits: a plan's words (`leader`, `minority`) become nodes at the moment of injection, never earlier.
+//!
+//! `leader` is the *working* leader ([`ClusterView::working_leader`]): up, named by a majority, and connected with one. So a
+//! plan that cuts the leader off and then kills `leader` waits for the successor and never hits the deposed one again; that
+//! one is `old-leader`.
+//!
+//! Draws prefer nodes that run: a killed or paused node is drawn only when too few others are there. What is named outright
+//! (`n1`, `all`, `followers`) is never replaced by something else; a kill or a pause leaves out those of them that are hit
+//! already ([`still_to_kill`], [`still_to_pause`]), so that no node is ever held twice by one kind of fault.
+
+use std::collections::BTreeSet;
+
+use chaos_history::{NodeId, RunNanos};
+use chaos_plan::Target;
+
+use crate::random::Stream;
+use crate::view::ClusterView;
+
+/// Why a target is no node at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unresolved {
+    /// Nobody leads: that may change.
+    NoLeader,
+    /// There was only one leader so far.
+    NoOldLeader,
+    /// Nobody is left to be hit, or nothing to be cut.
+    Nothing,
+}
+
+impl Unresolved {
+    /// For remarks.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::NoLeader => "no majority named a leader that works",
+            Self::NoOldLeader => "there was no leader before this one",
+            Self::Nothing => "it would hit nothing that isn't hit already",
+        }
+    }
+}
+
+/// The target's nodes in order. Nodes of `avoid` are drawn only when too few others are there.
+pub(crate) fn resolve(
+    target: &Target,
+    avoid: &BTreeSet<NodeId>,
+    view: &ClusterView,
+    now: RunNanos,
+    stream: &mut Stream,
+) -> Result<Vec<NodeId>, Unresolved> {
+    let leader = || view.working_leader(now).map(|(node, _)| node).ok_or(Unresolved::NoLeader);
+    let all: Vec<NodeId> = view.all().collect();
+    let but = |leader: NodeId| all.iter().copied().filter(|node| *node != leader).collect::<Vec<_>>();
+    let mut draw =
+        |from: Vec<NodeId>, count: usize| drawn(from, count, |node| avoid.contains(&node) || !view.is_up(node), stream);
+    let minority = all.len() - view.majority();
+    let mut nodes = match target {
+        Target::Leader => vec![leader()?],
+        Target::OldLeader => vec![view.old_leader().ok_or(Unresolved::NoOldLeader)?],
+        Target::Follower => draw(but(leader()?), 1),
+        Target::Followers => but(leader()?),
+        Target::Random => draw(all, 1),
+        Target::Majority => draw(all, view.majority()),
+        Target::Minority => draw(all, minority),
+        Target::MinorityWithLeader if minority == 0 => Vec::new(),
+        Target::MinorityWithLeader => {
+            let leader = leader()?;
+            let mut nodes = draw(but(leader), minority - 1);
+            nodes.push(leader);
+            nodes
+        }
+        Target::All => all,
+        Target::Nodes(nodes) => nodes.clone(),
+    };
+    nodes.sort_unstable();
+    nodes.dedup();
+    if nodes.is_empty() { Err(Unresolved::Nothing) } else { Ok(nodes) }
+}
+
+/// The target's nodes among those that a fault holds, for bringing them back. Here `leader` is the last one that was named:
+/// whoever is down leads nothing any more.
+pub(crate) fn among(
+    target: &Target,
+    held: &BTreeSet<NodeId>,
+    view: &ClusterView,
+    stream: &mut Stream,
+) -> BTreeSet<NodeId> {
+    let last = view.last_leader();
+    let but_last = || held.iter().copied().filter(|node| Some(*node) != last).collect::<Vec<_>>();
+    let mut draw = |from: Vec<NodeId>, count: usize| drawn(from, count, |_| false, stream);
+    let all: Vec<NodeId> = held.iter().copied().collect();
+    let minority = view.all().count() - view.majority();
+    let chosen: Vec<NodeId> = match target {
+        Target::Leader => last.into_iter().collect(),
+        Target::OldLeader => view.old_leader().into_iter().collect(),
+        Target::Follower => draw(but_last(), 1),
+        Target::Followers => but_last(),
+        Target::Random => draw(all, 1),
+        Target::Majority => draw(all, view.majority()),
+        Target::Minority => draw(all, minority),
+        Target::MinorityWithLeader => {
+            let mut nodes = draw(but_last(), minority.saturating_sub(1));
+            nodes.extend(last);
+            nodes
+        }
+        Target::All => all,
+        Target::Nodes(nodes) => nodes.clone(),
+    };
+    chosen.into_iter().filter(|node| held.contains(node)).collect()
+}
+
+/// So many of the nodes, drawn; those that are `worse` only if the others don't suffice. Always the same number of draws for
+/// the same number of nodes.
+fn drawn(mut from: Vec<NodeId>, count: usize, worse: impl Fn(NodeId) -> bool, stream: &mut Stream) -> Vec<NodeId> {
+    stream.shuffle(&mut from);
+    from.sort_by_key(|node| worse(*node));
+    from.truncate(count);
+    from
+}
+
+/// Those of the nodes that have a process to end.
+pub(crate) fn still_to_kill(mut nodes: Vec<NodeId>, view: &ClusterView) -> Result<Vec<NodeId>, Unresolved> {
+    nodes.retain(|node| !view.is_down(*node));
+    if nodes.is_empty() { Err(Unresolved::Nothing) } else { Ok(nodes) }
+}
+
+/// Those of the nodes that have a process that runs.
+pub(crate) fn still_to_pause(mut nodes: Vec<NodeId>, view: &ClusterView) -> Result<Vec<NodeId>, Unresolved> {
+    nodes.retain(|node| view.is_up(*node));
+    if nodes.is_empty() { Err(Unresolved::Nothing) } else { Ok(nodes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random;
+    use crate::view::tests::{led, n};
+    use chaos_history::{NodeLife, Seed};
+
+    const NOW: RunNanos = RunNanos(10_000_000);
+
+    fn nodes(target: &Target, view: &ClusterView, seed: u64) -> Result<Vec<u16>, Unresolved> {
+        let mut stream = random::stream(Seed(seed), "test");
+        resolve(target, &BTreeSet::new(), view, NOW, &mut stream)
+            .map(|nodes| nodes.iter().map(|node| node.number()).collect())
+    }
+
+    #[test]
+    fn every_target_has_its_size_and_its_relation_to_the_leader() {
+        let view = led(5, 3);
+        for seed in 0..50 {
+            let cases = [
+                (Target::Leader, 1, Some(true)),
+                (Target::Follower, 1, Some(false)),
+                (Target::Followers, 4, Some(false)),
+                (Target::Random, 1, None),
+                (Target::Majority, 3, None),
+                (Target::Minority, 2, None),
+                (Target::MinorityWithLeader, 2, Some(true)),
+                (Target::All, 5, Some(true)),
+                (Target::Nodes(vec![n(4), n(2)]), 2, Some(false)),
+            ];
+            for (target, size, with_leader) in cases {
+                let chosen = nodes(&target, &view, seed).unwrap();
+                assert_eq!(chosen.len(), size, "{target:?}");
+                assert!(chosen.is_sorted(), "{target:?}");
+                assert!(with_leader.is_none_or(|with| chosen.contains(&3) == with), "{target:?} {chosen:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_down_is_drawn_only_when_too_few_others_are_there() {
+        let mut view = led(5, 3);
+        for node in [1, 2] {
+            view.node(n(node), &NodeLife::Exited { code: Some(1), signal: None, expected: false });
+        }
+        for seed in 0..50 {
+            assert!(!nodes(&Target::Random, &view, seed).unwrap().iter().any(|node| *node < 3));
+            assert_eq!(nodes(&Target::Majority, &view, seed).unwrap(), [3, 4, 5]);
+            let four =
+                drawn(view.all().collect(), 4, |node| !view.is_up(node), &mut random::stream(Seed(seed), "four"));
+            assert!([3, 4, 5].map(n).iter().all(|node| four.contains(node)));
+        }
+        assert_eq!(still_to_kill(vec![n(1), n(3)], &view), Ok(vec![n(3)]));
+        assert_eq!(still_to_pause(vec![n(1), n(2)], &view), Err(Unresolved::Nothing));
+    }
+
+    #[test]
+    fn without_a_leader_only_targets_that_need_none_resolve() {
+        let view = ClusterView::new(3, std::time::Duration::from_millis(5));
+        for target in [Target::Leader, Target::Follower, Target::Followers, Target::MinorityWithLeader] {
+            assert_eq!(nodes(&target, &view, 1), Err(Unresolved::NoLeader), "{target:?}");
+        }
+        assert_eq!(nodes(&Target::OldLeader, &view, 1), Err(Unresolved::NoOldLeader));
+        assert_eq!(nodes(&Target::All, &view, 1).unwrap(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_cluster_without_a_minority_has_nobody_to_offer() {
+        assert_eq!(nodes(&Target::Minority, &led(2, 1), 1), Err(Unresolved::Nothing));
+        assert_eq!(nodes(&Target::MinorityWithLeader, &led(1, 1), 1), Err(Unresolved::Nothing));
+    }
+
+    #[test]
+    fn bringing_back_chooses_among_the_held_only() {
+        let view = led(5, 3);
+        let held = BTreeSet::from([n(2), n(3)]);
+        let mut stream = random::stream(Seed(1), "test");
+        let mut back = |target| among(&target, &held, &view, &mut stream);
+        assert_eq!(back(Target::Leader), BTreeSet::from([n(3)]));
+        assert_eq!(back(Target::Followers), BTreeSet::from([n(2)]));
+        assert_eq!(back(Target::Nodes(vec![n(1), n(2)])), BTreeSet::from([n(2)]));
+        assert_eq!(back(Target::All), held);
+    }
+}

@@ -1,0 +1,317 @@
+//! What the engine knows of the cluster: what each node last said of the election, and which nodes the faults under way hold.
+//!
+//! A belief is what a node *said*; it ages. What is older than ten polls (at least 500 ms) counts as unknown, so that a node
+//! that is stopped doesn't vote for yesterday's leader for ever. All this serves aiming and waiting only: verdicts are made
+//! from the history, never from this view.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chaos_history::{
+    Belief, ElectionRole, FaultKind, Link, NodeId, NodeLife, Observation, ObservationOutcome, RunNanos, Term,
+};
+
+use crate::faults::FaultsUnderWay;
+
+/// A leader and the term that it leads.
+pub(crate) type Leader = (NodeId, Term);
+
+/// Until when a belief counts, in polls.
+const FRESH_POLLS: u32 = 10;
+/// Until when a belief counts at least.
+const FRESH_MIN: Duration = Duration::from_millis(500);
+
+/// A node's last word.
+#[derive(Clone, Debug)]
+struct LastBelief {
+    incarnation: u64,
+    received: RunNanos,
+    belief: Belief,
+}
+
+/// What is known of the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterView {
+    nodes: usize,
+    fresh: Duration,
+    beliefs: BTreeMap<NodeId, LastBelief>,
+    /// Why a node gave no belief when it was last asked.
+    silence: BTreeMap<NodeId, String>,
+    exited: BTreeSet<NodeId>,
+    killed: BTreeSet<NodeId>,
+    paused: BTreeSet<NodeId>,
+    cut: BTreeSet<Link>,
+    /// The last node that a majority named, and the last other one before it.
+    last: Option<NodeId>,
+    old: Option<NodeId>,
+    /// Whom all nodes that matter have named, and since when without a change of that or of the faults.
+    settled: Option<(Leader, RunNanos)>,
+}
+
+impl ClusterView {
+    /// Knows nothing yet of `nodes` nodes that are polled every `every`.
+    pub(crate) fn new(nodes: usize, every: Duration) -> Self {
+        Self {
+            nodes,
+            fresh: (every * FRESH_POLLS).max(FRESH_MIN),
+            beliefs: BTreeMap::new(),
+            silence: BTreeMap::new(),
+            exited: BTreeSet::new(),
+            killed: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            last: None,
+            old: None,
+            settled: None,
+        }
+    }
+
+    /// Takes in an observation. Answers may arrive out of order; the youngest counts.
+    pub(crate) fn observed(&mut self, observation: &Observation) {
+        match &observation.outcome {
+            ObservationOutcome::Answered(belief) => {
+                self.silence.remove(&observation.node);
+                let age = (observation.incarnation, observation.received);
+                if self.beliefs.get(&observation.node).is_none_or(|last| (last.incarnation, last.received) <= age) {
+                    let last = LastBelief { incarnation: age.0, received: age.1, belief: belief.clone() };
+                    self.beliefs.insert(observation.node, last);
+                }
+            }
+            ObservationOutcome::Silent(why) => {
+                self.silence.insert(observation.node, why.clone());
+            }
+        }
+    }
+
+    /// Takes in the start or the end of a process. What an earlier process of the node believed is forgotten.
+    pub(crate) fn node(&mut self, node: NodeId, life: &NodeLife) {
+        match life {
+            NodeLife::Started { .. } => {
+                self.exited.remove(&node);
+                self.beliefs.remove(&node);
+            }
+            NodeLife::Ready => {}
+            NodeLife::Exited { .. } => {
+                self.exited.insert(node);
+                self.beliefs.remove(&node);
+            }
+        }
+    }
+
+    /// Takes in which faults are under way. Any change starts the clock of [`ClusterView::stable_since`] anew.
+    pub(crate) fn faults(&mut self, faults: &FaultsUnderWay) {
+        let (killed, paused, cut) = (faults.hit(FaultKind::Kill), faults.hit(FaultKind::Pause), faults.cut());
+        if (&killed, &paused, &cut) != (&self.killed, &self.paused, &self.cut) {
+            (self.killed, self.paused, self.cut) = (killed, paused, cut);
+            self.settled = None;
+        }
+    }
+
+    /// Brings what depends on the time up to date; to be called after every event.
+    pub(crate) fn advance(&mut self, now: RunNanos) {
+        if let Some((leader, _)) = self.majority_leader(now) {
+            if self.last.is_some_and(|last| last != leader) {
+                self.old = self.last;
+            }
+            self.last = Some(leader);
+        }
+        let agreed = self.agreed_leader(now);
+        if self.settled.map(|(leader, _)| leader) != agreed {
+            self.settled = agreed.map(|leader| (leader, now));
+        }
+    }
+
+    /// How many nodes are a majority of all.
+    pub(crate) fn majority(&self) -> usize {
+        self.nodes / 2 + 1
+    }
+
+    /// Every node of the cluster.
+    pub(crate) fn all(&self) -> impl Iterator<Item = NodeId> + Clone + use<> {
+        NodeId::all(self.nodes)
+    }
+
+    /// Whether the node's process runs and is not stopped.
+    pub(crate) fn is_up(&self, node: NodeId) -> bool {
+        !self.is_down(node) && !self.paused.contains(&node)
+    }
+
+    /// Whether the node has no process.
+    pub(crate) fn is_down(&self, node: NodeId) -> bool {
+        self.killed.contains(&node) || self.exited.contains(&node)
+    }
+
+    /// Whom the node names, if it said so lately.
+    fn named_by(&self, node: NodeId, now: RunNanos) -> Option<Leader> {
+        let last = self.beliefs.get(&node).filter(|last| now.since(last.received) <= self.fresh)?;
+        last.belief.leader.map(|leader| (leader, last.belief.term))
+    }
+
+    fn claims(&self, node: NodeId, term: Term) -> bool {
+        self.beliefs.get(&node).is_some_and(|last| last.belief.role == ElectionRole::Leader && last.belief.term == term)
+    }
+
+    /// The node that is up, claims to lead, and is named by a majority of all nodes (itself included) in one term.
+    pub(crate) fn majority_leader(&self, now: RunNanos) -> Option<Leader> {
+        let mut votes: BTreeMap<Leader, usize> = BTreeMap::new();
+        for node in self.all() {
+            if let Some(leader) = self.named_by(node, now) {
+                *votes.entry(leader).or_default() += 1;
+            }
+        }
+        let (leader, _) = votes.into_iter().find(|(_, count)| *count >= self.majority())?;
+        let itself = self.named_by(leader.0, now) == Some(leader) && self.claims(leader.0, leader.1);
+        (itself && self.is_up(leader.0)).then_some(leader)
+    }
+
+    /// Whether packets pass between the two nodes in both directions, as far as the faults under way go.
+    fn connected(&self, one: NodeId, other: NodeId) -> bool {
+        !self.cut.contains(&Link { from: one, to: other }) && !self.cut.contains(&Link { from: other, to: one })
+    }
+
+    /// The majority's leader, if it is also connected in both directions with a majority of nodes that are up. Until its
+    /// followers give up on it, a leader that was cut off is still the majority's, but no longer this.
+    pub(crate) fn working_leader(&self, now: RunNanos) -> Option<Leader> {
+        let leader = self.majority_leader(now)?;
+        let reached = self.all().filter(|node| self.is_up(*node) && self.connected(leader.0, *node)).count();
+        (reached >= self.majority()).then_some(leader)
+    }
+
+    /// The working leader, if every node that is up and connected with it names it.
+    fn agreed_leader(&self, now: RunNanos) -> Option<Leader> {
+        let leader = self.working_leader(now)?;
+        let mut served = self.all().filter(|node| self.is_up(*node) && self.connected(leader.0, *node));
+        served.all(|node| self.named_by(node, now) == Some(leader)).then_some(leader)
+    }
+
+    /// Since when all nodes that are up and not cut off from the leader agree on it, without a change of leader, term or
+    /// faults.
+    pub(crate) fn stable_since(&self) -> Option<RunNanos> {
+        self.settled.map(|(_, since)| since)
+    }
+
+    /// The last node that a majority named, even if none is named now.
+    pub(crate) fn last_leader(&self) -> Option<NodeId> {
+        self.last
+    }
+
+    /// The last node that a majority named before it named another one.
+    pub(crate) fn old_leader(&self) -> Option<NodeId> {
+        self.old
+    }
+
+    /// What each node said last, for people.
+    pub(crate) fn seen(&self, now: RunNanos) -> String {
+        let nodes = self.all().map(|node| match (self.beliefs.get(&node), self.silence.get(&node)) {
+            (Some(last), _) => {
+                let leader = last.belief.leader.map_or_else(|| "nobody".to_owned(), |leader| leader.to_string());
+                let age = now.since(last.received).as_secs_f64();
+                format!("{node} named {leader} in term {} ({age:.1}s ago)", last.belief.term)
+            }
+            (None, Some(why)) => format!("{node} gave no answer ({why})"),
+            (None, None) if self.exited.contains(&node) => format!("{node} had ended"),
+            (None, None) => format!("{node} was not heard of"),
+        });
+        nodes.collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::faults::Aimed;
+    use chaos_history::ObservationSource;
+
+    const MS: u64 = 1_000_000;
+
+    pub(crate) fn n(number: u16) -> NodeId {
+        NodeId::new(number)
+    }
+
+    /// A cluster in which everybody names this leader, in term 1, at 10 ms.
+    pub(crate) fn led(nodes: usize, leader: u16) -> ClusterView {
+        let mut view = ClusterView::new(nodes, Duration::from_millis(5));
+        for node in NodeId::all(nodes) {
+            tell(&mut view, 10, node.number(), Some(leader), 1);
+        }
+        view
+    }
+
+    fn tell(view: &mut ClusterView, at_ms: u64, node: u16, leader: Option<u16>, term: u64) {
+        let role = if leader == Some(node) { ElectionRole::Leader } else { ElectionRole::Follower };
+        let belief = Belief { term: Term(term), role, leader: leader.map(n), voted_for: None, commit: None };
+        view.observed(&Observation {
+            node: n(node),
+            incarnation: 1,
+            source: ObservationSource::Poll,
+            sent: RunNanos(at_ms * MS),
+            received: RunNanos(at_ms * MS),
+            outcome: ObservationOutcome::Answered(belief),
+        });
+        view.advance(RunNanos(at_ms * MS));
+    }
+
+    #[test]
+    fn followers_without_the_leaders_own_claim_are_no_majority() {
+        let mut view = ClusterView::new(3, Duration::from_millis(5));
+        tell(&mut view, 10, 2, Some(1), 1);
+        tell(&mut view, 10, 3, Some(1), 1);
+        assert_eq!(view.majority_leader(RunNanos(11 * MS)), None);
+        tell(&mut view, 12, 1, Some(1), 1);
+        assert_eq!(view.majority_leader(RunNanos(12 * MS)), Some((n(1), Term(1))));
+    }
+
+    #[test]
+    fn beliefs_of_two_terms_are_not_added_up() {
+        let mut view = ClusterView::new(3, Duration::from_millis(5));
+        tell(&mut view, 10, 1, Some(1), 2);
+        tell(&mut view, 10, 2, Some(1), 1);
+        assert_eq!(view.majority_leader(RunNanos(10 * MS)), None);
+    }
+
+    #[test]
+    fn old_beliefs_are_forgotten() {
+        let view = led(3, 1);
+        assert!(view.majority_leader(RunNanos(510 * MS)).is_some());
+        assert!(view.majority_leader(RunNanos(511 * MS)).is_none());
+    }
+
+    #[test]
+    fn a_leader_that_is_cut_off_is_named_but_does_not_work() {
+        let mut view = led(3, 1);
+        let mut faults = FaultsUnderWay::default();
+        let links = [(1, 2), (1, 3)].map(|(from, to)| Link { from: n(from), to: n(to) });
+        let cut = Aimed {
+            kind: FaultKind::Partition,
+            label: String::new(),
+            nodes: vec![n(1)],
+            links: links.to_vec(),
+            change: None,
+            leader: None,
+            scheduled: RunNanos(0),
+            source: None,
+        };
+        faults.begin(cut, &mut Vec::new());
+        view.faults(&faults);
+        view.advance(RunNanos(20 * MS));
+        assert!(view.majority_leader(RunNanos(20 * MS)).is_some());
+        assert_eq!(view.working_leader(RunNanos(20 * MS)), None);
+        assert_eq!(view.stable_since(), None);
+        // The others elect another one: that is stable, though the node that is cut off names itself.
+        tell(&mut view, 200, 2, Some(2), 2);
+        tell(&mut view, 210, 3, Some(2), 2);
+        assert_eq!(view.stable_since(), Some(RunNanos(210 * MS)));
+        assert_eq!((view.last_leader(), view.old_leader()), (Some(n(2)), Some(n(1))));
+    }
+
+    #[test]
+    fn a_process_that_ends_takes_its_belief_along() {
+        let mut view = led(3, 1);
+        view.node(n(1), &NodeLife::Exited { code: None, signal: Some(9), expected: false });
+        assert_eq!(view.majority_leader(RunNanos(10 * MS)), None);
+        assert!(view.is_down(n(1)));
+        view.node(n(1), &NodeLife::Started { pid: 4 });
+        assert!(view.is_up(n(1)));
+        assert_eq!(view.majority_leader(RunNanos(10 * MS)), None);
+    }
+}
