@@ -1,0 +1,194 @@
+//! What only a leader knows: how far each follower is, which rounds were sent and answered when, and who waits for what.
+//!
+//! It lives from one election to the next step-down and is dropped whole, so nothing of one term can leak into another (read
+//! contexts reused across terms were etcd issue 20418). It counts; the rules decide.
+//!
+//! Source: paper Fig. 2 (nextIndex, matchIndex), thesis §6.4 (rounds), §10.2.1 (pipelining); the probe, replicate and
+//! snapshot modes follow etcd's `tracker`.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::types::{LogIndex, Nanos, NodeId, RequestId};
+
+/// The most rounds whose send time is remembered; an answer to an older one no longer extends the lease.
+const ROUNDS_MAX: usize = 1024;
+
+#[derive(Debug, Clone)]
+pub(super) struct Leadership {
+    /// The no-op that opened this term.
+    pub(super) noop: LogIndex,
+    pub(super) peers: BTreeMap<NodeId, Peer>,
+    pub(super) heartbeat_deadline: Nanos,
+    /// Set for good once a successor was asked to campaign.
+    pub(super) timeout_now_sent: bool,
+    /// Waiting for commitment, by rising index.
+    pub(super) proposals: VecDeque<Proposal>,
+    /// Waiting for confirmation, by rising round.
+    pub(super) reads: VecDeque<PendingRead>,
+    /// The number of rounds sent; each `Append` carries the newest.
+    pub(super) round: u64,
+    /// When the last rounds were sent; the newest is at the back.
+    sent_at: VecDeque<Nanos>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proposal {
+    pub(super) request: RequestId,
+    pub(super) index: LogIndex,
+    pub(super) membership: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PendingRead {
+    pub(super) request: RequestId,
+    /// The first round that was sent after the read had arrived.
+    pub(super) round: u64,
+    pub(super) index: LogIndex,
+}
+
+/// One follower as the leader sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    /// The next entry to send.
+    pub(super) next: LogIndex,
+    /// Known to equal the leader's log up to here.
+    pub(super) matched: LogIndex,
+    pub(super) mode: Mode,
+    /// The newest round it answered.
+    pub(super) acked_round: u64,
+    /// When that round was sent.
+    pub(super) acked_sent: Option<Nanos>,
+    /// When it last answered.
+    pub(super) heard: Nanos,
+}
+
+/// How entries travel to a follower.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Where the logs agree is a guess: one `Append` with entries at a time.
+    Probe { outstanding: bool },
+    /// The logs agree: several at once; the last index of each unanswered one.
+    Replicate { inflight: VecDeque<LogIndex> },
+    /// It needs the snapshot, which is on its way and is sent again at `resend_at`.
+    Snapshot { resend_at: Nanos },
+}
+
+impl Peer {
+    pub(super) fn new(next: LogIndex, now: Nanos) -> Self {
+        Self {
+            next,
+            matched: LogIndex(0),
+            mode: Mode::Probe { outstanding: false },
+            acked_round: 0,
+            acked_sent: None,
+            heard: now,
+        }
+    }
+
+    /// Whether one more `Append` with entries may be on its way.
+    pub(super) fn window_open(&self, inflight_max: usize) -> bool {
+        match &self.mode {
+            Mode::Probe { outstanding } => !outstanding,
+            Mode::Replicate { inflight } => inflight.len() < inflight_max,
+            Mode::Snapshot { .. } => false,
+        }
+    }
+
+    /// Entries up to `last` were sent.
+    pub(super) fn sent(&mut self, last: LogIndex) {
+        match &mut self.mode {
+            Mode::Probe { outstanding } => *outstanding = true,
+            Mode::Replicate { inflight } => {
+                inflight.push_back(last);
+                self.next = last.next();
+            }
+            Mode::Snapshot { .. } => unreachable!("the window is closed while a snapshot is on its way"),
+        }
+    }
+
+    /// The logs agree up to `index`.
+    pub(super) fn agreed(&mut self, index: LogIndex) {
+        self.matched = self.matched.max(index);
+        self.next = self.next.max(self.matched.next());
+        match &mut self.mode {
+            Mode::Replicate { inflight } => {
+                while inflight.front().is_some_and(|last| *last <= self.matched) {
+                    inflight.pop_front();
+                }
+            }
+            Mode::Probe { .. } | Mode::Snapshot { .. } => self.mode = Mode::Replicate { inflight: VecDeque::new() },
+        }
+    }
+
+    /// The logs disagree; they may agree at `hint`. False if this is old news.
+    pub(super) fn disagreed(&mut self, hint: LogIndex) -> bool {
+        let next = hint.next().clamp(self.matched.next(), self.next);
+        let stale = match &self.mode {
+            Mode::Snapshot { .. } => true,
+            Mode::Probe { outstanding } => *outstanding && next == self.next,
+            Mode::Replicate { .. } => false,
+        };
+        if stale || hint < self.matched {
+            return false;
+        }
+        self.next = next;
+        self.mode = Mode::Probe { outstanding: false };
+        true
+    }
+}
+
+impl Leadership {
+    pub(super) fn new(noop: LogIndex, now: Nanos) -> Self {
+        Self {
+            noop,
+            peers: BTreeMap::new(),
+            heartbeat_deadline: now,
+            timeout_now_sent: false,
+            proposals: VecDeque::new(),
+            reads: VecDeque::new(),
+            round: 0,
+            sent_at: VecDeque::new(),
+        }
+    }
+
+    /// Follows a change of members: a new peer starts at `next`, a removed one is forgotten.
+    pub(super) fn track(&mut self, members: &BTreeSet<NodeId>, own: NodeId, next: LogIndex, now: Nanos) {
+        self.peers.retain(|id, _| members.contains(id));
+        for id in members.iter().filter(|id| **id != own) {
+            self.peers.entry(*id).or_insert_with(|| Peer::new(next, now));
+        }
+    }
+
+    pub(super) fn begin_round(&mut self, now: Nanos) {
+        self.round += 1;
+        self.sent_at.push_back(now);
+        if self.sent_at.len() > ROUNDS_MAX {
+            self.sent_at.pop_front();
+        }
+    }
+
+    /// A follower answered a message of this round.
+    pub(super) fn answered(&mut self, from: NodeId, round: u64, now: Nanos) {
+        let age = self.round.checked_sub(round).and_then(|age| usize::try_from(age).ok());
+        let sent = age.and_then(|age| self.sent_at.iter().rev().nth(age)).copied();
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.heard = now;
+            peer.acked_round = peer.acked_round.max(round);
+            peer.acked_sent = peer.acked_sent.max(sent);
+        }
+    }
+
+    /// The largest value that a quorum of `members` has reached, where this node has reached `own`. `quorum` counts from 1.
+    pub(super) fn reached<K: Ord + Copy>(
+        &self,
+        members: &BTreeSet<NodeId>,
+        quorum: usize,
+        own: K,
+        of: impl Fn(&Peer) -> K,
+    ) -> K {
+        // A member without a peer is this node itself: `track` keeps a peer for every other one.
+        let mut values: Vec<K> = members.iter().map(|id| self.peers.get(id).map_or(own, &of)).collect();
+        values.sort_unstable_by(|a, b| b.cmp(a));
+        values[quorum - 1]
+    }
+}

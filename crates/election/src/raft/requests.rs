@@ -1,0 +1,195 @@
+//! What the shell asks for: proposals, reads, a transfer of leadership, other members, snapshots (thesis §3.10, §4, §5, §6.4).
+//!
+//! Every request gets exactly one reply. A definite refusal is only given before anything was done.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use super::core::{Now, Raft, State, Transfer};
+use super::io::{Entry, EntryPayload, Outcome, Output, ReadConsistency, Snapshot, SnapshotMeta};
+use super::leadership::{PendingRead, Proposal};
+use super::message::{Message, TimeoutNow};
+use super::rules::{ChangeRequest, ChangeVerdict, ReadPath, Rules};
+use crate::types::{Nanos, NodeId, RequestId};
+
+impl<R: Rules> Raft<R> {
+    pub(super) fn propose(&mut self, cx: &mut Now<'_>, request: RequestId, command: Vec<u8>) {
+        if !matches!(self.state, State::Leader(_)) {
+            cx.reply(request, Outcome::NotLeader { leader: self.leader() });
+        } else if self.transfer.is_some() || self.pending_is_full() {
+            cx.reply(request, Outcome::Busy);
+        } else {
+            self.append_proposal(cx, request, EntryPayload::Command(command));
+        }
+    }
+
+    fn pending_is_full(&self) -> bool {
+        let uncommitted = self.log.last_index().0.saturating_sub(self.commit.0);
+        usize::try_from(uncommitted).is_ok_and(|n| n >= self.config.max_pending)
+    }
+
+    fn append_proposal(&mut self, cx: &mut Now<'_>, request: RequestId, payload: EntryPayload) {
+        let index = self.log.last_index().next();
+        let membership = matches!(payload, EntryPayload::Membership(_));
+        self.log.append(Entry { index, term: self.hard.term, payload });
+        if let State::Leader(lead) = &mut self.state {
+            lead.proposals.push_back(Proposal { request, index, membership });
+            if membership {
+                lead.track(self.log.members(), self.id, index, cx.at);
+            }
+        }
+        if membership {
+            self.members_changed(cx);
+        }
+        self.replicate_to_all(cx);
+    }
+
+    pub(super) fn change_membership(&mut self, cx: &mut Now<'_>, request: RequestId, members: BTreeSet<NodeId>) {
+        let State::Leader(lead) = &self.state else {
+            cx.reply(request, Outcome::NotLeader { leader: self.leader() });
+            return;
+        };
+        let verdict = self.rules.membership_change(ChangeRequest {
+            current: self.log.members(),
+            proposed: &members,
+            current_committed: self.log.members_index() <= self.commit,
+            noop_committed: self.commit >= lead.noop,
+        });
+        match verdict {
+            ChangeVerdict::Accept if self.transfer.is_none() => {
+                self.append_proposal(cx, request, EntryPayload::Membership(members));
+            }
+            ChangeVerdict::Accept | ChangeVerdict::Busy => cx.reply(request, Outcome::Busy),
+            ChangeVerdict::Invalid => cx.reply(request, Outcome::Invalid),
+        }
+    }
+
+    // ---- reads ----
+
+    pub(super) fn read(&mut self, cx: &mut Now<'_>, request: RequestId, consistency: ReadConsistency) {
+        if consistency == ReadConsistency::Local {
+            cx.reply(request, Outcome::ReadAt { index: self.commit });
+            return;
+        }
+        let lease_valid = self.lease_end(cx.at).is_some_and(|end| end > cx.at);
+        let believed = self.leader();
+        let State::Leader(lead) = &mut self.state else {
+            cx.reply(request, Outcome::NotLeader { leader: believed });
+            return;
+        };
+        match self.rules.read_path(consistency, lease_valid) {
+            ReadPath::AtOnce => cx.reply(request, Outcome::ReadAt { index: self.commit }),
+            ReadPath::Confirm if lead.reads.len() >= self.config.max_pending => cx.reply(request, Outcome::Busy),
+            ReadPath::Confirm => {
+                let index = self.rules.read_index(self.commit, lead.noop);
+                lead.reads.push_back(PendingRead { request, round: lead.round + 1, index });
+                self.serve_reads(cx);
+            }
+        }
+    }
+
+    /// Answers the reads whose round a quorum has answered, and begins the next round if somebody waits for it and the last
+    /// one is through: reads that come meanwhile share one round (thesis §6.4).
+    pub(super) fn serve_reads(&mut self, cx: &mut Now<'_>) {
+        let quorum = self.quorum();
+        let State::Leader(lead) = &mut self.state else { return };
+        if lead.reads.is_empty() {
+            return;
+        }
+        let confirmed = lead.reached(self.log.members(), quorum, u64::MAX, |peer| peer.acked_round);
+        let commit = self.commit;
+        let served = lead.reads.partition_point(|read| read.round <= confirmed && read.index <= commit);
+        for read in lead.reads.drain(..served) {
+            cx.reply(read.request, Outcome::ReadAt { index: read.index });
+        }
+        let waits = lead.reads.front().is_some_and(|read| read.round > lead.round);
+        if waits && confirmed >= lead.round {
+            self.begin_round(cx);
+        }
+    }
+
+    /// When the lease ends; `None` without one. Computed from what is known now, never stored: a stored lease is one that some
+    /// path forgets to take back.
+    pub(super) fn lease_end(&self, now: Nanos) -> Option<Nanos> {
+        let State::Leader(lead) = &self.state else { return None };
+        if !self.config.lease_reads || !self.rules.lease_allowed(lead.timeout_now_sent) || self.commit < lead.noop {
+            return None;
+        }
+        let sent = lead.reached(self.log.members(), self.quorum(), Some(now), |peer| peer.acked_sent)?;
+        Some(self.rules.lease_until(sent, self.config.election_timeout_min, self.config.lease_ratio_percent))
+    }
+
+    // ---- transfer of leadership ----
+
+    pub(super) fn begin_transfer(&mut self, cx: &mut Now<'_>, request: RequestId, to: Option<NodeId>) {
+        let State::Leader(lead) = &self.state else {
+            cx.reply(request, Outcome::NotLeader { leader: self.leader() });
+            return;
+        };
+        let longest = || lead.peers.iter().max_by_key(|(id, peer)| (peer.matched, Reverse(**id))).map(|(id, _)| *id);
+        let target = to.or_else(longest).filter(|id| lead.peers.contains_key(id));
+        match target {
+            _ if self.transfer.is_some() => cx.reply(request, Outcome::Busy),
+            None => cx.reply(request, Outcome::Invalid),
+            Some(to) => {
+                let deadline = cx.at + self.config.election_timeout_max;
+                self.transfer = Some(Transfer { request, to, deadline, asked: false });
+                self.ask_successor(cx);
+            }
+        }
+    }
+
+    /// Sends `TimeoutNow` once the successor has everything (thesis §3.10 step 2 and 3). From here on there is no lease.
+    pub(super) fn ask_successor(&mut self, cx: &mut Now<'_>) {
+        let last = self.log.last_index();
+        let (Some(transfer), State::Leader(lead)) = (&mut self.transfer, &mut self.state) else { return };
+        let ready = lead.peers.get(&transfer.to).is_some_and(|peer| peer.matched == last);
+        if ready && !transfer.asked {
+            transfer.asked = true;
+            lead.timeout_now_sent = true;
+            cx.send(transfer.to, Message::TimeoutNow(TimeoutNow { term: self.hard.term }));
+        }
+    }
+
+    /// This node left its role or learned who leads: perhaps the transfer has come to its end.
+    pub(super) fn settle_transfer(&mut self, cx: &mut Now<'_>, leader: Option<NodeId>) {
+        let Some(transfer) = self.transfer else { return };
+        let outcome = match leader {
+            _ if !transfer.asked => Outcome::NotLeader { leader },
+            None => return,
+            Some(successor) if successor == transfer.to => Outcome::Transferred,
+            Some(_) => Outcome::Superseded,
+        };
+        self.transfer = None;
+        cx.reply(transfer.request, outcome);
+    }
+
+    pub(super) fn expire_transfer(&mut self, cx: &mut Now<'_>) {
+        if let Some(transfer) = self.transfer.take_if(|transfer| cx.at >= transfer.deadline) {
+            cx.reply(transfer.request, if transfer.asked { Outcome::Superseded } else { Outcome::Busy });
+        }
+    }
+
+    // ---- snapshots ----
+
+    pub(super) fn ask_for_snapshot(&mut self, cx: &mut Now<'_>) {
+        let since = self.commit.0.saturating_sub(self.log.snapshot_index().0);
+        if self.snapshot_asked || since < self.config.snapshot_threshold {
+            return;
+        }
+        let last_term = self.log.term_at(self.commit).expect("what was just committed is in the log");
+        let members = self.log.members_at(self.commit).clone();
+        self.snapshot_asked = true;
+        cx.output(Output::TakeSnapshot { meta: SnapshotMeta { last_index: self.commit, last_term, members } });
+    }
+
+    /// A snapshot that another one has overtaken meanwhile is dropped.
+    pub(super) fn snapshot_taken(&mut self, snapshot: Snapshot) {
+        self.snapshot_asked = false;
+        let meta = &snapshot.meta;
+        let of_this_log = meta.last_index <= self.commit && self.log.term_at(meta.last_index) == Some(meta.last_term);
+        if of_this_log && meta.last_index > self.log.snapshot_index() {
+            self.log.compact(snapshot, self.config.trailing_entries);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `read-unconfirmed`: a leader answers linearizable reads from what it has, without asking whether it still leads.
+//!
+//! Broken rule: "the leader needs to make sure it has not been superseded by a newer leader of which it is unaware" (thesis
+//! §6.4). Leader and term are checked, the quorum is not.
+//!
+//! Seen in xraft #40 and atomix #1013, and in etcd and Consul of 2014 (aphyr.com/posts/316).
+//!
+//! Made visible by a leader that was deposed and does not know it. The stale window opens with the successor's first commit and
+//! closes when the old leader steps down. Isolation: the successor comes `T_min` + about `R / (s + 1)` after the cut (`R` the
+//! spread of the timeouts, `s` the followers that time out), CheckQuorum ends the old leader `T_max` to `T_max` + heartbeat after
+//! it: with 150–300/40 ms and five nodes from about 190 to 320 ms, so 100 ms or more of stale reads per cut. Readers must be
+//! pinned to every node, or stay with the old leader through errors, and writers must reach the successor. Pause: reads that
+//! queue in the old leader's sockets are served at the resume if they are read before the timer or the successor's message. With
+//! `check_quorum` off the window of an isolated leader lasts as long as the partition: certain conviction.
+
+use crate::raft::{ReadConsistency, ReadPath, Rules};
+
+/// A leader that trusts itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReadUnconfirmed;
+
+impl Rules for ReadUnconfirmed {
+    fn read_path(&self, _consistency: ReadConsistency, _lease_valid: bool) -> ReadPath {
+        ReadPath::AtOnce
+    }
+}
