@@ -6,7 +6,7 @@
 //! | restart | fork, enter the namespace, exec | the process exists (it being *ready* is another event) |
 //! | pause | SIGSTOP to every thread | every thread's state is "stopped" |
 //! | resume | SIGCONT to every process | the call has returned |
-//! | cut | one transaction of the packet filter | see `chaos-net` |
+//! | cut | one transaction of the packet filter | probes on cut links are lost, on all others delivered |
 //!
 //! A fault that hits several nodes counts as done when it hit at least one; nodes that it missed (they ended by themselves
 //! a moment before) are told in a remark.
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chaos_engine::{Event, FaultChange, FaultCommand};
-use chaos_history::{self as history, FaultEvent, Link, NodeId, RunNanos, Stamps};
+use chaos_history::{self as history, FaultEvent, FaultId, Link, NodeId, RunNanos, Stamps};
 use chaos_plan::KillSignal;
 use nix::sys::signal::Signal;
 
@@ -24,6 +24,9 @@ use crate::world::{RealWorld, WorldError};
 
 /// How long a node may take over an orderly end before it is ended by force.
 const ORDERLY_END_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the probes of a cut may take to agree.
+const CUT_CONFIRMED_WITHIN: Duration = Duration::from_millis(100);
 
 /// A kill whose effect is not confirmed yet.
 #[derive(Debug)]
@@ -41,17 +44,14 @@ impl RealWorld {
         let mut stamps = Stamps { scheduled: command.scheduled, call_begin, call_end: call_begin, effect: None };
         let error = match &command.change {
             FaultChange::Kill(signal) => return self.kill(*signal, command, stamps),
-            FaultChange::Restart => self.restart(&command, &mut stamps)?,
             FaultChange::Pause => self.pause(&command, &mut stamps)?,
-            FaultChange::Resume => {
-                let error = self.each_node(&command, |world, node| {
-                    world.nodes[node.index()].signal(Signal::SIGCONT)
-                })?;
+            FaultChange::Restart | FaultChange::Resume => {
+                let error = self.bring_back(command.id, &command.change, &command.nodes)?;
                 stamps.call_end = self.clock.now();
                 stamps.effect = Some(stamps.call_end);
                 error
             }
-            FaultChange::Cut(links) => self.cut(links, &mut stamps),
+            FaultChange::Cut(links) => self.cut(links, &mut stamps)?,
         };
         self.fault_done(command, stamps, error)
     }
@@ -107,18 +107,27 @@ impl RealWorld {
         Ok(())
     }
 
-    fn restart(&mut self, command: &FaultCommand, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {
+    /// Starts or resumes nodes, leaving alone those that need neither.
+    pub(crate) fn bring_back(
+        &mut self,
+        fault: FaultId,
+        change: &FaultChange,
+        nodes: &[NodeId],
+    ) -> Result<Option<String>, WorldError> {
         let mut missed = Vec::new();
-        for &node in &command.nodes {
-            if !self.nodes[node.index()].is_running()
-                && let Err(error) = self.start_node(node)?
-            {
-                missed.push(error);
-            }
+        for &node in nodes {
+            let process = &mut self.nodes[node.index()];
+            let outcome = match (change, process.is_running()) {
+                (FaultChange::Restart, false) => self.start_node(node)?,
+                (FaultChange::Resume, true) => process.signal(Signal::SIGCONT),
+                (FaultChange::Restart, true) | (FaultChange::Resume, false) => Ok(()),
+                (FaultChange::Kill(_) | FaultChange::Pause | FaultChange::Cut(_), _) => {
+                    unreachable!("a fault is taken back by a restart or a resume")
+                }
+            };
+            missed.extend(outcome.err());
         }
-        stamps.call_end = self.clock.now();
-        stamps.effect = Some(stamps.call_end);
-        self.verdict_on(command, &missed)
+        self.verdict_on(fault, nodes.len(), &missed)
     }
 
     fn pause(&mut self, command: &FaultCommand, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {
@@ -140,19 +149,22 @@ impl RealWorld {
         Ok(error)
     }
 
-    fn cut(&mut self, links: &BTreeSet<Link>, stamps: &mut Stamps) -> Option<String> {
+    fn cut(&mut self, links: &BTreeSet<Link>, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {
         let links = links.iter().map(|link| chaos_net::Link { from: link.from.index(), to: link.to.index() }).collect();
         let receipt = match self.star.set_cut(&links) {
             Ok(receipt) => receipt,
             Err(error) => {
                 stamps.call_end = self.clock.now();
-                return Some(describe(&error));
+                return Ok(Some(describe(&error)));
             }
         };
         stamps.call_begin = self.clock.from_monotonic(receipt.call_begin_ns);
         stamps.call_end = self.clock.from_monotonic(receipt.call_end_ns);
-        stamps.effect = receipt.effect_ns.map(|nanos| self.clock.from_monotonic(nanos));
-        None
+        match self.star.confirm_cut(CUT_CONFIRMED_WITHIN) {
+            Ok(effect) => stamps.effect = Some(self.clock.from_monotonic(effect.in_force_ns)),
+            Err(error) => self.remark(format!("the cut could not be confirmed: {}", describe(&error)))?,
+        }
+        Ok(None)
     }
 
     /// Does something to each of the fault's nodes.
@@ -162,31 +174,27 @@ impl RealWorld {
         mut act: impl FnMut(&mut Self, NodeId) -> Result<(), ProcessError>,
     ) -> Result<Option<String>, WorldError> {
         let missed: Vec<ProcessError> = command.nodes.iter().filter_map(|&node| act(self, node).err()).collect();
-        self.verdict_on(command, &missed)
+        self.verdict_on(command.id, command.nodes.len(), &missed)
     }
 
     /// An error if no node was hit, remarks if some were not.
     fn verdict_on(
         &mut self,
-        command: &FaultCommand,
+        fault: FaultId,
+        aimed_at: usize,
         missed: &[ProcessError],
     ) -> Result<Option<String>, WorldError> {
         let texts: Vec<String> = missed.iter().map(|error| describe(error)).collect();
-        if missed.len() == command.nodes.len() && !missed.is_empty() {
+        if missed.len() == aimed_at && !missed.is_empty() {
             return Ok(Some(texts.join("; ")));
         }
         for text in texts {
-            self.remark(format!("fault {} missed a node: {text}", command.id.0))?;
+            self.remark(format!("fault {} missed a node: {text}", fault.0))?;
         }
         Ok(None)
     }
 
-    fn fault_done(
-        &mut self,
-        command: FaultCommand,
-        stamps: Stamps,
-        error: Option<String>,
-    ) -> Result<(), WorldError> {
+    fn fault_done(&mut self, command: FaultCommand, stamps: Stamps, error: Option<String>) -> Result<(), WorldError> {
         let FaultCommand { id, edge, kind, label, nodes, links, leader, source, .. } = command;
         tracing::info!(fault = id.0, ?edge, label, error, "fault edge");
         let event = FaultEvent { id, edge, kind, label, nodes, links, leader, stamps, source, error };

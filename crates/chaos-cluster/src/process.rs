@@ -4,7 +4,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
@@ -84,7 +85,7 @@ pub(crate) struct NodeProcess {
 impl NodeProcess {
     /// A node that isn't running yet, with `directory` for its logs and data.
     pub(crate) fn new(node: NodeId, directory: PathBuf, namespace: OwnedFd) -> io::Result<Self> {
-        let inode = inspect::namespace_inode(std::os::fd::AsFd::as_fd(&namespace))?;
+        let inode = inspect::namespace_inode(namespace.as_fd())?;
         Ok(Self { node, directory, namespace, inode, main: None, ending: false, incarnation: 0 })
     }
 
@@ -116,7 +117,9 @@ impl NodeProcess {
             .stdin(Stdio::null())
             .stdout(self.log("stdout.log")?)
             .stderr(self.log("stderr.log")?);
-        sys::start_in_namespace(&mut command, self.namespace.try_clone().map_err(failed)?);
+        // A process group of its own: Ctrl-C at the terminal is for the harness.
+        command.process_group(0);
+        chaos_net::start_in_namespace(&mut command, self.namespace.as_fd()).map_err(failed)?;
         let mut child = command.spawn().map_err(failed)?;
         let pid = child.id();
         self.main = Some(Pid::from_raw(i32::try_from(pid).expect("process ids are below 2^22")));

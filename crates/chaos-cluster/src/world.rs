@@ -19,6 +19,7 @@ use chaos_plan::Observe;
 use chaos_systems::Driver;
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::RunClock;
 use crate::faults::PendingKill;
@@ -195,13 +196,35 @@ impl RealWorld {
         })
     }
 
-    /// A function that asks the run to end, for use from any thread.
-    pub fn interrupter(&self) -> impl Fn() + Send + 'static {
+    /// Has SIGINT, SIGTERM and SIGHUP ask the run to end; a second one ends this process at once.
+    ///
+    /// # Errors
+    /// If the signals can't be listened to.
+    pub fn interrupt_on_signals(&self) -> Result<(), WorldError> {
         let messages = self.messages.clone();
-        move || {
-            // Nobody listens any more when the run is over, and then there is nothing to interrupt.
-            let _ = messages.send(Message::Interrupt);
-        }
+        let _guard = self.runtime.enter();
+        let listen = |kind| signal(kind).map_err(|source| WorldError::Setup { action: "listen to signals", source });
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut hangup = listen(SignalKind::hangup())?;
+        self.runtime.spawn(async move {
+            let mut asked_before = false;
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+                if asked_before {
+                    // The user insists. The kernel takes the nodes and their network away with this process.
+                    std::process::exit(255);
+                }
+                asked_before = true;
+                // Nobody listens any more when the run is over, and then there is nothing to interrupt.
+                let _ = messages.send(Message::Interrupt);
+            }
+        });
+        Ok(())
     }
 
     /// Starts all nodes and waits until each has answered as itself.
@@ -228,13 +251,14 @@ impl RealWorld {
                 Event::Interrupt => return Err(StartError::Interrupted),
                 Event::Tick if now >= deadline => {
                     let seen = self.last_silence.remove(&missing).unwrap_or_else(|| "it was never asked".to_owned());
-                    return Err(StartError::NeverAnswered { node: missing, within, seen, log: self.stderr_log(missing) });
+                    return Err(StartError::NeverAnswered {
+                        node: missing,
+                        within,
+                        seen,
+                        log: self.stderr_log(missing),
+                    });
                 }
-                Event::Tick
-                | Event::Observed(_)
-                | Event::Completed(_)
-                | Event::FaultDone(_)
-                | Event::Node { .. } => {}
+                Event::Tick | Event::Observed(_) | Event::Completed(_) | Event::FaultDone(_) | Event::Node { .. } => {}
             }
         }
         Ok(())
@@ -387,6 +411,11 @@ impl World for RealWorld {
             Command::Fault(fault) => self.fault(fault),
             Command::Invoke(invocation) => self.invoke(invocation),
             Command::Mark(mark, text) => self.mark(mark, text),
+            Command::Remark(text) => self.remark(text),
+            Command::Relieve { fault, change, nodes } => match self.bring_back(fault, &change, &nodes)? {
+                Some(error) => self.remark(format!("fault {} could not be taken back in part: {error}", fault.0)),
+                None => Ok(()),
+            },
             Command::Finish(_) => Ok(()),
         }
     }
@@ -412,4 +441,3 @@ impl World for RealWorld {
         }
     }
 }
-

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chaos_history::{Action, Belief, ElectionRole, NodeId, OpPhase, OpResult, Revision, Term, Value};
+use chaos_history::{Action, Belief, ElectionRole, NodeId, OpPhase, OpResult, Revision, Seed, Term, Value};
 use chaos_plan::{RaftOptions, ReadConsistency};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -31,6 +31,7 @@ pub struct RaftDriver {
     program: PathBuf,
     program_prefix: Vec<OsString>,
     addresses: Vec<Ipv4Addr>,
+    seed: Seed,
     /// Observers have connections of their own, so that a slow operation never delays a question.
     observer: Client,
     clients: Client,
@@ -38,7 +39,7 @@ pub struct RaftDriver {
 
 impl RaftDriver {
     /// A driver for nodes at these addresses (the first is `n1`'s), started as `program prefix… --id n1 …` unless the
-    /// options name a program of their own.
+    /// options name a program of their own. Nodes draw their election timeouts from `seed`.
     ///
     /// # Errors
     /// If the HTTP client can't be built.
@@ -46,6 +47,7 @@ impl RaftDriver {
         options: RaftOptions,
         own_node: (PathBuf, Vec<OsString>),
         addresses: Vec<Ipv4Addr>,
+        seed: Seed,
         connect_timeout: Duration,
     ) -> Result<Self, ProbeError> {
         let (program, program_prefix) = match &options.program {
@@ -62,7 +64,7 @@ impl RaftDriver {
                 .build()
                 .map_err(|error| ProbeError::Silent(describe(&error)))
         };
-        Ok(Self { observer: client()?, clients: client()?, options, program, program_prefix, addresses })
+        Ok(Self { observer: client()?, clients: client()?, options, program, program_prefix, addresses, seed })
     }
 
     fn url(&self, node: NodeId, path: &str) -> String {
@@ -115,6 +117,7 @@ impl Driver for RaftDriver {
         flag("--check-quorum", options.check_quorum.to_string());
         flag("--stickiness", options.stickiness.to_string());
         flag("--lease-reads", options.lease_reads.to_string());
+        flag("--seed", self.seed.to_string());
         flag("--request-timeout", millis(options.request_timeout));
         if let Some(specimen) = &options.specimen {
             flag("--specimen", specimen.clone());
@@ -277,7 +280,9 @@ async fn read_answer(action: &Action, answer: Response) -> Answer {
 /// must meet it as a value without a writer; dropped as unreadable, a corrupted register would pass for a valid one.
 fn foreign(text: &str) -> Value {
     // FNV-1a, so that one text is one value.
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     Value(hash | 1 << 63)
 }
 

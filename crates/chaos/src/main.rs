@@ -1,2 +1,38 @@
-//! The command line: arguments, wiring, exit codes and live progress
-fn main() {}
+//! The command line: arguments, wiring, exit codes and live progress. Everything worth a unit test is in another crate.
+
+mod args;
+mod failure;
+mod judge;
+mod live;
+mod run;
+mod show;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing more can be done if even the error can't be printed.
+            let _ = error.print();
+            // `--help` and `--version` come this way too, and are no mistake.
+            return ExitCode::from(if error.use_stderr() { 254 } else { 0 });
+        }
+    };
+    let done = match arguments.command {
+        Command::Node(arguments) => return election_node::main(*arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(saved) => judge::check(&saved.directory),
+        Command::Report(saved) => judge::render(&saved.directory),
+        Command::Plan(arguments) => show::plan(&arguments),
+        Command::List => show::list(),
+        Command::Language => show::language(),
+        Command::Doctor => show::doctor(),
+    };
+    done.unwrap_or_else(|failure| failure.report(std::io::stderr().is_terminal()))
+}

@@ -30,7 +30,10 @@ fn check_program(script: &str, expected: &[&str]) {
 #[test]
 fn a_node_that_exits_at_once_is_named_with_its_exit_code_and_its_words() {
     if host_can_run() {
-        check_program("#!/bin/sh\necho no licence found >&2\nexit 7\n", &["n1", "exit code 7", "stderr.log", "no licence found"]);
+        check_program(
+            "#!/bin/sh\necho no licence found >&2\nexit 7\n",
+            &["n1", "exit code 7", "stderr.log", "no licence found"],
+        );
     }
 }
 
@@ -59,7 +62,12 @@ fn a_program_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let run = output(&mut chaos(&[
-        "run", "kill", "--out", out.to_str().unwrap(), "--set", "system.raft.program=/no/such/program",
+        "run",
+        "kill",
+        "--out",
+        out.to_str().unwrap(),
+        "--set",
+        "system.raft.program=/no/such/program",
     ]));
     assert!(matches!(run.status.code(), Some(254 | 255)), "{}", stderr(&run));
     assert!(stderr(&run).contains("/no/such/program"), "{}", stderr(&run));
@@ -69,7 +77,8 @@ fn a_program_that_is_not_there_is_named() {
 fn mistakes_on_the_command_line_and_in_plans_are_exit_254() {
     let folder = tempfile::tempdir().unwrap();
     let plan = folder.path().join("bad.yaml");
-    fs::write(&plan, "name: bad\nsystem: raft\nnodes: 5\nfaults:\n  steps:\n    - partitoin: { isolate: leader }\n").unwrap();
+    fs::write(&plan, "name: bad\nsystem: raft\nnodes: 5\nfaults:\n  steps:\n    - partitoin: { isolate: leader }\n")
+        .unwrap();
     let plan = plan.to_str().unwrap();
     let cases: [(&[&str], &str); 7] = [
         (&["run", "no/such/file.yaml"], "no/such/file.yaml"),

@@ -97,8 +97,7 @@ fn crates_know_only_whom_they_may() {
 #[test]
 fn every_crate_has_rules() {
     let ruled: Vec<&str> = NEVER.iter().map(|(name, _)| *name).chain(["chaos"]).collect();
-    let offences: Vec<String> =
-        dependencies().into_keys().filter(|name| !ruled.contains(&name.as_str())).collect();
+    let offences: Vec<String> = dependencies().into_keys().filter(|name| !ruled.contains(&name.as_str())).collect();
     assert_none(&offences);
 }
 
@@ -150,7 +149,16 @@ fn unsafe_code_stands_in_sys_only() {
 #[test]
 fn nothing_is_left_unfinished() {
     // Put together here, so that this file doesn't find itself.
-    let marks = ["TO", "FIX", "XX"].map(|start| format!("{start}{}", match start { "TO" => "DO", "FIX" => "ME", _ => "X" }));
+    let marks = ["TO", "FIX", "XX"].map(|start| {
+        format!(
+            "{start}{}",
+            match start {
+                "TO" => "DO",
+                "FIX" => "ME",
+                _ => "X",
+            }
+        )
+    });
     let macros = [format!("todo{}", "!("), format!("unimplemented{}", "!("), format!("#[{}", "ignore")];
     let mut offences = Vec::new();
     for path in rust_files() {

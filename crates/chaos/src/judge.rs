@@ -1,0 +1,142 @@
+//! From a saved run to its verdict and reports. A run that has just ended is a saved run too.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use chaos_check::{Limits, Property};
+use chaos_failover::{Timing, analyse, evaluate};
+use chaos_history::{Event, History, Mark, RunDir};
+use chaos_plan::{Check, Source, System, Workload};
+use chaos_report::{ExpectationResult, Fact, Input, Report};
+
+use crate::failure::Failure;
+use crate::{live, show};
+
+/// What the floor assumes of the network: a round trip through two veth pairs and the switch, rounded up. The disk counts as
+/// free, since a floor must not lie above what is possible.
+const FLOOR_RTT: Duration = Duration::from_micros(100);
+
+/// `chaos check DIR`: judges, prints, writes nothing.
+pub(crate) fn check(directory: &Path) -> Result<ExitCode, Failure> {
+    let report = judge(&open(directory)?)?;
+    show::print(&report.to_terminal(live::stdout_is_colored(), live::width()));
+    Ok(ExitCode::from(report.exit_code))
+}
+
+/// `chaos report DIR`: judges and writes the reports again.
+pub(crate) fn render(directory: &Path) -> Result<ExitCode, Failure> {
+    let saved = open(directory)?;
+    let report = judge(&saved)?;
+    write(&saved, &report)?;
+    show::print(&format!("{}\n{}\n", saved.report_html().display(), saved.report_json().display()));
+    Ok(ExitCode::from(report.exit_code))
+}
+
+fn open(directory: &Path) -> Result<RunDir, Failure> {
+    let missing = || format!("{} is no run directory: it has no history.jsonl", directory.display());
+    RunDir::open(directory).with_context(missing).map_err(Failure::Refused)
+}
+
+/// Judges a saved run: everything that the report says.
+pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
+    let history = History::read(&saved.history()).map_err(Failure::refused)?;
+    let plan = fs::read_to_string(saved.plan())
+        .with_context(|| format!("read {}", saved.plan().display()))
+        .map_err(Failure::Refused)?;
+    let source = Source { name: saved.plan().display().to_string(), text: plan.clone() };
+    let no_other_file = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+    let workload = chaos_plan::load_source(source, &[], &no_other_file)?.workload;
+
+    let properties = workload.checks.iter().flat_map(|check| properties(*check));
+    let outcomes: Vec<_> =
+        properties.map(|property| chaos_check::check(&history, property, &Limits::default())).collect();
+    let System::Raft(options) = &workload.system;
+    let timing = Timing::of_raft(workload.nodes, options, FLOOR_RTT, Duration::ZERO);
+    let analysis = analyse(&history, Some(&timing));
+    let expectations = workload
+        .expect
+        .iter()
+        .map(|expectation| ExpectationResult {
+            text: expectation.text.clone(),
+            judgement: evaluate(expectation, &analysis),
+        })
+        .collect();
+    let lines = File::open(saved.history())
+        .and_then(|file| chaos_report::quoted_lines(BufReader::new(file), &outcomes))
+        .with_context(|| format!("read {}", saved.history().display()))?;
+    Ok(Report::new(Input {
+        header: &history.header,
+        about: &workload.about,
+        fault_plan: &workload.faults.name,
+        plan: &plan,
+        command: &command(saved, &history),
+        directory: &saved.root().display().to_string(),
+        cut_short: cut_short(&history),
+        outcomes: &outcomes,
+        lines: &lines,
+        analysis,
+        expectations,
+        host: host(&workload),
+    }))
+}
+
+/// Writes `report.json` and `report.html`.
+pub(crate) fn write(saved: &RunDir, report: &Report) -> Result<(), Failure> {
+    let json = report.to_json().map_err(anyhow::Error::from)?;
+    let html = report.to_html().map_err(anyhow::Error::from)?;
+    for (path, text) in [(saved.report_json(), json), (saved.report_html(), html)] {
+        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// A plan's check as the checkers' properties. A node that votes twice is on its way to two leaders, so whoever asks for one
+/// leader per term asks for one vote too.
+fn properties(check: Check) -> Vec<Property> {
+    match check {
+        Check::ElectionSafety => vec![Property::ElectionSafety, Property::SingleVote],
+        Check::TermMonotonic => vec![Property::TermMonotonic],
+        Check::Linearizable => vec![Property::Linearizable],
+        Check::NoAcknowledgedWriteLost => vec![Property::NoAcknowledgedWriteLost],
+        Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
+        Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
+    }
+}
+
+/// The saved plan has every override and the seed in it, so it is what runs the same again.
+fn command(saved: &RunDir, history: &History) -> String {
+    format!("chaos run {} --seed {}", saved.plan().display(), history.header.seed)
+}
+
+/// What ended the run before its end, if something did.
+fn cut_short(history: &History) -> Option<String> {
+    let marks = || {
+        history.events.iter().filter_map(|recorded| match &recorded.event {
+            Event::Note(note) => note.mark.map(|mark| (mark, note.text.as_str())),
+            Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => None,
+        })
+    };
+    if let Some((_, text)) = marks().find(|(mark, _)| *mark == Mark::Interrupted) {
+        return Some(if text.is_empty() { "it was interrupted".to_owned() } else { text.to_owned() });
+    }
+    if marks().all(|(mark, _)| mark != Mark::RunEnd) {
+        return Some("the history has no end: the harness was killed, or could not write".to_owned());
+    }
+    None
+}
+
+fn host(workload: &Workload) -> Vec<Fact> {
+    let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
+    vec![
+        fact("kernel", read("/proc/sys/kernel/osrelease")),
+        fact("processors", processors.to_string()),
+        fact("poll interval", format!("{:?}", workload.observe.every)),
+        fact("packet filter", format!("{:?}", workload.filter).to_lowercase()),
+    ]
+}
