@@ -34,7 +34,7 @@ impl Address {
 }
 
 /// `HOST:PORT`, with brackets around an IPv6 address.
-pub(crate) fn join_port(host: &str, port: u16) -> String {
+fn join_port(host: &str, port: u16) -> String {
     match host.parse() {
         Ok(IpAddr::V6(address)) => format!("[{address}]:{port}"),
         Ok(IpAddr::V4(_)) | Err(_) => format!("{host}:{port}"),

@@ -17,7 +17,7 @@ use election::NodeId;
 use election::raft::{Config, ConfigError};
 use election::specimens::SpecimenName;
 
-pub(crate) use self::cluster::{AddressBook, join_port};
+pub(crate) use self::cluster::AddressBook;
 use self::cluster::{parse_node_id, parse_peer};
 use self::durations::{parse_duration, parse_range};
 use crate::clock::ClockRate;

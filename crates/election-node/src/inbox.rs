@@ -1,0 +1,106 @@
+//! What reaches the protocol thread: messages of peers, requests of clients, the wish to stop.
+//!
+//! One bounded channel; putting something in never waits. When it is full a message of a peer is lost (Raft copes) and a
+//! client is told `busy` (definite: nothing happened), so a node that can't keep up says so instead of growing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use election::raft::{Message, ReadConsistency};
+use election::{LogIndex, NodeId, Term};
+use tokio::sync::oneshot;
+
+use crate::machine::{Command, Effect, Versioned};
+use crate::metrics::Metrics;
+
+/// The most deliveries that wait.
+const CAPACITY: usize = 8192;
+
+/// Something for the protocol thread.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// A peer said something.
+    Message { from: NodeId, message: Message },
+    /// A client wants something.
+    Request(Request),
+    /// Finish and return.
+    Stop,
+}
+
+/// A client's request and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) action: Action,
+    pub(crate) answer: oneshot::Sender<Answer>,
+}
+
+/// What a client wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Replicate a command.
+    Propose(Command),
+    /// Read a key.
+    Read { key: String, consistency: ReadConsistency },
+    /// Move leadership.
+    Transfer { to: Option<NodeId> },
+    /// Add or remove one member; the complete new set.
+    ChangeMembership { members: BTreeSet<NodeId> },
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The command is committed at this entry, with this effect.
+    Applied { index: LogIndex, term: Term, effect: Effect },
+    /// What the key holds.
+    Value(Option<Versioned>),
+    /// Another node leads now.
+    Transferred,
+    /// The new members are committed.
+    MembershipChanged { index: LogIndex },
+    /// Nothing happened: this node does not lead.
+    NotLeader { leader: Option<NodeId> },
+    /// Nothing happened: a limit is reached.
+    Busy,
+    /// Nothing happened, and never will.
+    Invalid,
+    /// Leadership was lost half-way: it may have happened, or may happen yet.
+    Superseded,
+}
+
+/// Puts deliveries in.
+#[derive(Debug, Clone)]
+pub(crate) struct Inbox {
+    sender: SyncSender<Delivery>,
+    metrics: Arc<Metrics>,
+}
+
+impl Inbox {
+    /// An inbox and its reading end.
+    pub(crate) fn new(metrics: Arc<Metrics>) -> (Self, Receiver<Delivery>) {
+        let (sender, receiver) = sync_channel(CAPACITY);
+        (Self { sender, metrics }, receiver)
+    }
+
+    /// Delivers a message of a peer, or loses it.
+    pub(crate) fn message(&self, from: NodeId, message: Message) {
+        self.metrics.messages_received.fetch_add(1, Relaxed);
+        if self.sender.try_send(Delivery::Message { from, message }).is_err() {
+            self.metrics.messages_dropped_in.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Delivers a request; the receiver of its answer, or `None` if there is no room.
+    pub(crate) fn request(&self, action: Action) -> Option<oneshot::Receiver<Answer>> {
+        let (answer, receiver) = oneshot::channel();
+        self.sender.try_send(Delivery::Request(Request { action, answer })).ok().map(|()| receiver)
+    }
+
+    /// Asks the protocol thread to return; waits for room.
+    pub(crate) fn stop(&self) {
+        // A closed channel means that the thread has returned already.
+        let _ = self.sender.send(Delivery::Stop);
+    }
+}

@@ -1,0 +1,10 @@
+//! Real processes on loopback: they elect, serve, survive what is done to them, and say what they can't do.
+//!
+//! Nothing sleeps for a guess: every wait is for a condition, with a deadline. Each test has addresses, directories and
+//! processes of its own; the processes die with the test.
+
+mod failover;
+mod serving;
+mod starting;
+mod support;
+mod sys;
