@@ -1,0 +1,231 @@
+//! From what others found to one report: the verdict, its sentence, the warnings.
+
+use std::collections::BTreeMap;
+
+use chaos_check::{Outcome, Property};
+use chaos_failover::{Analysis, FaultBand, Judgement};
+use chaos_history::{FaultId, Header, RunNanos};
+
+use crate::model::{
+    Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts, SCHEMA,
+    Verdict, WitnessSummary,
+};
+use crate::words::{count, duration};
+
+/// Everything that a report is made of.
+#[derive(Clone, Debug)]
+pub struct Input<'a> {
+    /// The history's first line.
+    pub header: &'a Header,
+    /// The workload's own words about itself.
+    pub about: &'a str,
+    /// The fault plan's name.
+    pub fault_plan: &'a str,
+    /// The resolved plan, as YAML.
+    pub plan: &'a str,
+    /// The command line that runs it again, seed included.
+    pub command: &'a str,
+    /// The run directory.
+    pub directory: &'a str,
+    /// What ended the run before its end, if something did.
+    pub cut_short: Option<String>,
+    /// The checkers' outcomes.
+    pub outcomes: &'a [Outcome],
+    /// The text of the history's lines that witnesses name, see [`quoted_lines`](crate::quoted_lines).
+    pub lines: &'a BTreeMap<usize, String>,
+    /// The failover analysis.
+    pub analysis: Analysis,
+    /// The expectations, judged.
+    pub expectations: Vec<ExpectationResult>,
+    /// The host.
+    pub host: Vec<Fact>,
+}
+
+impl Report {
+    /// Puts a report together.
+    #[must_use]
+    pub fn new(input: Input<'_>) -> Self {
+        let header = input.header;
+        let bands = &input.analysis.timeline.faults;
+        let checks: Vec<Check> = input.outcomes.iter().map(|outcome| check(outcome, input.lines, bands)).collect();
+        let verdict = verdict(&checks, &input.expectations);
+        let sentence = sentence(verdict, &checks, &input.expectations, &input.analysis);
+        Self {
+            schema: SCHEMA.to_owned(),
+            chaos: header.chaos.clone(),
+            verdict,
+            exit_code: verdict.exit_code(),
+            sentence,
+            run: RunFacts {
+                workload: header.workload.clone(),
+                about: input.about.to_owned(),
+                fault_plan: input.fault_plan.to_owned(),
+                system: header.system.clone(),
+                nodes: header.nodes,
+                seed: header.seed,
+                started: header.started.clone(),
+                duration_ns: input.analysis.end.0,
+                command: input.command.to_owned(),
+                directory: input.directory.to_owned(),
+                cut_short: input.cut_short.clone(),
+            },
+            faults: bands.iter().map(fault).collect(),
+            warnings: warnings(&input),
+            checks,
+            expectations: input.expectations,
+            host: input.host,
+            plan: input.plan.to_owned(),
+            measured: input.analysis,
+        }
+    }
+}
+
+/// A definite violation outranks what is unknown, which outranks a missed expectation. A run without checks is unknown, and so
+/// is one whose expectation can't be told: exit code 0 promises that every expectation is *met*.
+fn verdict(checks: &[Check], expectations: &[ExpectationResult]) -> Verdict {
+    let any = |wanted| checks.iter().any(|check| check.verdict == wanted);
+    let missed = |result: &ExpectationResult| matches!(result.judgement, Judgement::Missed { .. });
+    let not_told = |result: &ExpectationResult| matches!(result.judgement, Judgement::NotTold { .. });
+    if any(CheckVerdict::Invalid) {
+        Verdict::Fail
+    } else if any(CheckVerdict::Unknown) || checks.is_empty() {
+        Verdict::Unknown
+    } else if expectations.iter().any(missed) {
+        Verdict::Missed
+    } else if expectations.iter().any(not_told) {
+        Verdict::Unknown
+    } else {
+        Verdict::Pass
+    }
+}
+
+fn sentence(verdict: Verdict, checks: &[Check], expectations: &[ExpectationResult], analysis: &Analysis) -> String {
+    let failovers = count(analysis.failovers.len() as u64, "failover");
+    match verdict {
+        Verdict::Pass => format!("Every check holds over {failovers}."),
+        Verdict::Fail => {
+            let witness = checks.iter().find_map(|check| check.witness.as_ref());
+            witness.map_or("A check does not hold.".to_owned(), |witness| witness.sentence.clone())
+        }
+        Verdict::Missed => {
+            let missed = |result: &&ExpectationResult| matches!(result.judgement, Judgement::Missed { .. });
+            let first = expectations.iter().find(missed).map_or("", |result| &result.text);
+            format!("Every check holds over {failovers}, but an expectation was missed: {first}.")
+        }
+        Verdict::Unknown => unknown_sentence(checks, expectations),
+    }
+}
+
+fn unknown_sentence(checks: &[Check], expectations: &[ExpectationResult]) -> String {
+    if checks.is_empty() {
+        return "Nothing was checked.".to_owned();
+    }
+    if let Some(check) = checks.iter().find(|check| check.verdict == CheckVerdict::Unknown) {
+        return format!("{} can't be told: {}.", check.property, check.reason.as_deref().unwrap_or("no reason given"));
+    }
+    let not_told = expectations.iter().find_map(|result| match &result.judgement {
+        Judgement::NotTold { reason } => Some((&result.text, reason)),
+        Judgement::Met { .. } | Judgement::Missed { .. } => None,
+    });
+    let Some((text, reason)) = not_told else { return "Nothing can be told.".to_owned() };
+    format!("Every check holds, but an expectation can't be told: {text} ({reason}).")
+}
+
+fn check(outcome: &Outcome, lines: &BTreeMap<usize, String>, bands: &[FaultBand]) -> Check {
+    let (verdict, reason, witness) = match &outcome.verdict {
+        chaos_check::Verdict::Valid => (CheckVerdict::Valid, None, None),
+        chaos_check::Verdict::Unknown(reason) => (CheckVerdict::Unknown, Some(reason.clone()), None),
+        chaos_check::Verdict::Invalid(witness) => {
+            let quote = |line: &usize| QuotedLine { line: *line, text: lines.get(line).cloned() };
+            let summary = WitnessSummary {
+                sentence: witness.sentence.clone(),
+                steps: witness.steps.clone(),
+                lines: witness.lines.iter().map(quote).collect(),
+                at: witness.at,
+                nodes: witness.nodes.clone(),
+                faults: faults_at(witness.at, bands),
+            };
+            (CheckVerdict::Invalid, None, Some(summary))
+        }
+    };
+    let (property, basis) = (outcome.property.to_string(), outcome.basis.clone());
+    Check { property, group: group(outcome.property), verdict, basis, reason, witness }
+}
+
+fn group(property: Property) -> CheckGroup {
+    match property {
+        Property::ElectionSafety
+        | Property::SingleVote
+        | Property::TermMonotonic
+        | Property::Linearizable
+        | Property::NoAcknowledgedWriteLost => CheckGroup::Safety,
+        Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } => CheckGroup::Liveness,
+    }
+}
+
+fn faults_at(at: RunNanos, bands: &[FaultBand]) -> Vec<FaultId> {
+    bands.iter().filter(|band| band.span.lo <= at && at <= band.span.hi).map(|band| band.id).collect()
+}
+
+fn fault(band: &FaultBand) -> FaultSummary {
+    FaultSummary { id: band.id, kind: band.kind, label: band.label.clone(), nodes: band.nodes.clone(), span: band.span }
+}
+
+/// What a reader should know before trusting the figures.
+fn warnings(input: &Input<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(cause) = &input.cut_short {
+        warnings.push(format!("the run ended early: {cause}"));
+    }
+    if let Some(error) = &input.analysis.operations.unreadable {
+        warnings.push(format!("no figure rests on clients, since their operations don't fit together: {error}"));
+    }
+    let stalled = input.analysis.failovers.iter().filter(|failover| failover.stalled).count() as u64;
+    if stalled > 0 {
+        let longest = input.analysis.stalls.iter().map(|stall| stall.to.since(stall.from)).max().unwrap_or_default();
+        let share = input.analysis.failovers.len();
+        warnings.push(format!(
+            "{stalled} of {share} failovers overlap a stall of the host (the longest lasted {}): their times are doubtful",
+            duration(longest)
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use chaos_failover::Figure;
+
+    use super::*;
+
+    fn checked(verdict: CheckVerdict) -> Check {
+        let (property, basis) = ("ElectionSafety".to_owned(), String::new());
+        Check { property, group: CheckGroup::Safety, verdict, basis, reason: None, witness: None }
+    }
+
+    fn judged(judgement: Judgement) -> ExpectationResult {
+        ExpectationResult { text: "outage.max < 3s".to_owned(), judgement }
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_gravest_finding() {
+        let (valid, invalid, unknown) = (CheckVerdict::Valid, CheckVerdict::Invalid, CheckVerdict::Unknown);
+        let value = Figure::Count(1);
+        let met = || judged(Judgement::Met { value });
+        let missed = || judged(Judgement::Missed { value });
+        let not_told = || judged(Judgement::NotTold { reason: "no samples".to_owned() });
+        let cases = [
+            (vec![valid], vec![met()], 0),
+            (vec![valid], vec![], 0),
+            (vec![valid, invalid, unknown], vec![missed()], 1),
+            (vec![valid, unknown], vec![missed()], 2),
+            (vec![], vec![met()], 2),
+            (vec![valid], vec![met(), missed(), not_told()], 3),
+            (vec![valid], vec![met(), not_told()], 2),
+        ];
+        for (verdicts, expectations, expected) in cases {
+            let checks: Vec<Check> = verdicts.iter().map(|verdict| checked(*verdict)).collect();
+            assert_eq!(verdict(&checks, &expectations).exit_code(), expected, "{verdicts:?} {expectations:?}");
+        }
+    }
+}

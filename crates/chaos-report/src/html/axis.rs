@@ -1,0 +1,85 @@
+//! One axis of time for every drawing, with round marks.
+
+use std::time::Duration;
+
+use chaos_history::RunNanos;
+
+use super::svg::{Anchor, Svg};
+
+/// Maps nanoseconds to horizontal positions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Axis {
+    span_ns: u64,
+    left: f64,
+    right: f64,
+}
+
+impl Axis {
+    /// From 0 at `left` to `span` at `right`; a span of zero is taken for one nanosecond.
+    pub(crate) fn new(span: Duration, left: f64, right: f64) -> Self {
+        Self { span_ns: u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).max(1), left, right }
+    }
+
+    /// Where a moment of the run stands.
+    pub(crate) fn at(&self, at: RunNanos) -> f64 {
+        self.x(at.0)
+    }
+
+    /// Where a duration from zero stands; what is beyond the end stands at the end.
+    pub(crate) fn x(&self, ns: u64) -> f64 {
+        let share = ns.min(self.span_ns) as f64 / self.span_ns as f64;
+        self.left + share * (self.right - self.left)
+    }
+
+    /// Grid lines from `top` to `bottom` and labels below them.
+    pub(crate) fn draw(&self, svg: &mut Svg, top: f64, bottom: f64) {
+        for tick in self.ticks() {
+            let x = self.x(tick);
+            svg.line("grid", (x, top), (x, bottom));
+            svg.text("tick", (x, bottom + 14.0), Anchor::Middle, &self.label(tick));
+        }
+    }
+
+    fn ticks(&self) -> impl Iterator<Item = u64> {
+        let step = step(self.span_ns, 9);
+        (0..=self.span_ns / step).map(move |index| index * step)
+    }
+
+    fn label(&self, ns: u64) -> String {
+        let (unit, per, precise) = if self.span_ns >= 2_000_000_000 { ("s", 1e9, 1e9) } else { ("ms", 1e6, 1e6) };
+        let step = step(self.span_ns, 9) as f64;
+        if step < precise { format!("{:.1} {unit}", ns as f64 / per) } else { format!("{:.0} {unit}", ns as f64 / per) }
+    }
+}
+
+/// The smallest of 1, 2, 5 × 10^k that cuts `span` into at most `parts`.
+pub(crate) fn step(span: u64, parts: u64) -> u64 {
+    let mut decade = 1_u64;
+    loop {
+        for factor in [1, 2, 5] {
+            if span / (decade.saturating_mul(factor)) <= parts {
+                return decade.saturating_mul(factor);
+            }
+        }
+        decade = decade.saturating_mul(10);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_round_and_few() {
+        for (span, expected) in [(60_000_000_000, 10_000_000_000), (9, 1), (480_000_000, 50_000_000), (0, 1)] {
+            assert_eq!(step(span, 9), expected);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_span_stand_at_the_ends_of_the_axis() {
+        let axis = Axis::new(Duration::from_secs(10), 50.0, 150.0);
+        let at = |seconds: u64| axis.at(RunNanos(seconds * 1_000_000_000));
+        assert_eq!((at(0), at(5), at(10), at(99)), (50.0, 100.0, 150.0, 150.0));
+    }
+}

@@ -1,0 +1,150 @@
+//! The report as one HTML file: no script, no font, no address of anything outside of itself.
+//!
+//! The page is a minijinja template with automatic escaping; the drawings are SVG made in Rust, whose text is escaped by
+//! [`svg::escape`]. A strict content security policy stands in the page, so that even a mistake in both would run nothing.
+
+mod axis;
+mod lanes;
+mod phases;
+mod scatter;
+mod svg;
+mod tables;
+mod timeline;
+
+use std::time::Duration;
+
+use chaos_failover::{Distribution, Failover};
+use chaos_history::FaultKind;
+use minijinja::{AutoEscape, Environment, Value, context};
+
+use crate::words::{Lines, count, duration, grouped, percent, visible};
+use crate::{Report, ReportError};
+
+const PAGE: &str = include_str!("../../templates/report.html");
+const STYLE: &str = include_str!("../../templates/report.css");
+
+/// Renders the page.
+pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_formatter(|out, state, value| {
+        // Foreign text is made visible before it is escaped; what this crate made itself is marked safe.
+        match value.as_str() {
+            Some(text) if !value.is_safe() => {
+                minijinja::escape_formatter(out, state, &Value::from(visible(text, Lines::Several)))
+            }
+            Some(_) | None => minijinja::escape_formatter(out, state, value),
+        }
+    });
+    environment.add_template("report.html", PAGE)?;
+    let html = environment.get_template("report.html")?.render(context! {
+        style => Value::from_safe_string(STYLE.to_owned()),
+        report => page(report),
+        facts => facts(report),
+        checks => tables::checks(report),
+        expectations => tables::expectations(report),
+        kinds => kinds(report),
+        timeline => Value::from_safe_string(timeline::draw(report)),
+        legend => legend(report),
+        latency => tables::latency(report),
+        plan => report.plan.clone(),
+    })?;
+    Ok(html)
+}
+
+/// The page's own words.
+fn page(report: &Report) -> Value {
+    let class = match report.verdict {
+        crate::Verdict::Pass => "pass",
+        crate::Verdict::Fail => "fail",
+        crate::Verdict::Unknown => "unknown",
+        crate::Verdict::Missed => "missed",
+    };
+    let fact = |fact: &crate::Fact| context! { name => fact.name.clone(), value => fact.value.clone() };
+    context! {
+        schema => report.schema.clone(),
+        verdict => report.verdict.word(),
+        verdict_class => class,
+        title => report.run.workload.clone(),
+        sentence => report.sentence.clone(),
+        about => report.run.about.clone(),
+        command => report.run.command.clone(),
+        warnings => report.warnings.clone(),
+        host => report.host.iter().map(fact).collect::<Vec<Value>>(),
+        has_operations => !report.measured.operations.points.is_empty(),
+    }
+}
+
+/// Name and value, for the strip below the verdict.
+fn facts(report: &Report) -> Vec<(&'static str, String)> {
+    let (run, measured) = (&report.run, &report.measured);
+    let total = measured.operations.total();
+    let mut facts = vec![
+        ("system", format!("{}, {}", run.system, count(run.nodes as u64, "node"))),
+        ("fault plan", run.fault_plan.clone()),
+        ("seed", run.seed.to_string()),
+        ("lasted", duration(Duration::from_nanos(run.duration_ns))),
+        ("failovers", grouped(measured.failovers.len() as u64)),
+    ];
+    if let Some((lowest, highest)) = measured.observed.terms {
+        let answers = grouped(measured.observed.answers);
+        facts.push(("observed", format!("{answers} answers, terms {lowest}–{highest}")));
+    }
+    if let Some(share) = measured.operations.availability_millionths {
+        let asked = grouped(total.ok + total.fail + total.info);
+        facts.push(("availability", format!("{} of {asked} operations", percent(share))));
+    }
+    if let Some(longest) = measured.outage_max() {
+        facts.push(("longest outage", duration(longest)));
+    }
+    facts.push(("started", run.started.clone()));
+    facts.push(("chaos", report.chaos.clone()));
+    facts
+}
+
+/// One section per kind of fault that took a leader away.
+fn kinds(report: &Report) -> Vec<Value> {
+    let measured = &report.measured;
+    let section = |kind: FaultKind| {
+        let failovers: Vec<&Failover> = measured.failovers.iter().filter(|failover| failover.kind == kind).collect();
+        let rows: Vec<&Distribution> = measured.distributions.iter().filter(|row| row.kind == kind).collect();
+        let floor = measured.floor.as_ref();
+        let dots = if rows.is_empty() { String::new() } else { phases::dots(&rows, floor, kind) };
+        (!failovers.is_empty()).then(|| {
+            context! {
+                name => kind.name(),
+                n => failovers.len(),
+                bars => Value::from_safe_string(phases::bars(&failovers, floor)),
+                dots => Value::from_safe_string(dots),
+                figures => tables::figures(&rows, floor),
+                rows => failovers.iter().map(|failover| tables::failover(failover)).collect::<Vec<Value>>(),
+            }
+        })
+    };
+    [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition].into_iter().filter_map(section).collect()
+}
+
+/// Which marks the timeline uses.
+fn legend(report: &Report) -> Vec<(&'static str, &'static str)> {
+    let mut legend = vec![
+        ("leader", "leader"),
+        ("candidate", "candidate"),
+        ("pre-candidate", "pre-candidate"),
+        ("follower", "follower"),
+        ("leaderless", "follower that knows no leader"),
+    ];
+    let has = |kind| report.faults.iter().any(|fault| fault.kind == kind);
+    if has(FaultKind::Kill) {
+        legend.push(("down", "down"));
+    }
+    if has(FaultKind::Pause) {
+        legend.push(("paused", "paused"));
+    }
+    if has(FaultKind::Partition) {
+        legend.push(("cut", "cut off from a majority"));
+    }
+    if report.measured.overlaps.iter().any(|overlap| overlap.lasted.lo > Duration::ZERO) {
+        legend.push(("stale-leader", "two nodes claim to lead"));
+    }
+    legend
+}

@@ -1,0 +1,163 @@
+//! The page's tables: figures as text, ready for the template.
+
+use std::time::Duration;
+
+use chaos_failover::{Distribution, Failover, Floor, Judgement, PhaseOutcome};
+use minijinja::{Value, context};
+
+use crate::Report;
+use crate::model::{CheckVerdict, QuotedLine, WitnessSummary};
+use crate::terminal::{floor_of, phase_name};
+use crate::words::{duration, figure, grouped};
+
+const NOTHING: &str = "–";
+
+/// One row per check, with its witness.
+pub(crate) fn checks(report: &Report) -> Vec<Value> {
+    let row = |check: &crate::Check| {
+        let (mark, class) = match check.verdict {
+            CheckVerdict::Valid => ("✔", "good"),
+            CheckVerdict::Invalid => ("✘", "bad"),
+            CheckVerdict::Unknown => ("?", "doubtful"),
+        };
+        context! {
+            property => check.property.clone(),
+            basis => check.basis.clone(),
+            reason => check.reason.clone(),
+            witness => check.witness.as_ref().map(|witness| explain(report, witness)),
+            mark, class,
+        }
+    };
+    report.checks.iter().map(row).collect()
+}
+
+fn explain(report: &Report, witness: &WitnessSummary) -> Value {
+    let during = report.faults.iter().filter(|fault| witness.faults.contains(&fault.id));
+    let during: Vec<String> = during.map(|fault| format!("fault {}: {}", fault.id.0, fault.label)).collect();
+    let nodes: Vec<String> = witness.nodes.iter().map(ToString::to_string).collect();
+    context! {
+        sentence => witness.sentence.clone(),
+        steps => witness.steps.clone(),
+        lines => witness.lines.iter().map(quoted).collect::<Vec<Value>>(),
+        at => witness.at.to_string(),
+        nodes => nodes.join(", "),
+        during => during.join("; "),
+    }
+}
+
+fn quoted(line: &QuotedLine) -> Value {
+    context! { line => line.line, text => line.text.clone() }
+}
+
+/// One row per expectation.
+pub(crate) fn expectations(report: &Report) -> Vec<Value> {
+    let row = |result: &crate::ExpectationResult| {
+        let (mark, class, value) = match &result.judgement {
+            Judgement::Met { value } => ("✔", "good", figure(*value)),
+            Judgement::Missed { value } => ("✘", "bad", figure(*value)),
+            Judgement::NotTold { reason } => ("?", "doubtful", reason.clone()),
+        };
+        context! { text => result.text.clone(), mark, class, value }
+    };
+    report.expectations.iter().map(row).collect()
+}
+
+/// One row per phase: percentiles that the sample supports, and how far the median is from the floor's mean.
+pub(crate) fn figures(rows: &[&Distribution], floor: Option<&Floor>) -> Vec<Value> {
+    let optional = |value: Option<Duration>| value.map_or(NOTHING.to_owned(), duration);
+    let row = |row: &&Distribution| {
+        let figures = row.figures;
+        let floor = floor.and_then(|floor| floor_of(floor, row.phase));
+        let mean = floor.and_then(|floor| floor.mean);
+        let ratio = figures.p50.zip(mean).map(|(p50, mean)| format!("{:.2}", p50.as_secs_f64() / mean.as_secs_f64()));
+        context! {
+            phase => phase_name(row.phase),
+            n => grouped(figures.n),
+            min => duration(figures.min),
+            p50 => optional(figures.p50),
+            p90 => optional(figures.p90),
+            p95 => optional(figures.p95),
+            p99 => optional(figures.p99),
+            max => duration(figures.max),
+            error => duration(row.uncertainty_max),
+            floor => optional(floor.map(|floor| floor.min)),
+            mean => optional(mean),
+            ratio => ratio.unwrap_or(NOTHING.to_owned()),
+        }
+    };
+    rows.iter().map(row).collect()
+}
+
+/// One failover as a row.
+pub(crate) fn failover(failover: &Failover) -> Value {
+    let phases = &failover.phases;
+    let cells = [&phases.detected, &phases.elected, &phases.converged, &phases.writable, &phases.available].map(cell);
+    let overlap = failover.overlap;
+    let overlap = if overlap.hi == Duration::ZERO {
+        NOTHING.to_owned()
+    } else {
+        format!("{} to {}", duration(overlap.lo), duration(overlap.hi))
+    };
+    let mut notes = Vec::new();
+    if let Some(terms) = failover.terms_without_leader.filter(|terms| *terms > 0) {
+        notes.push(format!("{terms} split"));
+    }
+    if let Some(elections) = failover.aftermath.map(|aftermath| aftermath.elections).filter(|elections| *elections > 0)
+    {
+        notes.push(format!("{elections} needless after the heal"));
+    }
+    if failover.stalled {
+        notes.push("host stalled".to_owned());
+    }
+    let settled = failover.aftermath.and_then(|aftermath| aftermath.last_disturbance).zip(failover.healed);
+    context! {
+        id => failover.fault.0,
+        label => failover.label.clone(),
+        at => failover.injected.lo.to_string(),
+        place => failover.source.as_ref().map(|place| format!("{}:{}", place.file, place.line)),
+        old => format!("{} t{}", failover.old.node, failover.old.term),
+        new => failover.new.map_or(NOTHING.to_owned(), |new| format!("{} t{}", new.node, new.term)),
+        cells => cells.to_vec(),
+        outage => failover.outage.map_or(NOTHING.to_owned(), duration),
+        overlap,
+        settled => settled.map_or(NOTHING.to_owned(), |(last, healed)| duration(last.since(healed).hi)),
+        notes => notes.join(", "),
+    }
+}
+
+fn cell(outcome: &PhaseOutcome) -> Value {
+    match outcome {
+        PhaseOutcome::Reached(reached) => context! {
+            text => duration(reached.after.hi),
+            least => duration(reached.after.lo),
+            missing => false,
+        },
+        PhaseOutcome::NotReached(missing) => context! {
+            text => NOTHING,
+            least => format!("{}, watched for {}", missing.why.text(), duration(missing.watched)),
+            missing => true,
+        },
+    }
+}
+
+/// Operations by kind, and the latency of those acknowledged.
+pub(crate) fn latency(report: &Report) -> Value {
+    let operations = &report.measured.operations;
+    let kinds = [("read", operations.read), ("write", operations.write), ("cas", operations.cas)];
+    let row = |(name, counts): (&str, chaos_failover::OperationCounts)| {
+        context! { name, ok => grouped(counts.ok), fail => grouped(counts.fail), info => grouped(counts.info) }
+    };
+    let figures = operations.latency.map(|latency| {
+        [
+            ("min", latency.min),
+            ("p50", latency.p50),
+            ("p90", latency.p90),
+            ("p99", latency.p99),
+            ("p99.9", latency.p999),
+            ("max", latency.max),
+        ]
+        .map(|(name, value)| (name, duration(value)))
+        .to_vec()
+    });
+    context! { kinds => kinds.map(row).to_vec(), figures }
+}

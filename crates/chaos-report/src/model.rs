@@ -1,0 +1,247 @@
+//! The report as values: `chaos.report/1`.
+//!
+//! ```json
+//! {"schema":"chaos.report/1","chaos":"0.1.0","verdict":"pass","exit_code":0,"sentence":"…",
+//!  "run":{"workload":"partition","system":"raft","nodes":5,"seed":7,"started":"…","duration_ns":62400000000,…},
+//!  "checks":[{"property":"ElectionSafety","group":"safety","verdict":"valid","basis":"…"}],
+//!  "faults":[{"id":1,"kind":"partition","label":"isolate leader","nodes":["n2"],"span":[3000102377,6000120450]}],
+//!  "measured":{"failovers":[…],"distributions":[…],"floor":{…},"outages":[…],…},
+//!  "expectations":[{"text":"outage.max < 3s","judgement":{"met":{"value":{"time_ns":612000000}}}}],
+//!  "host":[{"name":"kernel","value":"6.8.0"}],"warnings":[]}
+//! ```
+//!
+//! Times are integers of nanoseconds since the run began, intervals are `[lo, hi]`, shares are parts per million; there is no
+//! floating-point number. Adding a key is no new version; a change of meaning is.
+
+use chaos_failover::{Analysis, Interval, Judgement};
+use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, Seed};
+use serde::{Deserialize, Serialize};
+
+use crate::ReportError;
+
+/// The format's name and version.
+pub const SCHEMA: &str = "chaos.report/1";
+
+/// The summary of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The version of chaos that ran it.
+    pub chaos: String,
+    /// The verdict over everything.
+    pub verdict: Verdict,
+    /// The exit code that goes with it: 0 pass, 1 fail, 2 unknown, 3 missed.
+    pub exit_code: u8,
+    /// The verdict as one sentence.
+    pub sentence: String,
+    /// What was run.
+    pub run: RunFacts,
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// Every fault that was injected.
+    pub faults: Vec<FaultSummary>,
+    /// What was measured.
+    pub measured: Analysis,
+    /// Every expectation.
+    pub expectations: Vec<ExpectationResult>,
+    /// The machine and what it could do.
+    pub host: Vec<Fact>,
+    /// What a reader should know before trusting the figures.
+    pub warnings: Vec<String>,
+    /// The resolved plan, for the HTML's appendix; the run directory has it as a file of its own.
+    #[serde(skip)]
+    pub plan: String,
+}
+
+impl Report {
+    /// The report for programs, indented, with a newline at its end.
+    ///
+    /// # Errors
+    /// If a value can't be written, which none of these types should cause.
+    pub fn to_json(&self) -> Result<String, ReportError> {
+        let mut json = serde_json::to_string_pretty(self)?;
+        json.push('\n');
+        Ok(json)
+    }
+
+    /// The report for people: one HTML file that needs nothing else.
+    ///
+    /// # Errors
+    /// If the template can't be filled.
+    pub fn to_html(&self) -> Result<String, ReportError> {
+        crate::html::render(self)
+    }
+
+    /// The last lines of a run in a terminal.
+    #[must_use]
+    pub fn to_terminal(&self, color: bool, width: usize) -> String {
+        let style = if color { crate::Style::Color } else { crate::Style::Plain };
+        crate::to_terminal(self, style, width)
+    }
+}
+
+/// The verdict over everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every check holds and every expectation is met.
+    Pass,
+    /// A check does not hold.
+    Fail,
+    /// A check, or an expectation, can't be told (and none is known not to hold).
+    Unknown,
+    /// Every check holds, but an expectation was missed.
+    Missed,
+}
+
+impl Verdict {
+    /// 0 pass, 1 fail, 2 unknown, 3 missed.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::Unknown => 2,
+            Self::Missed => 3,
+        }
+    }
+
+    /// The word of the verdict bar.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Unknown => "UNKNOWN",
+            Self::Missed => "MISSED",
+        }
+    }
+}
+
+/// What was run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// The workload's name.
+    pub workload: String,
+    /// The workload's own words about itself.
+    pub about: String,
+    /// The fault plan's name.
+    pub fault_plan: String,
+    /// The system under test.
+    pub system: String,
+    /// How many nodes.
+    pub nodes: usize,
+    /// The seed.
+    pub seed: Seed,
+    /// Wall time of the start, RFC 3339.
+    pub started: String,
+    /// How long it lasted, in nanoseconds.
+    pub duration_ns: u64,
+    /// The command line that runs it again with the same seed.
+    pub command: String,
+    /// The run directory.
+    pub directory: String,
+    /// Whether it ran to its end: `None` if so, otherwise what ended it.
+    pub cut_short: Option<String>,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The property, with its bound.
+    pub property: String,
+    /// What sort of property.
+    pub group: CheckGroup,
+    /// What was concluded.
+    pub verdict: CheckVerdict,
+    /// From how much.
+    pub basis: String,
+    /// Why nothing can be said; only where the verdict is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why the property does not hold; only where the verdict is invalid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<WitnessSummary>,
+}
+
+/// What sort of property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckGroup {
+    /// Nothing bad happens.
+    Safety,
+    /// Something good happens in time.
+    Liveness,
+}
+
+/// What a check concluded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckVerdict {
+    /// The property holds for everything that the history shows.
+    Valid,
+    /// It does not.
+    Invalid,
+    /// Nothing can be said.
+    Unknown,
+}
+
+/// Why a property does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessSummary {
+    /// One English sentence.
+    pub sentence: String,
+    /// The argument.
+    pub steps: Vec<String>,
+    /// The lines of the history that refute the property.
+    pub lines: Vec<QuotedLine>,
+    /// When the violation was complete.
+    pub at: RunNanos,
+    /// The nodes concerned.
+    pub nodes: Vec<NodeId>,
+    /// The faults under way at that moment.
+    pub faults: Vec<FaultId>,
+}
+
+/// A line of the history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedLine {
+    /// Its number in `history.jsonl`, from 1.
+    pub line: usize,
+    /// Its text, if the caller had it at hand.
+    pub text: Option<String>,
+}
+
+/// A fault that was injected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultSummary {
+    /// Its number.
+    pub id: FaultId,
+    /// Its kind.
+    pub kind: FaultKind,
+    /// The plan's words.
+    pub label: String,
+    /// Whom it was aimed at.
+    pub nodes: Vec<NodeId>,
+    /// From its confirmed effect to its end.
+    pub span: Interval,
+}
+
+/// An expectation and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectationResult {
+    /// As the user wrote it.
+    pub text: String,
+    /// Met, missed or not told.
+    pub judgement: Judgement,
+}
+
+/// A fact about the host, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// What.
+    pub name: String,
+    /// How much or which.
+    pub value: String,
+}

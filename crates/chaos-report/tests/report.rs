@@ -1,0 +1,171 @@
+//! Reports of a made-up run: the shape of the JSON, the terminal's text, and what hostile words can't do to the page.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use chaos_check::{Outcome, Property};
+use chaos_report::{Report, SCHEMA, quoted_lines};
+use support::{history, invalid, report, valid};
+
+fn sound() -> Report {
+    let outcomes = [Property::ElectionSafety, Property::Linearizable, bounded()].map(valid);
+    report(&history(6, 100), &outcomes, "Take the leader away in three ways.", &BTreeMap::new())
+}
+
+fn bounded() -> Property {
+    Property::BoundedReelection { within: std::time::Duration::from_secs(3) }
+}
+
+fn convicted(words: &str) -> Report {
+    let outcomes = [invalid(words, words), valid(Property::Linearizable)];
+    let lines = BTreeMap::from([(12, words.to_owned())]);
+    report(&history(6, 100), &outcomes, words, &lines)
+}
+
+#[test]
+fn the_json_names_its_version_and_reads_back_the_same() {
+    let report = sound();
+    let json = report.to_json().unwrap();
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["schema"], SCHEMA);
+    assert_eq!((&value["verdict"], &value["exit_code"]), (&"pass".into(), &0.into()));
+    let again: Report = serde_json::from_str(&json).unwrap();
+    assert_eq!(again.to_json().unwrap(), json);
+}
+
+#[test]
+fn the_shape_of_the_json_is_pinned() {
+    let value: serde_json::Value = serde_json::from_str(&sound().to_json().unwrap()).unwrap();
+    insta::assert_snapshot!(shape(&value, ""));
+}
+
+/// Every key's path with the kind of its value; of lists the first element.
+fn shape(value: &serde_json::Value, path: &str) -> String {
+    match value {
+        serde_json::Value::Object(map) => {
+            map.iter().map(|(key, value)| shape(value, &format!("{path}.{key}"))).collect()
+        }
+        serde_json::Value::Array(list) => match list.first() {
+            Some(first) => shape(first, &format!("{path}[]")),
+            None => format!("{path}[] empty\n"),
+        },
+        serde_json::Value::String(_) => format!("{path}: string\n"),
+        serde_json::Value::Number(number) => {
+            assert!(number.is_u64(), "{path}: {number} is no integer");
+            format!("{path}: integer\n")
+        }
+        serde_json::Value::Bool(_) => format!("{path}: bool\n"),
+        serde_json::Value::Null => format!("{path}: null\n"),
+    }
+}
+
+#[test]
+fn the_terminal_says_it_in_a_few_plain_lines() {
+    insta::assert_snapshot!(sound().to_terminal(false, 100));
+}
+
+#[test]
+fn the_terminal_explains_a_violation() {
+    let words = "n3 and n5 both led term 8";
+    insta::assert_snapshot!(convicted(words).to_terminal(false, 80));
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let (plain, colored) = (sound().to_terminal(false, 100), sound().to_terminal(true, 100));
+    assert!(!plain.contains('\u{1b}') && colored.contains('\u{1b}'));
+    let mut stripped = String::new();
+    let mut parts = colored.split('\u{1b}');
+    stripped.push_str(parts.next().unwrap());
+    parts.for_each(|part| stripped.push_str(part.split_once('m').unwrap().1));
+    let trimmed: Vec<&str> = stripped.lines().map(str::trim_end).collect();
+    assert_eq!(trimmed, plain.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn hostile_words_stay_words() {
+    let hostile = [
+        "</script><script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "\"' onmouseover=alert(1) x=\"",
+        "</style></svg></title><svg onload=alert(1)>",
+        "{{ 7 * 7 }}{% include 'x' %}",
+    ];
+    for words in hostile {
+        let page = convicted(words).to_html().unwrap();
+        assert!(!page.contains(words), "unescaped: {words}");
+        for opener in ["<script", "<img", "<svg onload", "\" onmouseover"] {
+            assert!(!page.contains(opener), "{opener} from {words}");
+        }
+    }
+}
+
+#[test]
+fn words_that_reorder_text_or_move_the_cursor_are_made_visible() {
+    let report = convicted("n1\u{202e}n2\u{1b}[2J\u{200b}");
+    let (page, terminal) = (report.to_html().unwrap(), report.to_terminal(true, 80));
+    for text in [&page, &terminal] {
+        assert!(!text.contains('\u{202e}') && !text.contains('\u{200b}') && !text.contains("\u{1b}[2J"));
+        assert!(text.contains("u{202e}"));
+    }
+    assert!(!page.contains('\u{1b}'));
+}
+
+#[test]
+fn the_page_needs_nothing_from_outside_and_runs_nothing() {
+    let page = sound().to_html().unwrap();
+    assert!(page.contains("default-src 'none'"));
+    for forbidden in ["http:", "https:", "//", "<script", "<link", "@import", "javascript:", " onclick", " onload"] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_operations_fit_into_a_megabyte_and_a_half() {
+    let run = history(12, 2000);
+    let page = report(&run, &[valid(Property::ElectionSafety)], "", &BTreeMap::new()).to_html().unwrap();
+    assert!(page.len() < 1_500_000, "{} bytes", page.len());
+}
+
+#[test]
+fn a_run_without_anything_still_gives_a_page() {
+    let mut empty = history(1, 10);
+    empty.events.clear();
+    let report = report(&empty, &[], "", &BTreeMap::new());
+    assert_eq!(report.exit_code, 2);
+    assert!(report.to_html().unwrap().contains("No fault took a leader away"));
+    assert!(report.to_terminal(false, 80).starts_with("UNKNOWN"));
+}
+
+#[test]
+fn the_lines_that_a_witness_names_are_quoted() {
+    let text: String = (1..=20).map(|line| format!("{{\"line\":{line}}}\n")).collect();
+    let outcomes: [Outcome; 2] = [invalid("two leaders", "therefore"), valid(Property::Linearizable)];
+    let lines = quoted_lines(text.as_bytes(), &outcomes).unwrap();
+    assert_eq!(lines, BTreeMap::from([(12, "{\"line\":12}".to_owned()), (17, "{\"line\":17}".to_owned())]));
+}
+
+/// Left in the build directory, for human eyes.
+#[test]
+fn pages_for_looking_at() {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let run = history(14, 200);
+    let all = [
+        Property::ElectionSafety,
+        Property::TermMonotonic,
+        Property::Linearizable,
+        Property::NoAcknowledgedWriteLost,
+        bounded(),
+    ];
+    let about = "Take the leader away again and again, in three ways, and measure how long the cluster is without one.";
+    let pass = report(&run, &all.map(valid), about, &BTreeMap::new());
+    fs::write(place.join("pass.html"), pass.to_html().unwrap()).unwrap();
+    let line = r#"{"at":11604000000,"observation":{"node":"n3","incarnation":1,"source":"poll","sent":11603590511,"received":11604000000,"outcome":{"answered":{"term":8,"role":"leader","leader":"n3"}}}}"#;
+    let lines = BTreeMap::from([(12, line.to_owned()), (17, line.replace("n3", "n5"))]);
+    let outcomes = [invalid("n3 and n5 both led term 8", "line 17: n5 says that it leads term 8"), valid(bounded())];
+    let fail = report(&run, &outcomes, about, &lines);
+    fs::write(place.join("fail.html"), fail.to_html().unwrap()).unwrap();
+}
