@@ -140,6 +140,23 @@ impl NetError {
         }
     }
 
+    /// What went wrong with its causes, in one line, without the remedy; for a report that shows the remedy beside it.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Refused { action, reason, source, .. } => format!("{action}: {source} ({reason})"),
+            Self::ProgramMissing { program, .. } => format!("`{program}` is not installed"),
+            Self::NotSingleThreaded { .. }
+            | Self::System { .. }
+            | Self::Netlink { .. }
+            | Self::MessageTooLong { .. }
+            | Self::ProgramFailed { .. }
+            | Self::NodeCount { .. }
+            | Self::NoSuchLink { .. }
+            | Self::NotConfirmed { .. } => self.chain(),
+        }
+    }
+
     /// The error with its causes, in one line.
     #[must_use]
     pub fn chain(&self) -> String {

@@ -5,14 +5,15 @@
 //! Refuses `iptables -A` once per rule or per node: the links would be cut milliseconds apart.
 //! Source: `iptables-restore(8)`.
 
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Seek, Write as _};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::{AccessFlags, access};
 
 use crate::nftables::Pair;
 use crate::{NetError, namespace, sys};
@@ -24,6 +25,7 @@ const REMEDY: &str = "install the package `iptables`, or use the nf_tables filte
 #[derive(Debug)]
 pub(crate) struct Iptables {
     switch: OwnedFd,
+    program: PathBuf,
 }
 
 impl Iptables {
@@ -31,7 +33,7 @@ impl Iptables {
     pub(crate) fn install() -> Result<Self, NetError> {
         let switch =
             namespace::current().map_err(|error| NetError::system("open the switch's network namespace", error))?;
-        let iptables = Self { switch };
+        let iptables = Self { switch, program: find_program()? };
         iptables.restore("*filter\n:CHAOS - [0:0]\n-I FORWARD 1 -j CHAOS\nCOMMIT\n")?;
         Ok(iptables)
     }
@@ -52,10 +54,7 @@ impl Iptables {
     }
 
     fn restore(&self, input: &str) -> Result<(), NetError> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => NetError::ProgramMissing { program: PROGRAM, remedy: REMEDY },
-            _ => NetError::system(format!("run `{PROGRAM}`"), error),
-        };
+        let failed = |error| NetError::system(format!("run `{}`", self.program.display()), error);
         let output = self.command(input).and_then(|mut command| command.output()).map_err(failed)?;
         if output.status.success() {
             return Ok(());
@@ -69,10 +68,9 @@ impl Iptables {
         let mut rules = File::from(memfd_create(c"chaos-iptables", MFdFlags::MFD_CLOEXEC)?);
         rules.write_all(input.as_bytes())?;
         rules.rewind()?;
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(&self.program);
         command
             .arg("--noflush")
-            .env("PATH", search_path())
             // The legacy variant wants to lock a file under /run, which an ordinary user can't create.
             .env("XTABLES_LOCKFILE", "/proc/self/fd/0")
             .stdin(rules)
@@ -83,9 +81,15 @@ impl Iptables {
     }
 }
 
-/// The caller's path and the system directories, which an ordinary user's path often lacks.
-fn search_path() -> OsString {
-    let mut path = std::env::var_os("PATH").unwrap_or_default();
-    path.push(":/usr/local/sbin:/usr/sbin:/sbin");
-    path
+/// Finds the program in the caller's path, then in the system directories, which an ordinary user's path often lacks.
+///
+/// Not left to `execvp`: that reports a directory which the user can't read as "permission denied" for the program.
+fn find_program() -> Result<PathBuf, NetError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(system)
+        .map(|directory| directory.join(PROGRAM))
+        .find(|candidate| candidate.is_file() && access(candidate, AccessFlags::X_OK).is_ok())
+        .ok_or(NetError::ProgramMissing { program: PROGRAM, remedy: REMEDY })
 }

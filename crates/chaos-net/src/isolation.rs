@@ -91,7 +91,7 @@ pub enum ProcMount {
 /// To be called at the very top of `main`, before a thread or an async runtime exists. The calling process becomes the
 /// stub and never returns from this call: it leaves with the exit code that the controller ends with. Signals SIGINT,
 /// SIGTERM and SIGHUP sent to the stub arrive at the controller once. The controller has no controlling terminal, may
-/// write to one, and has the signal mask and dispositions of the caller.
+/// write to one, and has the signal mask and dispositions of the caller (but SIGCHLD is never ignored).
 ///
 /// # Errors
 /// [`NetError::NotSingleThreaded`]; [`NetError::Refused`] with the remedy when the host forbids it, and then the process
@@ -100,7 +100,8 @@ pub enum ProcMount {
 pub fn enter(options: &EnterOptions) -> Result<Entered, NetError> {
     let begin = Instant::now();
     require_single_thread()?;
-    let mode = leave_host(options.user_namespace)?;
+    let mode = leave_host(options.user_namespace, namespaces())?;
+    sys::keep_child_statuses().map_err(|error| NetError::system("reset SIGCHLD", error))?;
     // What is buffered would be written by the copies again.
     let _ = io::stdout().flush();
     let before = init::handled_signals()
@@ -136,7 +137,7 @@ pub fn mount_tmpfs(path: &Path, size_bytes: Option<u64>) -> Result<(), NetError>
         .map_err(|error| NetError::system(format!("mount a tmpfs on {}", path.display()), error))
 }
 
-fn require_single_thread() -> Result<(), NetError> {
+pub(crate) fn require_single_thread() -> Result<(), NetError> {
     let threads = std::fs::read_dir("/proc/self/task")
         .map_err(|error| NetError::system("count threads in /proc/self/task", error))?
         .count();
@@ -152,13 +153,14 @@ pub(crate) fn namespaces() -> CloneFlags {
         | CloneFlags::CLONE_NEWIPC
 }
 
-fn leave_host(user_namespace: UserNamespace) -> Result<Mode, NetError> {
-    let without_user = || unshare(namespaces()).map(|()| Mode::Root).map_err(io::Error::from);
+/// Unshares the namespaces, with a user namespace where the option and the caller's powers call for one.
+pub(crate) fn leave_host(user_namespace: UserNamespace, namespaces: CloneFlags) -> Result<Mode, NetError> {
+    let without_user = || unshare(namespaces).map(|()| Mode::Root).map_err(io::Error::from);
     let is_root = geteuid().is_root();
     let left = match user_namespace {
         UserNamespace::Never => without_user(),
-        UserNamespace::IfNeeded if is_root => without_user().or_else(|_| unshare_with_user(namespaces())),
-        UserNamespace::IfNeeded | UserNamespace::Always => unshare_with_user(namespaces()),
+        UserNamespace::IfNeeded if is_root => without_user().or_else(|_| unshare_with_user(namespaces)),
+        UserNamespace::IfNeeded | UserNamespace::Always => unshare_with_user(namespaces),
     };
     left.map_err(|error| refused("enter namespaces", error))
 }

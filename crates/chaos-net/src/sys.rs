@@ -37,6 +37,15 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Gives SIGCHLD its default disposition. A launcher may have left it ignored; the kernel then discards the exit status
+/// of children, and nobody can wait for them.
+pub(crate) fn keep_child_statuses() -> io::Result<()> {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: the default disposition runs no code of ours.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    Ok(())
+}
+
 /// Sets a `SOL_NETLINK` option to 1.
 pub(crate) fn enable_netlink_option(socket: BorrowedFd<'_>, option: libc::c_int) -> io::Result<()> {
     let on: libc::c_int = 1;

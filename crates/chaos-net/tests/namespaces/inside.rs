@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use chaos_net::NetError;
-use chaos_net::isolation::{self, EnterOptions, mount_tmpfs};
+use chaos_net::doctor::{self, Status};
+use chaos_net::isolation::{self, EnterOptions, UserNamespace, mount_tmpfs};
 use nix::unistd::{geteuid, getpid, getppid};
 
 use crate::Case;
@@ -13,6 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     ("controller_is_a_child_of_pid_1_and_proc_agrees", controller_is_a_child_of_pid_1_and_proc_agrees),
     ("entering_again_nests", entering_again_nests),
     ("entering_with_threads_is_refused", entering_with_threads_is_refused),
+    ("a_refused_entry_names_the_remedy_and_changes_nothing", a_refused_entry_names_the_remedy),
     ("tmpfs_has_the_size_asked_for", tmpfs_has_the_size_asked_for),
 ];
 
@@ -47,6 +49,24 @@ fn entering_with_threads_is_refused() {
     assert!(matches!(refusal, Err(NetError::NotSingleThreaded { threads: 2 })), "{refusal:?}");
     drop(stop);
     let _ = thread.join();
+}
+
+fn a_refused_entry_names_the_remedy() {
+    if std::fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295") {
+        println!("without a user namespace this would change the host's own limit");
+        std::process::exit(i32::from(crate::SKIP_CODE));
+    }
+    // The limit of this user namespace only: what a host with `user.max_user_namespaces=0` does.
+    std::fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
+    let namespaces = || ["user", "net", "mnt"].map(|kind| std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap());
+    let before = namespaces();
+    let refusal = isolation::enter(&EnterOptions { user_namespace: UserNamespace::Always }).unwrap_err();
+    assert!(matches!(refusal, NetError::Refused { .. }), "{refusal:?}");
+    assert!(refusal.remedy().unwrap().contains("sysctl -w user.max_user_namespaces"), "{refusal}");
+    assert_eq!(namespaces(), before);
+    let found = doctor::probe().unwrap().into_iter().find(|found| found.name == "user-namespace").unwrap();
+    let Status::Missing { reason, remedy } = found.status else { panic!("{found:?}") };
+    assert!(reason.contains("user.max_user_namespaces is 0") && remedy.contains("sysctl"), "{reason}; {remedy}");
 }
 
 fn tmpfs_has_the_size_asked_for() {

@@ -11,6 +11,7 @@ use crate::{Case, eventually};
 
 pub(crate) const CASES: &[Case] = &[
     ("orphans_go_to_the_init_and_vanish", orphans_go_to_the_init_and_vanish),
+    ("a_signal_from_inside_is_not_forwarded", a_signal_from_inside_is_not_forwarded),
     ("exit_statuses_stay_with_the_controller_under_a_storm_of_orphans", statuses_survive_a_storm_of_orphans),
     ("reap_orphans_takes_the_unknown_behind_an_uncollected_known_child", reaps_behind_a_known_zombie),
 ];
@@ -39,6 +40,14 @@ fn orphans_go_to_the_init_and_vanish() {
     let init = Pid::from_raw(1);
     eventually("the daemon is the init's child", FIVE_SECONDS, || processes(init, None).len() == 2);
     eventually("the daemon is gone, zombie included", FIVE_SECONDS, || processes(init, None) == [getpid().as_raw()]);
+}
+
+fn a_signal_from_inside_is_not_forwarded() {
+    // Forwarded, either would end this process. The orphan's end shows that the init has looked at its signals.
+    let script = "kill -TERM 1; kill -INT 1; setsid sleep 0.05 & exit 0";
+    assert!(Command::new("sh").args(["-c", script]).status().unwrap().success());
+    let init = Pid::from_raw(1);
+    eventually("the orphan is gone", FIVE_SECONDS, || processes(init, None) == [getpid().as_raw()]);
 }
 
 fn statuses_survive_a_storm_of_orphans() {

@@ -290,7 +290,7 @@ fn iptables_cuts_or_names_the_remedy() {
         Ok(star) => star,
         Err(refusal @ NetError::ProgramMissing { .. }) => {
             assert!(refusal.remedy().unwrap().contains("install the package"), "{refusal}");
-            println!("SKIPPED cutting by iptables: {refusal}");
+            println!("{refusal}");
             std::process::exit(i32::from(crate::SKIP_CODE));
         }
         Err(error) => panic!("{}", error.chain()),
