@@ -137,8 +137,10 @@ impl Nemesis {
 
     /// Until when there is nothing to do, if that depends on time alone.
     pub(crate) fn deadline(&self, view: &ClusterView) -> Option<RunNanos> {
+        if self.breath.is_some() {
+            return self.breath;
+        }
         match &self.doing {
-            Doing::Next => self.breath,
             Doing::Aiming { at, .. } => Some(*at),
             Doing::WithoutTarget { step } => Some(step.give_up),
             Doing::Awaiting { what: Awaited::Stable(time), until, .. } => {
@@ -149,7 +151,7 @@ impl Nemesis {
             | Doing::Ending { until, .. }
             | Doing::Awaiting { what: Awaited::Leader, until, .. }
             | Doing::Waiting { until } => Some(*until),
-            Doing::Ended => None,
+            Doing::Next | Doing::Ended => None,
         }
     }
 
@@ -182,9 +184,7 @@ impl Nemesis {
                 return;
             }
         }
-        if matches!(self.doing, Doing::Next) {
-            self.breath = Some(around.now + BREATH);
-        }
+        self.breath = Some(around.now + BREATH);
     }
 
     /// One move, and whether there was one.

@@ -1,0 +1,296 @@
+//! A world without processes: a toy cluster in virtual time.
+//!
+//! One node leads a term. When the leader is down, stopped, or no longer connected both ways with a majority, then after 200 ms
+//! the first node that is up and connected with a majority leads the next term. A node adopts whoever leads if it is up and
+//! connected with it; a node that is cut off keeps its belief. This is no election protocol: it can't disagree about a term,
+//! and that is what makes it a yardstick for the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chaos_engine::{Capabilities, Command, Completed, Event, FaultChange, FaultCommand, Finished, Invocation, World};
+use chaos_history::{
+    Action, Belief, ElectionRole, FaultEvent, FaultKind, Link, NodeId, NodeLife, Observation, ObservationOutcome,
+    ObservationSource, OpEvent, OpPhase, OpResult, ProcessId, Recorded, RunNanos, Stamps, Term, Value,
+};
+
+const POLL: Duration = Duration::from_millis(5);
+const FAILOVER: Duration = Duration::from_millis(200);
+const FAULT_TAKES: Duration = Duration::from_micros(300);
+const OPERATION_TAKES: Duration = Duration::from_millis(2);
+
+/// How the world misbehaves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Quirks {
+    /// No node ever leads.
+    pub(crate) never_elects: bool,
+    /// The begins of faults with these numbers fail.
+    pub(crate) begins_fail: BTreeSet<u32>,
+    /// The ends of faults with these numbers fail, and their nodes stay as they are.
+    pub(crate) ends_fail: BTreeSet<u32>,
+    /// Fault commands are executed but never answered.
+    pub(crate) is_mute: bool,
+    /// When the user asks for an end.
+    pub(crate) interrupts: Vec<RunNanos>,
+}
+
+/// The toy cluster.
+pub(crate) struct FakeWorld {
+    nodes: usize,
+    quirks: Quirks,
+    capabilities: Capabilities,
+    now: RunNanos,
+    next_poll: RunNanos,
+    queue: BTreeMap<(RunNanos, u64), Event>,
+    queued: u64,
+    pub(crate) killed: BTreeSet<NodeId>,
+    pub(crate) paused: BTreeSet<NodeId>,
+    pub(crate) cut: BTreeSet<Link>,
+    incarnations: BTreeMap<NodeId, u64>,
+    beliefs: BTreeMap<NodeId, (Term, Option<NodeId>)>,
+    term: Term,
+    leader: Option<NodeId>,
+    without_leader_since: RunNanos,
+    registers: BTreeMap<String, Value>,
+    invoked: BTreeMap<chaos_history::OpId, (ProcessId, NodeId)>,
+    /// Every command with the moment of its execution.
+    pub(crate) commands: Vec<(RunNanos, Command)>,
+    /// What a real world would have recorded, operations only.
+    pub(crate) history: Vec<Recorded>,
+    /// Faults that hit what was hit already.
+    pub(crate) hit_twice: Vec<FaultCommand>,
+    pub(crate) finished: Option<Finished>,
+}
+
+impl FakeWorld {
+    pub(crate) fn new(nodes: usize, quirks: Quirks) -> Self {
+        let faults = BTreeSet::from([FaultKind::Kill, FaultKind::Pause, FaultKind::Partition]);
+        let mut world = Self {
+            nodes,
+            capabilities: Capabilities { faults, remedy: String::new() },
+            now: RunNanos(0),
+            next_poll: RunNanos(0),
+            queue: BTreeMap::new(),
+            queued: 0,
+            killed: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            incarnations: NodeId::all(nodes).map(|node| (node, 1)).collect(),
+            beliefs: NodeId::all(nodes).map(|node| (node, (Term(0), None))).collect(),
+            term: Term(0),
+            leader: None,
+            without_leader_since: RunNanos(0),
+            registers: BTreeMap::new(),
+            invoked: BTreeMap::new(),
+            commands: Vec::new(),
+            history: Vec::new(),
+            hit_twice: Vec::new(),
+            finished: None,
+            quirks: quirks.clone(),
+        };
+        for at in quirks.interrupts {
+            world.queue(at, Event::Interrupt);
+        }
+        world
+    }
+
+    fn queue(&mut self, at: RunNanos, event: Event) {
+        self.queued += 1;
+        self.queue.insert((at, self.queued), event);
+    }
+
+    fn is_up(&self, node: NodeId) -> bool {
+        !self.killed.contains(&node) && !self.paused.contains(&node)
+    }
+
+    fn connected(&self, one: NodeId, other: NodeId) -> bool {
+        !self.cut.contains(&Link { from: one, to: other }) && !self.cut.contains(&Link { from: other, to: one })
+    }
+
+    /// Whether the node could lead.
+    fn has_majority(&self, node: NodeId) -> bool {
+        let reached =
+            NodeId::all(self.nodes).filter(|other| self.is_up(*other) && self.connected(node, *other)).count();
+        self.is_up(node) && reached > self.nodes / 2
+    }
+
+    fn works(&self, node: NodeId) -> bool {
+        self.leader == Some(node) && self.has_majority(node)
+    }
+
+    /// Lets the cluster react to how things are now.
+    fn elect(&mut self) {
+        if self.leader.is_some_and(|leader| self.works(leader)) {
+            self.without_leader_since = self.now;
+        } else if self.now.since(self.without_leader_since) >= FAILOVER
+            && !self.quirks.never_elects
+            && let Some(next) = NodeId::all(self.nodes).find(|node| self.has_majority(*node))
+        {
+            self.term = Term(self.term.0 + 1);
+            self.leader = Some(next);
+            self.without_leader_since = self.now;
+        }
+        let Some(leader) = self.leader.filter(|leader| self.works(*leader)) else { return };
+        for node in NodeId::all(self.nodes) {
+            if self.is_up(node) && self.connected(leader, node) {
+                self.beliefs.insert(node, (self.term, Some(leader)));
+            }
+        }
+    }
+
+    fn observe(&mut self, node: NodeId) {
+        let (term, leader) = self.beliefs[&node];
+        let role = if leader == Some(node) { ElectionRole::Leader } else { ElectionRole::Follower };
+        let outcome = if self.is_up(node) {
+            ObservationOutcome::Answered(Belief { term, role, leader, voted_for: None, commit: None })
+        } else {
+            ObservationOutcome::Silent("no answer".to_owned())
+        };
+        let (now, incarnation) = (self.now, self.incarnations[&node]);
+        let source = ObservationSource::Poll;
+        self.queue(now, Event::Observed(Observation { node, incarnation, source, sent: now, received: now, outcome }));
+    }
+
+    fn fault(&mut self, command: FaultCommand) {
+        let number = command.id.0;
+        let failing = match command.edge {
+            chaos_history::FaultEdge::Begin => &self.quirks.begins_fail,
+            chaos_history::FaultEdge::End => &self.quirks.ends_fail,
+        };
+        let error = failing.contains(&number).then(|| "the toy was told to fail".to_owned());
+        if error.is_none() {
+            let hits = match command.change {
+                FaultChange::Kill(_) => command.nodes.iter().any(|node| self.killed.contains(node)),
+                FaultChange::Pause => command.nodes.iter().any(|node| !self.is_up(*node)),
+                FaultChange::Restart | FaultChange::Resume | FaultChange::Cut(_) => false,
+            };
+            if hits {
+                self.hit_twice.push(command.clone());
+            }
+            self.change(&command.change, &command.nodes);
+        }
+        let (call_begin, done) = (self.now, self.now + FAULT_TAKES);
+        let stamps = Stamps { scheduled: command.scheduled, call_begin, call_end: done, effect: Some(done) };
+        let FaultCommand { id, edge, change: _, kind, label, nodes, links, leader, scheduled: _, source } = command;
+        let event = FaultEvent { id, edge, kind, label, nodes, links, leader, stamps, source, error };
+        if !self.quirks.is_mute {
+            self.queue(done, Event::FaultDone(event));
+        }
+    }
+
+    fn change(&mut self, change: &FaultChange, nodes: &[NodeId]) {
+        match change {
+            FaultChange::Kill(_) => {
+                for node in nodes {
+                    self.killed.insert(*node);
+                    self.paused.remove(node);
+                    let life = NodeLife::Exited { code: None, signal: Some(9), expected: true };
+                    self.queue(self.now, Event::Node { node: *node, life });
+                }
+            }
+            FaultChange::Restart => {
+                for node in nodes.iter().filter(|node| self.killed.contains(node)).copied().collect::<Vec<_>>() {
+                    self.killed.remove(&node);
+                    *self.incarnations.entry(node).or_default() += 1;
+                    self.beliefs.entry(node).and_modify(|belief| belief.1 = None);
+                    self.queue(self.now, Event::Node { node, life: NodeLife::Started { pid: 1 } });
+                }
+            }
+            FaultChange::Pause => self.paused.extend(nodes.iter().filter(|node| !self.killed.contains(node))),
+            FaultChange::Resume => self.paused.retain(|node| !nodes.contains(node)),
+            FaultChange::Cut(links) => self.cut.clone_from(links),
+        }
+    }
+
+    fn invoke(&mut self, invocation: &Invocation) {
+        let Invocation { id, process, node, role, due, deadline, action } = invocation.clone();
+        self.record(id, process, node, OpPhase::Invoke { role, due, action: action.clone() });
+        self.invoked.insert(id, (process, node));
+        let fail = |error: &str| OpPhase::Fail { error: error.to_owned() };
+        let believed = self.beliefs[&node].1;
+        let soon = (self.now + OPERATION_TAKES).min(deadline);
+        let (at, phase, leader_hint) = if self.killed.contains(&node) {
+            (soon, fail("connection refused"), None)
+        } else if self.is_up(node) && self.works(node) {
+            (soon, OpPhase::Ok(self.apply(action)), None)
+        } else if self.is_up(node) && believed != Some(node) {
+            (soon, fail("not the leader"), believed)
+        } else {
+            (deadline, OpPhase::Info { error: "timed out".to_owned() }, None)
+        };
+        self.queue(at, Event::Completed(Completed { id, phase, leader_hint }));
+    }
+
+    fn apply(&mut self, action: Action) -> OpResult {
+        let held = self.registers.get(action.key()).copied();
+        match action {
+            Action::Read { .. } => OpResult::Read { value: held, revision: None },
+            Action::Write { key, value } => {
+                self.registers.insert(key, value);
+                OpResult::Written { revision: None }
+            }
+            Action::Cas { key, expect, value } => {
+                let swapped = expect == held;
+                if swapped {
+                    self.registers.insert(key, value);
+                }
+                OpResult::Cas { swapped, observed: held, revision: None }
+            }
+        }
+    }
+
+    fn record(&mut self, id: chaos_history::OpId, process: ProcessId, node: NodeId, phase: OpPhase) {
+        let event = chaos_history::Event::Op(OpEvent { id, process, node, phase });
+        self.history.push(Recorded { line: self.history.len() + 2, at: self.now, event });
+    }
+}
+
+impl World for FakeWorld {
+    type Error = std::convert::Infallible;
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn now(&self) -> RunNanos {
+        self.now
+    }
+
+    fn execute(&mut self, command: Command) -> Result<(), Self::Error> {
+        assert!(self.finished.is_none(), "{command:?} follows the end of the run");
+        self.commands.push((self.now, command.clone()));
+        match command {
+            Command::Fault(command) => self.fault(command),
+            Command::Invoke(invocation) => self.invoke(&invocation),
+            Command::Relieve { fault: _, change, nodes } => self.change(&change, &nodes),
+            Command::Mark(..) | Command::Remark(_) => {}
+            Command::Finish(finished) => self.finished = Some(finished),
+        }
+        Ok(())
+    }
+
+    fn next_event(&mut self, deadline: RunNanos) -> Result<(RunNanos, Event), Self::Error> {
+        assert!(deadline > self.now, "the engine spins at {}", self.now);
+        loop {
+            let due = self.queue.first_entry().map(|entry| entry.key().0);
+            let polled_before = due.is_none_or(|due| self.next_poll <= due) && self.next_poll <= deadline;
+            if polled_before {
+                self.now = self.now.max(self.next_poll);
+                self.next_poll = self.now + POLL;
+                self.elect();
+                NodeId::all(self.nodes).for_each(|node| self.observe(node));
+            } else if due.is_some_and(|due| due <= deadline) {
+                let ((at, _), event) = self.queue.pop_first().expect("there is a first event");
+                self.now = self.now.max(at);
+                if let Event::Completed(completed) = &event {
+                    let (process, node) = self.invoked[&completed.id];
+                    self.record(completed.id, process, node, completed.phase.clone());
+                }
+                return Ok((self.now, event));
+            } else {
+                self.now = deadline;
+                return Ok((self.now, Event::Tick));
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The whole engine against a toy cluster in virtual time: what must be true of every run, and what the words of a plan do.
+
+mod audit;
+mod clients;
+mod fake_world;
+mod faults;
+mod plans;
+mod properties;
+mod runs;
+mod shipped;

@@ -1,0 +1,129 @@
+//! Workloads and plans written as values, so that a test shows all that it depends on.
+
+use std::time::Duration;
+
+use chaos_history::{NodeId, SourcePlace};
+use chaos_plan::{
+    Awaited, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe, Partition, RaftOptions,
+    ReadConsistency, Step, StepAction, System, Target, Workload,
+};
+
+pub(crate) const HEARTBEAT: Duration = Duration::from_millis(40);
+
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) fn range(min_ms: u64, max_ms: u64) -> DurationRange {
+    DurationRange { min: ms(min_ms), max: ms(max_ms) }
+}
+
+/// A workload of so many nodes with these steps, numbered in reading order.
+pub(crate) fn workload(nodes: usize, steps: Vec<StepAction>) -> Workload {
+    let raft = RaftOptions {
+        program: None,
+        election_timeout: range(150, 300),
+        heartbeat: HEARTBEAT,
+        pre_vote: true,
+        check_quorum: true,
+        stickiness: true,
+        lease_reads: false,
+        read: ReadConsistency::Linearizable,
+        request_timeout: ms(1_000),
+        specimen: None,
+        arguments: Vec::new(),
+    };
+    let mut steps: Vec<Step> = steps.into_iter().map(step).collect();
+    number(&mut steps, &mut 0);
+    Workload {
+        name: "test".to_owned(),
+        about: String::new(),
+        system: System::Raft(raft),
+        nodes,
+        seed: None,
+        filter: Filter::Nftables,
+        observe: Observe { every: ms(5), timeout: ms(100) },
+        clients: Clients {
+            keys: 3,
+            rate_per_second: 200.0,
+            mix: Mix { read: 2, write: 1, cas: 1 },
+            roaming: 3,
+            pinned: true,
+            timeout: ms(300),
+        },
+        faults: FaultPlan { name: "test plan".to_owned(), about: String::new(), steps },
+        checks: Vec::new(),
+        expect: Vec::new(),
+        start_within: ms(5_000),
+        settle: ms(500),
+        limit: ms(300_000),
+    }
+}
+
+/// A step whose number is given by [`number`].
+pub(crate) fn step(action: StepAction) -> Step {
+    Step { number: 0, place: SourcePlace { file: "test.yaml".to_owned(), line: 1, column: 1 }, action }
+}
+
+/// Numbers the steps in reading order, and lets each stand on a line of its own.
+pub(crate) fn number(steps: &mut [Step], next: &mut usize) {
+    for step in steps {
+        step.number = *next;
+        step.place.line = *next + 1;
+        *next += 1;
+        match &mut step.action {
+            StepAction::Repeat { times: _, steps } => number(steps, next),
+            StepAction::Random { lasting: _, every: _, choices } => {
+                choices.iter_mut().for_each(|choice| number(&mut choice.steps, next));
+            }
+            StepAction::Fault { .. }
+            | StepAction::Restart { .. }
+            | StepAction::Resume { .. }
+            | StepAction::Heal
+            | StepAction::Await { .. }
+            | StepAction::Wait(_) => {}
+        }
+    }
+}
+
+pub(crate) fn nodes(numbers: &[u16]) -> Target {
+    Target::Nodes(numbers.iter().copied().map(NodeId::new).collect())
+}
+
+pub(crate) fn kill(target: Target) -> Fault {
+    Fault::Kill { target, signal: KillSignal::Kill }
+}
+
+pub(crate) fn pause(target: Target) -> Fault {
+    Fault::Pause { target }
+}
+
+pub(crate) fn isolate(target: Target) -> Fault {
+    Fault::Partition(Partition::Isolate(target))
+}
+
+/// A fault that ends after a time from the range, in milliseconds.
+pub(crate) fn lasting(fault: Fault, min_ms: u64, max_ms: u64) -> StepAction {
+    StepAction::Fault { fault, hold: Hold::For(range(min_ms, max_ms)) }
+}
+
+/// A fault that stays.
+pub(crate) fn open(fault: Fault) -> StepAction {
+    StepAction::Fault { fault, hold: Hold::Open }
+}
+
+pub(crate) fn await_leader(within_ms: u64) -> StepAction {
+    StepAction::Await { what: Awaited::Leader, within: ms(within_ms) }
+}
+
+pub(crate) fn await_stable(for_ms: u64, within_ms: u64) -> StepAction {
+    StepAction::Await { what: Awaited::Stable(ms(for_ms)), within: ms(within_ms) }
+}
+
+pub(crate) fn wait(min_ms: u64, max_ms: u64) -> StepAction {
+    StepAction::Wait(range(min_ms, max_ms))
+}
+
+pub(crate) fn repeat(times: u32, steps: Vec<StepAction>) -> StepAction {
+    StepAction::Repeat { times, steps: steps.into_iter().map(step).collect() }
+}
