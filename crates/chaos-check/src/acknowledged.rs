@@ -38,7 +38,7 @@ pub(crate) fn no_acknowledged_write_lost(history: &History) -> (Verdict, String)
         }
         keys.entry(operation.action.key()).or_default().push(operation);
     }
-    let (mut writes, mut reads) = (0, 0);
+    let (mut writes, mut reads, mut violated) = (0, 0, 0);
     let mut violation: Option<Witness> = None;
     let mut unknown: Option<String> = None;
     for (key, of_key) in &keys {
@@ -46,11 +46,19 @@ pub(crate) fn no_acknowledged_write_lost(history: &History) -> (Verdict, String)
         writes += key.acknowledged.len();
         reads += key.finals.len();
         let lost = key.finals.iter().find_map(|read| key.lost_by(read));
+        violated += usize::from(lost.is_some());
         unknown = unknown.or_else(|| key.unread());
         violation = violation.or(lost);
     }
-    let basis =
-        format!("{}, {} of {}", count(writes, "acknowledged write"), count(reads, "final read"), count(keys.len(), "key"));
+    let mut basis = format!(
+        "{}, {} of {}",
+        count(writes, "acknowledged write"),
+        count(reads, "final read"),
+        count(keys.len(), "key")
+    );
+    if violated > 1 {
+        basis.push_str(&format!(", {} violated", count(violated, "key")));
+    }
     let verdict = match (violation, unknown) {
         (Some(witness), _) => Verdict::Invalid(witness),
         (None, Some(reason)) => Verdict::Unknown(reason),
@@ -179,7 +187,13 @@ impl<'a> KeyWrites<'a> {
         let newer: Vec<&Acknowledged<'_>> =
             before.into_iter().filter(|write| over.0 < write.operation.invoked && write.value != found).collect();
         let newest = newer.iter().max_by_key(|write| write.end)?;
-        Some(self.witness(read, newest, &format!("read {found} for key {}", self.key), newer.len(), Some((found, over))))
+        Some(self.witness(
+            read,
+            newest,
+            &format!("read {found} for key {}", self.key),
+            newer.len(),
+            Some((found, over)),
+        ))
     }
 
     fn witness(

@@ -42,11 +42,8 @@ pub(crate) fn election_safety(history: &History) -> (Verdict, String) {
             }
         }
     }
-    let verdict = if leaders.is_empty() {
-        Verdict::Unknown("no observation names a leader".to_owned())
-    } else {
-        Verdict::Valid
-    };
+    let verdict =
+        if leaders.is_empty() { Verdict::Unknown("no observation names a leader".to_owned()) } else { Verdict::Valid };
     (verdict, basis(&leaders, answers.len()))
 }
 
@@ -107,10 +104,7 @@ pub(crate) fn single_vote(history: &History) -> (Verdict, String) {
         );
         return (Verdict::Invalid(witness), count(votes.len(), "vote"));
     }
-    let verdict = if votes.is_empty() {
-        Verdict::Unknown("no observation shows a vote".to_owned())
-    } else {
-        Verdict::Valid
-    };
+    let verdict =
+        if votes.is_empty() { Verdict::Unknown("no observation shows a vote".to_owned()) } else { Verdict::Valid };
     (verdict, count(votes.len(), "vote"))
 }

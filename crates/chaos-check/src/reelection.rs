@@ -238,6 +238,9 @@ impl<'a> Judge<'_, 'a> {
             let mut of_node = inside.iter().filter(|answer| answer.node == *node);
             let (first, last) = (of_node.next(), of_node.next_back());
             for answer in [first, last].into_iter().flatten() {
+                if lines.contains(&answer.line) {
+                    continue;
+                }
                 lines.push(answer.line);
                 steps.push(answer.step());
             }
@@ -247,10 +250,10 @@ impl<'a> Judge<'_, 'a> {
             steps.push(format!("{}; only then a majority named one leader", ended.step()));
         }
         steps.push(format!(
-            "in the {} from {} to {} at most {} of {} nodes named one leader at once",
+            "line {} to line {}: in {} at most {} of {} nodes named one leader at once",
+            inside.first().map_or(0, |answer| answer.line),
+            inside.last().map_or(0, |answer| answer.line),
             count(inside.len(), "answer"),
-            stretch.from,
-            stretch.to,
             stretch.named,
             self.nodes
         ));

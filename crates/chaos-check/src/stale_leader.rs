@@ -132,13 +132,13 @@ fn two_at_once(reigns: &[Reign<'_>], periods: &[Period<'_>], within: Duration) -
         let inside = |reign: &Reign<'_>| {
             let (from, to) = reign.guaranteed()?;
             let (from, to) = (from.max(period.from), to.min(period.epoch.to));
-            (from <= to).then_some((from, to))
+            (from < to).then_some((from, to))
         };
         let mut here: Vec<(RunNanos, RunNanos, &Reign<'_>)> =
             reigns.iter().filter_map(|reign| inside(reign).map(|(from, to)| (from, to, reign))).collect();
         here.sort_by_key(|&(from, to, reign)| (from, to, reign.node()));
         for (index, &(_, to, one)) in here.iter().enumerate() {
-            let overlaps = here[index + 1..].iter().take_while(|&&(from, _, _)| from <= to);
+            let overlaps = here[index + 1..].iter().take_while(|&&(from, _, _)| from < to);
             if let Some(&(from, _, other)) = overlaps.clone().find(|(_, _, other)| other.node() != one.node()) {
                 return Some(both_lead(one, other, from, period, within));
             }

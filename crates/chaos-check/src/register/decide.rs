@@ -8,13 +8,18 @@
 //! changed the content to one that no kept operation observes).
 //!
 //! *Where values are unique*, what is kept unanswered must have happened, and [`zones`](super::zones) decides in O(n log n).
+//! *Where some values are not*, the zones decide a relaxation: each write of a value with several writers writes a value of
+//! its own instead, reads of such a value are left out, and a swap that expects one becomes a plain write. A legal order of
+//! the history is one of the relaxation, so a conflict there is a proof (a read that finds the key absent after a write is
+//! found this way whatever the values); an order there proves nothing, and the search decides.
+//!
 //! *Refused swaps* that don't tell what they saw are placed into the zones' order afterwards; if they all fit, that is an
 //! order. If not, nothing follows (placing one may have shut out another, and an unobserved unanswered write might have made
 //! room), and the search decides.
 
 use std::collections::BTreeSet;
 
-use super::model::{ABSENT, Content, Op};
+use super::model::{ABSENT, Content, Effect, Op};
 use super::search::{Found, search};
 use super::zones;
 use crate::verdict::Limits;
@@ -35,18 +40,18 @@ pub(super) fn decide(ops: &[Op], limits: &Limits) -> Decision {
     let refusals: Vec<usize> = (0..ops.len()).filter(|&op| ops[op].effect.is_refusal()).collect();
     let kept = observed(ops, &[]);
     let plain: Vec<usize> = kept.iter().copied().filter(|&op| !ops[op].effect.is_refusal()).collect();
-    let plain_ops: Vec<Op> = plain.iter().map(|&op| ops[op]).collect();
-    if zones::values_are_unique(&plain_ops) {
-        match zones::order(&plain_ops) {
-            // Leaving out read-only operations only makes it easier: without an order now there is none with them.
-            Err(conflict) => return Decision::None(conflict.into_iter().map(|op| plain[op]).collect()),
-            Ok(order) => {
-                let order = order.into_iter().map(|op| plain[op]).collect();
-                if let Some(order) = place(ops, order, &refusals) {
-                    return Decision::Order(order);
-                }
+    let repeated = repeated(plain.iter().map(|&op| &ops[op]));
+    let (relaxed, relaxed_ops) = relax(ops, &plain, &repeated);
+    match zones::order(&relaxed_ops) {
+        // Leaving out read-only operations only makes it easier: without an order now there is none with them.
+        Err(conflict) => return Decision::None(conflict.into_iter().map(|op| relaxed[op]).collect()),
+        Ok(order) if repeated.is_empty() => {
+            let order = order.into_iter().map(|op| relaxed[op]).collect();
+            if let Some(order) = place(ops, order, &refusals) {
+                return Decision::Order(order);
             }
         }
+        Ok(_) => {}
     }
     let kept = observed(ops, &refusals);
     let kept_ops: Vec<Op> = kept.iter().map(|&op| ops[op]).collect();
@@ -55,6 +60,42 @@ pub(super) fn decide(ops: &[Op], limits: &Limits) -> Decision {
         Found::Nothing => Decision::None((0..ops.len()).collect()),
         Found::Exhausted { reached, configurations } => Decision::Exhausted(kept[reached], configurations),
     }
+}
+
+/// The contents with several writers.
+fn repeated<'a>(ops: impl Iterator<Item = &'a Op>) -> BTreeSet<Content> {
+    let mut written = BTreeSet::new();
+    ops.filter_map(|op| op.effect.writes()).filter(|&content| !written.insert(content)).collect()
+}
+
+/// The chosen operations in a form in which every value has one writer, and their positions. Weaker than the original where
+/// contents are repeated, and the same where none is.
+fn relax(ops: &[Op], chosen: &[usize], repeated: &BTreeSet<Content>) -> (Vec<usize>, Vec<Op>) {
+    let mut fresh =
+        ops.iter().flat_map(|op| [op.effect.observes(), op.effect.writes()]).flatten().max().unwrap_or(ABSENT);
+    let mut relaxed = Vec::with_capacity(chosen.len());
+    for &position in chosen {
+        let op = ops[position];
+        let forgets = op.effect.observes().is_some_and(|content| repeated.contains(&content));
+        let effect = match op.effect.writes() {
+            Some(content) if repeated.contains(&content) => {
+                fresh += 1;
+                match op.effect {
+                    Effect::Cas { expect, .. } if !forgets => Effect::Cas { expect, new: fresh },
+                    Effect::Cas { .. } | Effect::Write(_) | Effect::Read(_) | Effect::Refused { .. } => {
+                        Effect::Write(fresh)
+                    }
+                }
+            }
+            Some(content) if forgets => Effect::Write(content),
+            None if forgets => continue,
+            Some(_) | None => op.effect,
+        };
+        relaxed.push((position, Op { effect, ..op }));
+    }
+    let (positions, relaxed): (Vec<usize>, Vec<Op>) = relaxed.into_iter().unzip();
+    // What was left out may have been the only proof that an unanswered operation happened.
+    observed(&relaxed, &[]).into_iter().map(|kept| (positions[kept], relaxed[kept])).unzip()
 }
 
 /// The answered operations, and the unanswered ones that were, or may have been, observed. Those invoked before a refusal

@@ -17,9 +17,9 @@ pub(super) fn witness(key: &str, core: &[Taken<'_>], operations: &[&Operation]) 
         .or_else(|| rivals(key, core))
         .or_else(|| too_early(key, core))
         .or_else(|| stale(key, core));
-    let lines = core.iter().flat_map(|taken| {
-        [Some(taken.operation.invoke_line), taken.operation.complete_line].into_iter().flatten()
-    });
+    let lines = core
+        .iter()
+        .flat_map(|taken| [Some(taken.operation.invoke_line), taken.operation.complete_line].into_iter().flatten());
     let lines: Vec<usize> = lines.collect();
     steps.push(conclusion(key, core));
     let at = core.iter().map(|taken| taken.operation.completed.unwrap_or(taken.operation.invoked)).max();
@@ -140,8 +140,12 @@ fn contradiction(key: &str, core: &[Taken<'_>]) -> Option<String> {
 /// Two swaps of one value that was written once.
 fn rivals(key: &str, core: &[Taken<'_>]) -> Option<String> {
     let expects = |taken: &&Taken<'_>| !taken.as_write && matches!(taken.operation.action, Action::Cas { .. });
-    let swaps: Vec<&Operation> =
-        core.iter().filter(expects).filter(|taken| left(taken.operation).is_some()).map(|taken| taken.operation).collect();
+    let swaps: Vec<&Operation> = core
+        .iter()
+        .filter(expects)
+        .filter(|taken| left(taken.operation).is_some())
+        .map(|taken| taken.operation)
+        .collect();
     let [one, other] = swaps.as_slice() else { return None };
     if core.len() > 3 {
         return None;
@@ -164,7 +168,9 @@ fn too_early(key: &str, core: &[Taken<'_>]) -> Option<String> {
         let (reader, writer) = (reader.operation, writer.operation);
         let value = seen(reader).flatten()?;
         let early = left(writer) == Some(value) && reader.completed? < writer.invoked;
-        early.then(|| format!("{} gave {value} for key {key} before its write was even sent to {}", reader.node, writer.node))
+        early.then(|| {
+            format!("{} gave {value} for key {key} before its write was even sent to {}", reader.node, writer.node)
+        })
     })
 }
 

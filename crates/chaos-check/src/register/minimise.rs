@@ -54,11 +54,8 @@ fn refuted(ops: &[Op], trials: &mut usize) -> bool {
 fn close(ops: &[Op], mut keep: BTreeSet<usize>) -> Vec<Op> {
     loop {
         let before = keep.len();
-        let proofs: Vec<usize> = keep
-            .iter()
-            .filter(|&&op| ops[op].ret.is_none())
-            .filter_map(|&op| proof(ops, op))
-            .collect();
+        let proofs: Vec<usize> =
+            keep.iter().filter(|&&op| ops[op].ret.is_none()).filter_map(|&op| proof(ops, op)).collect();
         keep.extend(proofs);
         with_writers(ops, &mut keep);
         if keep.len() == before {
@@ -103,8 +100,7 @@ fn leave_out(mut core: Vec<Op>, trials: &mut usize) -> Vec<Op> {
     while size > 0 && *trials > 0 {
         let mut from = 0;
         while from < core.len() && *trials > 0 {
-            let mut keep: BTreeSet<usize> =
-                (0..core.len()).filter(|op| !(from..from + size).contains(op)).collect();
+            let mut keep: BTreeSet<usize> = (0..core.len()).filter(|op| !(from..from + size).contains(op)).collect();
             with_writers(&core, &mut keep);
             let rest: Vec<Op> = keep.into_iter().map(|op| core[op]).collect();
             if rest.len() < core.len() && refuted(&rest, trials) {

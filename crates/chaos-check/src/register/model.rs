@@ -211,8 +211,7 @@ fn ranked(operations: &[&Operation], said: &[(usize, Effect)]) -> Vec<Op> {
         }
     }
     instants.sort_unstable();
-    let mut ops: Vec<Op> =
-        said.iter().map(|&(source, effect)| Op { effect, call: 0, ret: None, source }).collect();
+    let mut ops: Vec<Op> = said.iter().map(|&(source, effect)| Op { effect, call: 0, ret: None, source }).collect();
     for (rank, (_, is_answer, index)) in (1..).zip(instants) {
         if is_answer {
             ops[index].ret = Some(rank);

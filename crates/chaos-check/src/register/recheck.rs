@@ -63,9 +63,7 @@ fn step(taken: Taken<'_>, held: Option<Value>) -> Option<Option<Value>> {
                 let tells = observed.is_none() || *observed == held || *observed == Some(*value);
                 (held == *expect && tells).then_some(Some(*value))
             }
-            Completion::Ok(_) | Completion::Fail(_) | Completion::Info(_) => {
-                (held == *expect).then_some(Some(*value))
-            }
+            Completion::Ok(_) | Completion::Fail(_) | Completion::Info(_) => (held == *expect).then_some(Some(*value)),
         },
     }
 }
@@ -90,9 +88,7 @@ pub(super) fn replays(operations: &[&Operation], order: &[usize]) -> bool {
             None => return false,
         }
     }
-    operations.iter().zip(placed).all(|(operation, placed)| {
-        placed || duty(operation) != Duty::Must
-    })
+    operations.iter().zip(placed).all(|(operation, placed)| placed || duty(operation) != Duty::Must)
 }
 
 /// Whether the operations have no legal order. `None` if there are too many orders to try.

@@ -9,7 +9,8 @@
 //! Reductions, all exact:
 //! * A read-only operation under way that the content allows is linearized at once. It changes nothing, and any order that
 //!   has it later stays legal when it is moved up to here.
-//! * Of unanswered operations with the same effect the one invoked first goes first; they are interchangeable otherwise.
+//! * Of operations under way with the same effect the one answered first goes first, an unanswered one last: in an order that
+//!   has them the other way round they may change places.
 //! * Unanswered operations are tried last, because most linearizations need few of them.
 //!
 //! Worst case exponential in the operations under way at once plus the unanswered ones (the problem is NP-complete without
@@ -206,10 +207,7 @@ impl<'a> Search<'a> {
             .take_while(|&op| self.ops[op].call < deadline)
             .filter(|&op| self.done[op] && self.ops[op].ret.is_some_and(|ret| ret > deadline));
         let used = self.unanswered.iter().copied().filter(|&op| self.done[op]);
-        [number(self.front), number(self.low), self.state]
-            .into_iter()
-            .chain(beyond.chain(used).map(number))
-            .collect()
+        [number(self.front), number(self.low), self.state].into_iter().chain(beyond.chain(used).map(number)).collect()
     }
 
     /// The operations that may change the content next: answered ones by their answers, then unanswered ones.
@@ -218,16 +216,10 @@ impl<'a> Search<'a> {
             |op: &usize| self.ops[*op].effect.writes().is_some() && self.ops[*op].effect.apply(self.state).is_some();
         let mut choices: Vec<usize> = self.under_way(deadline).filter(possible).collect();
         choices.sort_unstable_by_key(|&op| self.ops[op].ret);
+        let unanswered = self.unanswered.iter().copied().take_while(|&op| self.ops[op].call < deadline);
+        choices.extend(unanswered.filter(|&op| !self.done[op]).filter(possible));
         let mut effects = BTreeSet::new();
-        let unanswered = self
-            .unanswered
-            .iter()
-            .copied()
-            .take_while(|&op| self.ops[op].call < deadline)
-            .filter(|&op| !self.done[op])
-            .filter(possible)
-            .filter(|&op| effects.insert(self.ops[op].effect));
-        choices.extend(unanswered);
+        choices.retain(|&op| effects.insert(self.ops[op].effect));
         choices
     }
 }

@@ -23,16 +23,10 @@
 //! forward and backward zones. The order is re-played by [`recheck`](super::recheck) before anybody believes it.
 //!
 //! Source: Gibbons and Korach, "Testing Shared Memories" (SIAM J. Comput. 26, 1997), theorem 4.13 and zones; extended to
-//! chains of swaps. O(n log n). Refuses [`Effect::Refused`], which names no cluster, and values with two writers.
+//! chains of swaps. O(n log n). Refuses [`Effect::Refused`], which names no cluster; wants every value written by one
+//! operation at most.
 
-use super::model::{ABSENT, Content, Effect, Op};
-
-/// Whether every value is written by at most one operation.
-pub(super) fn values_are_unique(ops: &[Op]) -> bool {
-    let mut written: Vec<Content> = ops.iter().filter_map(|op| op.effect.writes()).collect();
-    written.sort_unstable();
-    written.windows(2).all(|pair| pair[0] != pair[1])
-}
+use super::model::{ABSENT, Effect, Op};
 
 /// A legal order of all operations, as positions in `ops`.
 ///
@@ -111,8 +105,7 @@ impl Clusters {
 
     /// The contents with which blocks begin.
     fn starts<'a>(&'a self, ops: &'a [Op]) -> impl Iterator<Item = usize> + 'a {
-        let is_start =
-            |writer: &Option<usize>| writer.is_some_and(|op| matches!(ops[op].effect, Effect::Write(_)));
+        let is_start = |writer: &Option<usize>| writer.is_some_and(|op| matches!(ops[op].effect, Effect::Write(_)));
         let written = (1..self.writer.len()).filter(move |&content| is_start(&self.writer[content]));
         std::iter::once(ABSENT as usize).chain(written)
     }

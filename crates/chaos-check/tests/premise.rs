@@ -1,0 +1,101 @@
+//! Who was up and connected, read from faults and node life, and how outcomes sum up.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chaos_check::{Limits, Outcome, Overall, Property, Topology, Verdict, check, overall};
+use chaos_history::{History, NodeId, RunNanos};
+
+const MS: u64 = 1_000_000;
+
+fn read(name: &str) -> History {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories").join(name).with_extension("jsonl");
+    History::read(&path).expect("a committed history reads")
+}
+
+#[test]
+fn a_partition_splits_the_run_at_its_call_and_at_its_effect() {
+    let topology = Topology::of(&read("reelection-in-time-valid"));
+    let epochs: Vec<(u64, u64, Option<usize>, usize)> = topology
+        .epochs
+        .iter()
+        .skip_while(|epoch| epoch.usable.len() < 3)
+        .map(|epoch| {
+            let clique = epoch.majority_clique(topology.nodes).map_or(0, |clique| clique.len());
+            (epoch.from.0 / MS, epoch.to.0 / MS, Some(epoch.faults), clique)
+        })
+        .collect();
+    assert_eq!(
+        epochs,
+        [
+            (13, 50, Some(0), 3),
+            (50, 51, Some(1), 2),
+            (51, 250, Some(1), 2),
+            (250, 251, Some(1), 2),
+            (251, 500, Some(0), 3),
+        ]
+    );
+    assert!(topology.epochs.windows(2).all(|pair| pair[0].to == pair[1].from), "no gaps");
+}
+
+#[test]
+fn a_killed_node_is_not_usable_from_the_call_on() {
+    let topology = Topology::of(&read("reelection-of-the-living-after-kill-invalid"));
+    let usable_at = |at: u64| {
+        let epoch = topology.epochs.iter().find(|epoch| epoch.from <= RunNanos(at) && RunNanos(at) < epoch.to).unwrap();
+        epoch.usable.contains(&NodeId::new(1))
+    };
+    assert!(!usable_at(5 * MS), "started, not yet ready");
+    assert!(usable_at(30 * MS));
+    assert!(!usable_at(50 * MS));
+    assert!(!usable_at(200 * MS));
+}
+
+#[test]
+fn one_way_cuts_count_as_cuts_for_a_clique() {
+    let mut epoch = Topology::of(&read("reelection-lost-in-quiet-times-invalid")).epochs.pop().unwrap();
+    let [n1, n2, n3] = [1, 2, 3].map(NodeId::new);
+    assert!(epoch.is_whole(3));
+    epoch.cut.insert(chaos_history::Link { from: n1, to: n2 });
+    assert!(!epoch.connects(n2, n1) && epoch.connects(n2, n3));
+    assert_eq!(epoch.majority_clique(3).unwrap(), [n1, n3].into());
+    epoch.cut.insert(chaos_history::Link { from: n3, to: n1 });
+    assert_eq!(epoch.majority_clique(3).unwrap(), [n2, n3].into());
+    epoch.cut.insert(chaos_history::Link { from: n3, to: n2 });
+    assert_eq!(epoch.majority_clique(3), None);
+}
+
+#[test]
+fn a_violation_outranks_the_unknown_and_the_unknown_outranks_the_valid() {
+    let outcome = |name: &str, property| check(&read(name), property, &Limits::default());
+    let valid = outcome("election-new-leader-new-term-valid", Property::ElectionSafety);
+    let unknown = outcome("election-nobody-named-unknown", Property::ElectionSafety);
+    let invalid = outcome("election-belief-against-claim-invalid", Property::ElectionSafety);
+    let sum = |outcomes: &[&Outcome]| overall(&outcomes.iter().map(|&outcome| outcome.clone()).collect::<Vec<_>>());
+    assert_eq!(sum(&[]), Overall::Unknown);
+    assert_eq!(sum(&[&valid]), Overall::Valid);
+    assert_eq!(sum(&[&valid, &unknown, &valid]), Overall::Unknown);
+    assert_eq!(sum(&[&unknown, &invalid, &valid]), Overall::Invalid);
+}
+
+#[test]
+fn a_history_cut_short_keeps_its_violation_and_says_that_it_was_cut() {
+    let mut history = read("register-stale-read-invalid");
+    history.torn = true;
+    let outcome = check(&history, Property::Linearizable, &Limits::default());
+    assert!(matches!(outcome.verdict, Verdict::Invalid(_)));
+    assert!(outcome.basis.ends_with("the history's last line is torn"), "{}", outcome.basis);
+}
+
+#[test]
+fn a_longer_bound_never_convicts_where_a_shorter_one_acquits() {
+    for name in ["reelection-never-invalid", "reelection-in-time-valid", "reelection-lost-in-quiet-times-invalid"] {
+        let history = read(name);
+        let convicts = |ms: u64| {
+            let property = Property::BoundedReelection { within: Duration::from_millis(ms) };
+            matches!(check(&history, property, &Limits::default()).verdict, Verdict::Invalid(_))
+        };
+        let verdicts: Vec<bool> = (100..300).step_by(10).map(convicts).collect();
+        assert!(verdicts.is_sorted_by(|shorter, longer| shorter >= longer), "{name}: {verdicts:?}");
+    }
+}
