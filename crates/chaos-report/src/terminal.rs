@@ -13,7 +13,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use chaos_failover::{Distribution, Floor, FloorTime, Judgement};
+use chaos_failover::{Distribution, Floor, FloorTime, Judgement, samples_needed};
 use chaos_history::FaultKind;
 use chaos_plan::expect::Phase;
 
@@ -142,13 +142,16 @@ impl Terminal {
                 let faint = self.style.paint(Ink::Faint, &line);
                 self.line(&format!("{}{faint}", " ".repeat(INDENT + name_width + 4)));
             }
-            self.witness(check);
+            self.witness(check, &report.sentence);
         }
     }
 
-    fn witness(&mut self, check: &Check) {
+    /// The argument; its sentence too, unless that is the report's headline already.
+    fn witness(&mut self, check: &Check, headline: &str) {
         let Some(witness) = &check.witness else { return };
-        self.labelled("", Ink::Strong, &visible(&witness.sentence, Lines::One));
+        if witness.sentence != headline {
+            self.labelled("", Ink::Strong, &visible(&witness.sentence, Lines::One));
+        }
         for step in &witness.steps {
             for (index, line) in
                 wrap(&visible(step, Lines::One), self.width.saturating_sub(INDENT + 2)).iter().enumerate()
@@ -178,6 +181,11 @@ impl Terminal {
             self.line(&head);
             for row in measured.distributions.iter().filter(|row| row.kind == kind) {
                 self.distribution(row, measured.floor.as_ref());
+            }
+            let unsupported = |percent: &u8| samples_needed(*percent).filter(|needed| *needed > n.len() as u64);
+            if let Some((percent, needed)) = [50, 90].iter().find_map(|percent| Some((percent, unsupported(percent)?)))
+            {
+                self.labelled("", Ink::Faint, &format!("p{percent} needs {needed} failovers of one kind"));
             }
             let split: u64 = split.iter().sum();
             if split > 0 {

@@ -43,12 +43,12 @@ pub(crate) fn draw(report: &Report) -> String {
         lanes::draw_lane(&mut svg, &axis, lane, lanes_top + index as f64 * (LANE + LANE_GAP), LANE);
     }
     for overlap in &measured.overlaps {
-        draw_overlap(&mut svg, &axis, overlap, lanes_top, LANE + LANE_GAP);
+        draw_overlap(&mut svg, &axis, overlap, lanes_top);
     }
     for witness in report.checks.iter().filter_map(|check| check.witness.as_ref()) {
         let x = axis.at(witness.at);
         svg.line("violation", (x, lanes_top - 6.0), (x, bottom));
-        svg.text("violation-mark", (x, lanes_top - 7.0), Anchor::Middle, "✘");
+        svg.text("violation-mark", (x + 4.0, lanes_bottom + 7.0), Anchor::Start, "✘");
     }
     if has_points {
         let points = &measured.operations.points;
@@ -82,7 +82,7 @@ pub(crate) fn draw(report: &Report) -> String {
 }
 
 /// A sliver over the lanes of two nodes that claimed to lead at once. What is only possible is not drawn.
-fn draw_overlap(svg: &mut Svg, axis: &Axis, overlap: &Overlap, top: f64, pitch: f64) {
+fn draw_overlap(svg: &mut Svg, axis: &Axis, overlap: &Overlap, top: f64) {
     if overlap.lasted.lo == Duration::ZERO {
         return;
     }
@@ -98,7 +98,7 @@ fn draw_overlap(svg: &mut Svg, axis: &Axis, overlap: &Overlap, top: f64, pitch: 
     );
     let class = if overlap.older.term == overlap.newer.term { "two-leaders" } else { "stale-leader" };
     for node in [overlap.older.node, overlap.newer.node] {
-        let y = top + node.index() as f64 * pitch - 2.0;
-        svg.rect(class, Rect { x, y, width: (to - x).max(1.6), height: 3.2 }, &title);
+        let y = top + node.index() as f64 * (LANE + LANE_GAP) - 2.5;
+        svg.rect(class, Rect { x, y, width: (to - x).max(2.0), height: LANE + 5.0 }, &title);
     }
 }
