@@ -50,8 +50,11 @@ pub(crate) enum Action {
 }
 
 /// How a request ended.
+pub(crate) type Answer = Result<Success, Denial>;
+
+/// A request that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Success {
     /// The command is committed at this entry, with this effect.
     Applied { index: LogIndex, term: Term, effect: Effect },
     /// What the key holds.
@@ -60,6 +63,11 @@ pub(crate) enum Answer {
     Transferred,
     /// The new members are committed.
     MembershipChanged { index: LogIndex },
+}
+
+/// A request that was not done, or of which nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denial {
     /// Nothing happened: this node does not lead.
     NotLeader { leader: Option<NodeId> },
     /// Nothing happened: a limit is reached.

@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(settings.bind, IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert_eq!(settings.book[&NodeId(2)].peer(), "127.0.0.1:7021");
         assert_eq!(settings.book[&NodeId(3)].http(), "host:7002");
-        assert!(settings.fsync && settings.specimen.is_none() && settings.clock_rate == ClockRate::HOST);
+        assert!(settings.fsync && settings.specimen.is_none() && Some(settings.clock_rate) == ClockRate::new(1.0));
     }
 
     #[test]

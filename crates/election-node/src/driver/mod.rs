@@ -19,7 +19,7 @@ use tokio::sync::{broadcast, watch};
 use self::requests::Requests;
 use crate::clock::{Clock, Reading};
 use crate::error::NodeError;
-use crate::inbox::{Action, Answer, Delivery, Request};
+use crate::inbox::{Action, Delivery, Request};
 use crate::machine::{Machine, MachineError};
 use crate::metrics::Metrics;
 use crate::state::{Detail, Name, State};
@@ -222,7 +222,7 @@ impl<R: Rules> Driver<R> {
             }
             Output::Reply { request, outcome } => {
                 let machine = &self.machine;
-                self.requests.resolve(request, outcome, |key| Answer::Value(machine.get(key).cloned()));
+                self.requests.resolve(request, outcome, |key| machine.get(key).cloned());
             }
             Output::TakeSnapshot { meta } => {
                 assert_eq!(meta.last_index, self.machine.applied(), "a snapshot is taken as of the last applied entry");

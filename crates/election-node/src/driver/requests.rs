@@ -6,8 +6,8 @@ use election::raft::{Entry, Outcome};
 use election::{LogIndex, RequestId};
 use tokio::sync::oneshot;
 
-use crate::inbox::Answer;
-use crate::machine::Effect;
+use crate::inbox::{Answer, Denial, Success};
+use crate::machine::{Effect, Versioned};
 
 /// A client that waits.
 #[derive(Debug)]
@@ -43,24 +43,27 @@ impl Requests {
     }
 
     /// Answers a request; `read` looks a key up in the state machine.
-    pub(super) fn resolve(&mut self, request: RequestId, outcome: Outcome, read: impl FnOnce(&str) -> Answer) {
+    pub(super) fn resolve(
+        &mut self,
+        request: RequestId,
+        outcome: Outcome,
+        read: impl FnOnce(&str) -> Option<Versioned>,
+    ) {
         let Some(Waiting { key, answer }) = self.waiting.remove(&request) else { return };
         let verdict = match outcome {
-            Outcome::Committed { index, term } => match self.effects.remove(&index) {
-                Some(effect) => Answer::Applied { index, term, effect },
-                // Only a core that breaks its contract gets here; the client must not be told a result that nobody saw.
-                None => Answer::Superseded,
-            },
-            Outcome::ReadAt { .. } => match key {
-                Some(key) => read(&key),
-                None => Answer::Superseded,
-            },
-            Outcome::Transferred => Answer::Transferred,
-            Outcome::MembershipChanged { index } => Answer::MembershipChanged { index },
-            Outcome::NotLeader { leader } => Answer::NotLeader { leader },
-            Outcome::Busy => Answer::Busy,
-            Outcome::Invalid => Answer::Invalid,
-            Outcome::Superseded => Answer::Superseded,
+            // An effect or key that is missing would be a core that breaks its contract; the client must not be told a
+            // result that nobody saw.
+            Outcome::Committed { index, term } => {
+                let effect = self.effects.remove(&index);
+                effect.map(|effect| Success::Applied { index, term, effect }).ok_or(Denial::Superseded)
+            }
+            Outcome::ReadAt { .. } => key.map(|key| Success::Value(read(&key))).ok_or(Denial::Superseded),
+            Outcome::Transferred => Ok(Success::Transferred),
+            Outcome::MembershipChanged { index } => Ok(Success::MembershipChanged { index }),
+            Outcome::NotLeader { leader } => Err(Denial::NotLeader { leader }),
+            Outcome::Busy => Err(Denial::Busy),
+            Outcome::Invalid => Err(Denial::Invalid),
+            Outcome::Superseded => Err(Denial::Superseded),
         };
         // A client that went away has been told `timeout`, or nothing.
         let _ = answer.send(verdict);

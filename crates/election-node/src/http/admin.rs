@@ -17,7 +17,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::error::Refusal;
 use super::{Api, Body, OnTimeout, parse_body};
-use crate::inbox::{Action, Answer};
+use crate::inbox::{Action, Success};
 use crate::metrics::Gauges;
 use crate::state::Detail;
 
@@ -86,13 +86,10 @@ pub(super) async fn transfer(State(api): State<Arc<Api>>, body: Body) -> Result<
     let empty = body.as_ref().is_ok_and(|bytes| bytes.is_empty());
     let TransferBody { to } = if empty { TransferBody { to: None } } else { parse_body(body)? };
     let to = to.as_deref().map(|name| api.known_node(name)).transpose()?;
-    match api.submit(Action::Transfer { to }, OnTimeout::MayHaveHappened).await? {
-        Answer::Transferred => {
-            let leader = api.published.latest().leader.map(|leader| leader.to_string());
-            Ok(Json(json!({"transferred": true, "leader": leader})))
-        }
-        other => Err(api.refusal(&other, OnTimeout::MayHaveHappened)),
-    }
+    let done = api.submit(Action::Transfer { to }, OnTimeout::MayHaveHappened).await?;
+    let Success::Transferred = done else { return Err(Refusal::Superseded { definite: false }) };
+    let leader = api.published.latest().leader.map(|leader| leader.to_string());
+    Ok(Json(json!({"transferred": true, "leader": leader})))
 }
 
 /// `POST /members`.
@@ -100,10 +97,9 @@ pub(super) async fn members(State(api): State<Arc<Api>>, body: Body) -> Result<i
     let MembersBody { members } = parse_body(body)?;
     let members: BTreeSet<NodeId> = members.iter().map(|name| api.known_node(name)).collect::<Result<_, _>>()?;
     let names: Vec<String> = members.iter().map(NodeId::to_string).collect();
-    match api.submit(Action::ChangeMembership { members }, OnTimeout::MayHaveHappened).await? {
-        Answer::MembershipChanged { index } => Ok(Json(json!({"members": names, "revision": index.0}))),
-        other => Err(api.refusal(&other, OnTimeout::MayHaveHappened)),
-    }
+    let done = api.submit(Action::ChangeMembership { members }, OnTimeout::MayHaveHappened).await?;
+    let Success::MembershipChanged { index } = done else { return Err(Refusal::Superseded { definite: false }) };
+    Ok(Json(json!({"members": names, "revision": index.0})))
 }
 
 /// Everything else.

@@ -1,4 +1,7 @@
 //! Keys and values over HTTP.
+//!
+//! A result of another kind than was asked for would be a mistake of this crate; it is answered as `superseded`, because all
+//! that is then certain is that something was done.
 
 use std::sync::Arc;
 
@@ -11,7 +14,7 @@ use serde_json::json;
 
 use super::error::Refusal;
 use super::{Api, Body, OnTimeout, parse_body};
-use crate::inbox::{Action, Answer};
+use crate::inbox::{Action, Success};
 use crate::machine::{Command, Effect, Versioned};
 
 /// The longest key, bytes.
@@ -54,13 +57,10 @@ pub(super) async fn get(
             return Err(Refusal::BadRequest(format!("read `{other}`: write linearizable, lease or local")));
         }
     };
-    match api.submit(Action::Read { key, consistency }, OnTimeout::NothingHappened).await? {
-        Answer::Value(found) => {
-            let (value, revision, term) = parts(found.as_ref());
-            Ok(Json(json!({"value": value, "revision": revision, "term": term})))
-        }
-        other => Err(api.refusal(&other, OnTimeout::NothingHappened)),
-    }
+    let done = api.submit(Action::Read { key, consistency }, OnTimeout::NothingHappened).await?;
+    let Success::Value(found) = done else { return Err(Refusal::Superseded { definite: true }) };
+    let (value, revision, term) = parts(found.as_ref());
+    Ok(Json(json!({"value": value, "revision": revision, "term": term})))
 }
 
 /// `PUT /kv/{key}`.
@@ -71,10 +71,11 @@ pub(super) async fn put(
 ) -> Result<impl IntoResponse, Refusal> {
     check_key(&key)?;
     let PutBody { value } = parse_body(body)?;
-    match api.submit(Action::Propose(Command::Put { key, value }), OnTimeout::MayHaveHappened).await? {
-        Answer::Applied { index, term, effect: Effect::Put } => Ok(Json(json!({"revision": index.0, "term": term.0}))),
-        other => Err(api.refusal(&other, OnTimeout::MayHaveHappened)),
-    }
+    let done = api.submit(Action::Propose(Command::Put { key, value }), OnTimeout::MayHaveHappened).await?;
+    let Success::Applied { index, term, effect: Effect::Put } = done else {
+        return Err(Refusal::Superseded { definite: false });
+    };
+    Ok(Json(json!({"revision": index.0, "term": term.0})))
 }
 
 /// `POST /kv/{key}/cas`.
@@ -85,14 +86,13 @@ pub(super) async fn cas(
 ) -> Result<impl IntoResponse, Refusal> {
     check_key(&key)?;
     let CasBody { expect, value } = parse_body(body)?;
-    match api.submit(Action::Propose(Command::Cas { key, expect, value }), OnTimeout::MayHaveHappened).await? {
-        Answer::Applied { index, term, effect: Effect::Cas { swapped, before } } => {
-            let (value, revision_before, term_before) = parts(before.as_ref());
-            let (revision, term) = if swapped { (Some(index.0), Some(term.0)) } else { (revision_before, term_before) };
-            Ok(Json(json!({"swapped": swapped, "value": value, "revision": revision, "term": term})))
-        }
-        other => Err(api.refusal(&other, OnTimeout::MayHaveHappened)),
-    }
+    let done = api.submit(Action::Propose(Command::Cas { key, expect, value }), OnTimeout::MayHaveHappened).await?;
+    let Success::Applied { index, term, effect: Effect::Cas { swapped, before } } = done else {
+        return Err(Refusal::Superseded { definite: false });
+    };
+    let (value, revision_before, term_before) = parts(before.as_ref());
+    let (revision, term) = if swapped { (Some(index.0), Some(term.0)) } else { (revision_before, term_before) };
+    Ok(Json(json!({"swapped": swapped, "value": value, "revision": revision, "term": term})))
 }
 
 fn parts(found: Option<&Versioned>) -> (Option<&str>, Option<u64>, Option<u64>) {

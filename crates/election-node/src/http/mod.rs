@@ -62,7 +62,7 @@ use tokio::sync::{Semaphore, broadcast};
 use self::error::Refusal;
 use crate::arguments::AddressBook;
 use crate::error::NodeError;
-use crate::inbox::{Action, Answer, Inbox};
+use crate::inbox::{Action, Denial, Inbox, Success};
 use crate::metrics::Metrics;
 use crate::state::Published;
 use crate::transport::socket;
@@ -117,12 +117,12 @@ impl Api {
     }
 
     /// Hands a request to the protocol thread and waits for its answer.
-    async fn submit(&self, action: Action, on_timeout: OnTimeout) -> Result<Answer, Refusal> {
+    async fn submit(&self, action: Action, on_timeout: OnTimeout) -> Result<Success, Refusal> {
         self.metrics.requests.fetch_add(1, Relaxed);
         let Ok(_place) = self.places.try_acquire() else { return Err(Refusal::Busy) };
         let Some(answer) = self.inbox.request(action) else { return Err(Refusal::Busy) };
         match tokio::time::timeout(self.request_timeout, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(answer)) => answer.map_err(|denial| self.refusal(denial, on_timeout)),
             // The protocol thread is gone; the process follows it in a moment.
             Ok(Err(_)) => Err(Refusal::Timeout { definite: on_timeout.is_definite() }),
             Err(_) => {
@@ -132,18 +132,12 @@ impl Api {
         }
     }
 
-    /// The refusal in an answer. Only called for answers that are not the result asked for.
-    fn refusal(&self, answer: &Answer, on_timeout: OnTimeout) -> Refusal {
-        match answer {
-            Answer::NotLeader { leader } => Refusal::not_leader(*leader, &self.book),
-            Answer::Busy => Refusal::Busy,
-            Answer::Invalid => Refusal::Invalid,
-            // A result of another kind of request would be our own mistake: all that is certain is that something was done.
-            Answer::Superseded
-            | Answer::Applied { .. }
-            | Answer::Value(_)
-            | Answer::Transferred
-            | Answer::MembershipChanged { .. } => Refusal::Superseded { definite: on_timeout.is_definite() },
+    fn refusal(&self, denial: Denial, on_timeout: OnTimeout) -> Refusal {
+        match denial {
+            Denial::NotLeader { leader } => Refusal::not_leader(leader, &self.book),
+            Denial::Busy => Refusal::Busy,
+            Denial::Invalid => Refusal::Invalid,
+            Denial::Superseded => Refusal::Superseded { definite: on_timeout.is_definite() },
         }
     }
 

@@ -1,7 +1,7 @@
 //! The journal: hard state and log in one sequence of checksummed frames, so that one sync makes both durable together.
 //!
 //! Each frame holds the operations of one batch, in order: *hard state* (term and vote as one record, never one without
-//! the other), *truncate*, *append*. Nothing is ever rewritten in place; a truncation is an operation like any other. The
+//! the other), *truncate*, *append*, *forget*. Nothing is ever rewritten in place; a truncation is an operation like any other. The
 //! files are `journal/00000001`, `journal/00000002`, …; each begins with a header and a frame that repeats the hard state,
 //! so that a file all of whose entries are in the snapshot can be removed.
 //!
@@ -41,6 +41,8 @@ pub(super) enum Operation {
     Truncate { from: u64 },
     /// Add one entry at the end.
     Append(Entry),
+    /// Drop every entry up to this index: a durable snapshot stands for them.
+    Forget { through: u64 },
 }
 
 /// What the journal held at start.
@@ -49,6 +51,8 @@ pub(super) struct Replayed {
     pub(super) hard: HardState,
     /// Consecutive by index; may begin at or before the snapshot's end.
     pub(super) entries: Vec<Entry>,
+    /// There must be a snapshot at least up to here.
+    pub(super) forgotten: LogIndex,
 }
 
 /// One file of the journal.
@@ -111,7 +115,7 @@ impl Journal {
         for operation in operations {
             match operation {
                 Operation::Hard { .. } => self.hard = hard_state_of(operation).unwrap_or_default(),
-                Operation::Truncate { .. } => {}
+                Operation::Truncate { .. } | Operation::Forget { .. } => {}
                 Operation::Append(entry) => segment.highest = segment.highest.max(entry.index),
             }
         }
@@ -159,7 +163,7 @@ fn encode(operations: &[Operation]) -> Vec<u8> {
 fn hard_state_of(operation: &Operation) -> Option<HardState> {
     match operation {
         Operation::Hard { term, voted_for } => Some(HardState { term: Term(*term), voted_for: voted_for.map(NodeId) }),
-        Operation::Truncate { .. } | Operation::Append(_) => None,
+        Operation::Truncate { .. } | Operation::Append(_) | Operation::Forget { .. } => None,
     }
 }
 
@@ -282,6 +286,11 @@ fn apply(operation: Operation, replayed: &mut Replayed) -> Result<LogIndex, Stri
         Operation::Truncate { from } => {
             let kept = replayed.entries.partition_point(|entry| entry.index.0 < from);
             replayed.entries.truncate(kept);
+            Ok(LogIndex(0))
+        }
+        Operation::Forget { through } => {
+            replayed.entries.retain(|entry| entry.index.0 > through);
+            replayed.forgotten = replayed.forgotten.max(LogIndex(through));
             Ok(LogIndex(0))
         }
         Operation::Append(entry) => {

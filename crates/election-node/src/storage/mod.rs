@@ -26,12 +26,12 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use election::raft::{Entry, HardState, Persist, Recovered, Snapshot};
+use election::raft::{Persist, Recovered, Snapshot};
 use election::{LogIndex, NodeId, Term};
 
 use self::files::{remove_unfinished, sync_directory};
 use self::identity::Identity;
-use self::journal::{Journal, Operation, record_of};
+use self::journal::{Journal, Operation, Replayed, record_of};
 use crate::error::NodeError;
 
 const JOURNAL_DIRECTORY: &str = "journal";
@@ -96,7 +96,7 @@ impl Storage {
         let (journal, replayed) = Journal::open(&journal_directory, options.segment_bytes_max, options.sync)?;
         sync_directory(directory)?;
         let snapshot = snapshot::read(directory)?;
-        let recovered = join(replayed.hard, replayed.entries, snapshot, &journal_directory)?;
+        let recovered = join(replayed, snapshot, directory)?;
         if identity.is_none() && recovered != Recovered::default() {
             let path = directory.join(identity::FILE_NAME);
             return Err(NodeError::corrupt(&path, 0, "the file is missing, but a node ran here before"));
@@ -118,7 +118,9 @@ impl Storage {
             // The term goes first: a crash in between must not leave a snapshot of a term that the node has not entered.
             self.commit()?;
             snapshot::write(&self.directory, &snapshot)?;
-            self.journal.remove_through(snapshot.meta.last_index)?;
+            let through = snapshot.meta.last_index;
+            self.journal.remove_through(through)?;
+            self.staged.push(Operation::Forget { through: through.0 });
         }
         self.staged.extend(truncate_from.map(|from| Operation::Truncate { from: from.0 }));
         self.staged.extend(append.into_iter().map(Operation::Append));
@@ -178,15 +180,16 @@ fn check_owner(identity: &Identity, options: &StorageOptions) -> Result<(), Node
 }
 
 /// Joins snapshot and log, which a crash may have left out of step: the snapshot is written first.
-fn join(
-    hard: HardState,
-    mut entries: Vec<Entry>,
-    snapshot: Option<Snapshot>,
-    journal: &Path,
-) -> Result<Recovered, NodeError> {
+fn join(replayed: Replayed, snapshot: Option<Snapshot>, directory: &Path) -> Result<Recovered, NodeError> {
+    let Replayed { hard, mut entries, forgotten } = replayed;
+    let journal = directory.join(JOURNAL_DIRECTORY);
     let (last_index, last_term) = snapshot
         .as_ref()
         .map_or((LogIndex(0), Term(0)), |snapshot| (snapshot.meta.last_index, snapshot.meta.last_term));
+    if last_index < forgotten {
+        let what = format!("it ends at entry {last_index}, but the log has forgotten the entries up to {forgotten}");
+        return Err(NodeError::corrupt(&directory.join(snapshot::FILE_NAME), 0, what));
+    }
     // Paper §7, rule 7: a log that disagrees with the snapshot at its last entry is forgotten whole.
     if entries.iter().any(|entry| entry.index == last_index && entry.term != last_term) {
         entries.clear();
@@ -196,12 +199,12 @@ fn join(
         && first.index != last_index.next()
     {
         let what = format!("the log begins at entry {}, but the snapshot ends at {last_index}", first.index);
-        return Err(NodeError::corrupt(journal, 0, what));
+        return Err(NodeError::corrupt(&journal, 0, what));
     }
     let newest = entries.last().map_or(last_term, |entry| entry.term);
     if newest > hard.term {
         let what = format!("the term is {}, but an entry or the snapshot has {newest}", hard.term);
-        return Err(NodeError::corrupt(journal, 0, what));
+        return Err(NodeError::corrupt(&journal, 0, what));
     }
     Ok(Recovered { hard, snapshot, entries })
 }

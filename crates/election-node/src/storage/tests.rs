@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use election::raft::{EntryPayload, SnapshotMeta};
+use election::raft::{Entry, EntryPayload, HardState, SnapshotMeta};
 
 use super::*;
 
@@ -206,7 +206,7 @@ fn a_missing_segment_is_refused() {
         }
         drop(storage);
         fs::remove_file(directory.path().join("journal").join(missing)).unwrap();
-        let refusal = Storage::open(&small).err().expect("a hole is refused");
+        let refusal = Storage::open(&small).map(drop).expect_err("a hole is refused");
         assert!(matches!(refusal, NodeError::Corrupt { .. }), "{refusal}");
     }
 }
@@ -229,21 +229,29 @@ fn a_snapshot_whose_log_was_not_yet_cut_decides_what_the_log_keeps() {
 
 #[test]
 fn an_installed_snapshot_replaces_the_log_and_the_log_goes_on_after_it() {
-    let directory = tempfile::tempdir().unwrap();
-    write_history(directory.path());
-    let (mut storage, ..) = Storage::open(&options(directory.path())).unwrap();
-    let install = Persist {
-        snapshot: Some(snapshot(20, 4)),
-        truncate_from: Some(LogIndex(1)),
-        hard: hard(4, None),
-        ..append([entry(21, 4, "after")])
-    };
-    storage.stage(install).unwrap();
-    storage.commit().unwrap();
-    drop(storage);
-    let recovered = reopen(directory.path()).unwrap();
-    assert_eq!(recovered.entries, [entry(21, 4, "after")]);
-    assert_eq!(recovered.hard.term, Term(4));
+    // The log was 1..=3; a snapshot within it with another term also cuts what follows, one beyond it leaves a hole.
+    for (index, truncate_from) in [(2, Some(LogIndex(3))), (20, None)] {
+        let directory = tempfile::tempdir().unwrap();
+        write_history(directory.path());
+        let (mut storage, ..) = Storage::open(&options(directory.path())).unwrap();
+        let after = entry(index + 1, 4, "after");
+        let install = Persist {
+            snapshot: Some(snapshot(index, 4)),
+            truncate_from,
+            hard: hard(4, None),
+            ..append([after.clone()])
+        };
+        storage.stage(install).unwrap();
+        storage.commit().unwrap();
+        drop(storage);
+        let recovered = reopen(directory.path()).unwrap();
+        assert_eq!(recovered.entries, [after]);
+        assert_eq!(recovered.snapshot, Some(snapshot(index, 4)));
+        assert_eq!(recovered.hard.term, Term(4));
+        fs::remove_file(directory.path().join("snapshot")).unwrap();
+        let refusal = reopen(directory.path()).unwrap_err().to_string();
+        assert!(refusal.contains("snapshot at offset 0: it ends at entry 0"), "{refusal}");
+    }
 }
 
 #[test]
@@ -252,7 +260,7 @@ fn a_directory_of_another_node_another_cluster_or_in_use_is_refused() {
     let ours = options(directory.path());
     let (storage, ..) = Storage::open(&ours).unwrap();
     let check = |options: &StorageOptions, expected: &str| {
-        let refusal = Storage::open(options).err().expect("refused").to_string();
+        let refusal = Storage::open(options).map(drop).expect_err("refused").to_string();
         assert!(refusal.contains(expected), "{refusal}");
     };
     check(&ours, "another process is running on it");

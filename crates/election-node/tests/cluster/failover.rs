@@ -38,7 +38,7 @@ fn a_cluster_whose_nodes_were_all_killed_remembers_everything() {
     let mut cluster = Cluster::start(3, &[]);
     let (leader, term) = cluster.wait_for_leader(&ALL, 0);
     cluster.put(leader, "k", "before");
-    cluster.nodes.iter_mut().for_each(super::support::Node::kill);
+    cluster.nodes.iter_mut().for_each(|node| drop(node.kill()));
     ALL.into_iter().for_each(|index| cluster.launch(index));
     let (leader, higher) = cluster.wait_for_leader(&ALL, term);
     assert!(higher > term, "a term is never used again");

@@ -68,7 +68,10 @@ pub(crate) struct Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.kill();
+        let said = self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- {} said:\n{said}", self.name());
+        }
     }
 }
 
@@ -78,12 +81,17 @@ impl Node {
         kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
     }
 
-    /// SIGKILL, and reaped.
-    pub(crate) fn kill(&mut self) {
+    /// SIGKILL, and reaped; what the process had said on stderr.
+    pub(crate) fn kill(&mut self) -> String {
+        let mut said = String::new();
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
+            if let Some(mut stderr) = child.stderr {
+                let _ = stderr.read_to_string(&mut said);
+            }
         }
+        said
     }
 
     /// How the process ends, and what it said on stderr (if that was asked for at its start).
@@ -130,13 +138,11 @@ impl Cluster {
     /// Addresses and directories, but no process yet.
     pub(crate) fn prepare(size: usize, arguments: &[&str]) -> Self {
         static CLUSTERS: AtomicU32 = AtomicU32::new(0);
-        let [_, high, middle, low] = std::process::id().to_be_bytes();
+        let [.., high, low] = std::process::id().to_be_bytes();
         let cluster = u8::try_from(CLUSTERS.fetch_add(1, Ordering::Relaxed)).unwrap();
-        assert!(cluster < 30 && size < 8, "addresses are used up");
+        assert!(cluster < 30 && size < 8, "the addresses of this test process are used up");
         let nodes = (1..=size).map(|number| {
-            let last = cluster * 8 + u8::try_from(number).unwrap();
-            let ip = [127, 1 + (high << 5 | middle >> 3) % 254, middle << 5 | low >> 3, low << 5 | last & 0x1f];
-            let ip = if cluster < 4 { ip } else { [127, 1 + ip[1] % 254, ip[2], last] };
+            let ip = [127, high | 1, low, cluster * 8 + u8::try_from(number).unwrap()];
             Node { number, http: (ip, 7002).into(), peer: (ip, 7001).into(), child: None }
         });
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
