@@ -45,6 +45,12 @@ impl Mistake {
         self
     }
 
+    /// Names what was most likely meant: beside the carets where there are any.
+    pub(crate) fn meant(self, word: &str) -> Self {
+        let text = format!("did you mean `{word}`?");
+        if self.place.is_some() { self.label(text) } else { self.help(text) }
+    }
+
     /// Shows a second place that belongs to the mistake.
     pub(crate) fn also(mut self, place: Place, label: impl Into<String>) -> Self {
         self.also = Some((place, label.into()));
@@ -191,10 +197,10 @@ impl std::error::Error for PlanErrors {}
 /// The known word that was most likely meant, if one is near enough.
 pub(crate) fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let word = word.to_lowercase().replace('_', "-");
-    let allowed = (word.chars().count() / 3).max(1);
+    let allowed = ((word.chars().count() + 1) / 3).max(1);
     known
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&word, candidate), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase()), candidate))
         .filter(|&(distance, candidate)| {
             distance <= allowed || (word.len() >= 4 && (candidate.starts_with(&word) || word.starts_with(candidate)))
         })

@@ -127,7 +127,7 @@ fn not_found(
                 nearest(name, built_in.iter().map(|built_in| built_in.name))
             };
             let mistake = match words {
-                Some(near) => mistake.label(format!("did you mean `{near}`?")).help(format!("there is `{near}`")),
+                Some(near) => mistake.meant(near),
                 None => mistake,
             };
             let places: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();

@@ -70,8 +70,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Why> {
 /// Writes a duration so that [`duration`] reads the same.
 pub(crate) fn write_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
-    for (unit, factor) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] {
-        if nanos.is_multiple_of(factor) {
+    // The largest unit that divides it; but 60s and 90min are how people say it.
+    let units =
+        [("h", 3_600_000_000_000), ("min", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
+    for (unit, factor) in units {
+        let enough = if factor > 1_000_000_000 { 2 * factor } else { 0 };
+        if nanos.is_multiple_of(factor) && nanos >= enough {
             return format!("{}{unit}", nanos / factor);
         }
     }

@@ -60,7 +60,7 @@ pub(crate) static WORKLOAD: Table = Table {
 };
 
 pub(crate) static SYSTEMS: Table =
-    Table { owner: "the systems", words: &[word("raft", "{ heartbeat: 40ms }", "the reference node, `chaos node`")] };
+    Table { owner: "`system`", words: &[word("raft", "{ heartbeat: 40ms }", "the reference node, `chaos node`")] };
 
 pub(crate) static RAFT: Table = Table {
     owner: "system raft",
@@ -96,7 +96,7 @@ pub(crate) static OBSERVE: Table = Table {
 };
 
 pub(crate) static LOADS: Table = Table {
-    owner: "the loads",
+    owner: "a load",
     words: &[word("register", "{ keys: 4, rate: 200/s }", "reads, writes and compare-and-sets over a few keys")],
 };
 
@@ -137,7 +137,7 @@ pub(crate) static FAULT_PLAN: Table = Table {
 
 /// A step has exactly one of these.
 pub(crate) static VERBS: Table = Table {
-    owner: "the steps",
+    owner: "a step",
     words: &[
         word(
             "kill",
@@ -158,7 +158,7 @@ pub(crate) static VERBS: Table = Table {
 
 /// What may stand beside a verb.
 pub(crate) static MODIFIERS: Table = Table {
-    owner: "a step",
+    owner: "beside the verb of a step",
     words: &[
         word("for", "2s..3s", "how long the fault lasts; without it, until a later restart, resume or heal"),
         word("steps", "[…]", "what `repeat` repeats"),
@@ -294,7 +294,8 @@ static ALL: [&Table; 22] = [
 
 /// Where a word belongs that stands where it doesn't.
 pub(crate) fn home_of(name: &str) -> Option<&'static Table> {
-    let mappings = [&WORKLOAD, &RAFT, &REGISTER, &OBSERVE, &NETWORK, &RANDOM, &FAULT_PLAN, &PARTITION, &AWAIT];
+    let mappings =
+        [&WORKLOAD, &RAFT, &REGISTER, &OBSERVE, &NETWORK, &RANDOM, &FAULT_PLAN, &VERBS, &MODIFIERS, &PARTITION, &AWAIT];
     mappings.into_iter().find(|table| table.has(name))
 }
 

@@ -10,16 +10,19 @@
 
 use std::collections::BTreeMap;
 
-use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, Span};
+use serde_saphyr::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle, Span};
 
 use crate::error::{Mistake, Mistakes};
 use crate::source::Place;
 
-/// How deep values may be nested. The deepest shipped plan needs 9.
-pub(crate) const DEPTH_MAX: usize = 48;
+/// How deep values may be nested. The deepest plan that is read needs 50, whoever wrote it.
+pub(crate) const DEPTH_MAX: usize = 64;
 
-/// How many values a plan may have once its aliases are expanded.
-pub(crate) const VALUES_MAX: usize = 20_000;
+/// How many values a plan may have once its aliases are expanded. A thousand steps, written out, have half of that.
+pub(crate) const VALUES_MAX: usize = 40_000;
+
+/// How many keys one mapping may have.
+pub(crate) const KEYS_MAX: usize = 1_000;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +56,13 @@ pub(crate) enum NodeKind {
 }
 
 impl Node {
-    /// What it is, for messages: `a list`.
+    /// What it is, for messages.
     pub(crate) fn described(&self) -> &'static str {
         match self.kind {
-            NodeKind::Null => "nothing",
-            NodeKind::Scalar(_) => "a single value",
-            NodeKind::List(_) => "a list",
-            NodeKind::Map(_) => "a mapping",
+            NodeKind::Null => "nothing is written here",
+            NodeKind::Scalar(_) => "this is a single value",
+            NodeKind::List(_) => "this is a list",
+            NodeKind::Map(_) => "this is a mapping",
         }
     }
 
@@ -180,7 +183,7 @@ impl<'m> Builder<'_, 'm> {
             }
             Event::Alias(anchor) => self.alias(anchor, place),
             Event::Scalar(text, style, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), place);
+                self.refuse_tag(tag.is_some(), span);
                 let plain = style == ScalarStyle::Plain;
                 let kind = if plain && matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL") {
                     NodeKind::Null
@@ -190,11 +193,11 @@ impl<'m> Builder<'_, 'm> {
                 self.value(Node { place, kind }, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), place);
+                self.refuse_tag(tag.is_some(), span);
                 self.begin(Open { place, anchor, kind: OpenKind::List(Vec::new()) })
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), place);
+                self.refuse_tag(tag.is_some(), span);
                 self.begin(Open { place, anchor, kind: OpenKind::Map { entries: Vec::new(), key: None } })
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(place),
@@ -203,8 +206,9 @@ impl<'m> Builder<'_, 'm> {
         }
     }
 
-    fn refuse_tag(&mut self, tagged: bool, place: Place) {
+    fn refuse_tag(&mut self, tagged: bool, span: Span) {
         if tagged {
+            let place = self.place(span.tag_span().unwrap_or(span));
             self.mistakes.note(Mistake::at(place, "a tag on a value").label("plans know no tags: leave out the `!…`"));
         }
     }
@@ -288,6 +292,9 @@ impl<'m> Builder<'_, 'm> {
                             .label("again here")
                             .also(first.place, "first here");
                         self.mistakes.note(mistake);
+                    } else if entries.len() == KEYS_MAX {
+                        let message = format!("a mapping of more than {KEYS_MAX} keys");
+                        return self.stop(Mistake::at(key.place, message));
                     } else {
                         entries.push((key, node));
                     }
@@ -318,6 +325,10 @@ impl<'m> Builder<'_, 'm> {
     fn syntax(&mut self, error: &granit_parser::ScanError) {
         let start = error.marker().byte_offset().unwrap_or(0).min(self.text.len());
         let place = Place { source_index: self.source_index, start, end: start };
+        if *error.kind() == ErrorKind::RecursionLimitExceeded {
+            self.too_deep(place);
+            return;
+        }
         let mut mistake = Mistake::at(place, "this is not YAML").label(error.info().to_string());
         // The commonest cause in plans: `>` begins a folded text in YAML, so `> 90%` is a broken header of one.
         let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -325,8 +336,8 @@ impl<'m> Builder<'_, 'm> {
         if let Some((_, value)) = line.split_once(": >") {
             let bound = value.trim_start_matches(['=', ' ']);
             let words = if value.starts_with('=') { "at least" } else { "above" };
-            mistake =
-                mistake.help(format!("YAML reads `>` as the begin of a text: write `{words} {bound}`, or quote it"));
+            mistake = mistake
+                .help(format!("YAML reads `>` as the beginning of a text: write `{words} {bound}`, or quote it"));
         } else if line.trim_start_matches([' ', '-']).contains('\t') || line.starts_with('\t') {
             mistake = mistake.help("YAML indents with spaces, never with tabs");
         }

@@ -71,49 +71,43 @@ impl Reader {
     pub(crate) fn open<'n>(&mut self, field: Field<'n>, tables: &[&'static Table]) -> Option<Fields<'n>> {
         let owner = tables[0].owner;
         let NodeKind::Map(entries) = &field.node.kind else {
-            let known: Vec<&str> = tables.iter().flat_map(|table| table.names()).collect();
-            self.wrong_type(field, &format!("a mapping of {}", one_of(known.iter().copied())));
+            let help = format!("{owner} knows {}", list(tables.iter().flat_map(|table| table.names())));
+            self.note(wrong_type(field, "a mapping").help(help));
             return None;
         };
         let mut fields = Fields { place: field.node.place, entries, all_known: true };
         for entry in fields.iter() {
             if !tables.iter().any(|table| table.has(entry.name)) {
                 fields.all_known = false;
-                self.unknown_field(entry, owner, tables);
+                self.unknown_field(entry, &fields, tables);
             }
         }
         Some(fields)
     }
 
-    fn unknown_field(&mut self, field: Field<'_>, owner: &str, tables: &[&'static Table]) {
+    fn unknown_field(&mut self, field: Field<'_>, all: &Fields<'_>, tables: &[&'static Table]) {
         let names = || tables.iter().flat_map(|table| table.names());
         let near = nearest(field.name, names());
-        let is_step = tables.iter().any(|table| std::ptr::eq(*table, &raw const words::VERBS));
+        let verb_wanted = std::ptr::eq(tables[0], &raw const words::VERBS) && all.known(&words::VERBS).next().is_none();
         let noun = match near {
-            Some("kill" | "pause" | "partition") if is_step => "fault",
-            Some(_) | None if is_step => "step",
+            Some("kill" | "pause" | "partition") if verb_wanted => "fault",
+            Some(word) if verb_wanted && words::VERBS.has(word) => "step",
+            None if verb_wanted => "step",
             Some(_) | None => "field",
         };
         let mistake = Mistake::at(field.key, format!("unknown {noun} `{}`", field.name));
+        let help = || format!("{} knows {}", tables[0].owner, list(names()));
         let mistake = match (near, words::home_of(field.name)) {
             (Some(near), _) => mistake.label(format!("did you mean `{near}`?")),
-            (None, Some(home)) => mistake
-                .label(format!("this belongs to {}", home.owner))
-                .help(format!("{owner} knows {}", list(names()))),
-            (None, None) => {
-                mistake.label("not a word of the plan language").help(format!("{owner} knows {}", list(names())))
-            }
+            (None, Some(home)) => mistake.label(format!("this belongs to {}", home.owner)).help(help()),
+            (None, None) => mistake.label("not a word of the plan language").help(help()),
         };
         self.note(mistake);
     }
 
     /// Notes that a value is of the wrong type.
     pub(crate) fn wrong_type(&mut self, field: Field<'_>, wanted: &str) {
-        let found = field.node.described();
-        self.note(
-            Mistake::at(field.node.place, format!("`{}` must be {wanted}", field.name))
-                .label(format!("this is {found}")),
-        );
+        self.note(wrong_type(field, wanted));
     }
 
     /// The text of a scalar; `wanted` says what the text should be.
@@ -200,7 +194,7 @@ impl Reader {
         }
         self.note(
             Mistake::at(field.node.place, format!("`{}` must be {} to {}", field.name, limits.start(), limits.end()))
-                .label(format!("this is {}", if value < *limits.start() { "too few" } else { "too many" })),
+                .label(format!("this is {}", if value < *limits.start() { "too small" } else { "too large" })),
         );
         None
     }
@@ -228,6 +222,12 @@ impl Reader {
             None => mistake.label(format!("no such {what}")).help(format!("known: {}", list(known.iter().copied()))),
         });
     }
+}
+
+fn wrong_type(field: Field<'_>, wanted: &str) -> Mistake {
+    // A word of the language stands in backquotes; what has none is called `a step` or the like.
+    let name = if field.name.contains(' ') { field.name.to_owned() } else { format!("`{}`", field.name) };
+    Mistake::at(field.node.place, format!("{name} must be {wanted}")).label(field.node.described())
 }
 
 /// `a, b, c`

@@ -27,6 +27,8 @@ pub(crate) struct Reader {
     pub(crate) nodes: usize,
     /// Where the verb of each step of the fault plan stands, by the step's number.
     step_places: Vec<Place>,
+    /// How deep in `repeat` and `random` the step being read stands.
+    step_nesting: usize,
     /// Whether a step of the fault plan could not be told.
     dropped_step: bool,
 }
@@ -39,18 +41,32 @@ impl Reader {
             sources,
             nodes: workload::NODES_DEFAULT,
             step_places: Vec::new(),
+            step_nesting: 0,
             dropped_step: false,
         }
     }
 
     /// A file's or plan's name: what may stand in a path on every system, and reads well there.
     fn name(&mut self, field: Field<'_>) -> Option<String> {
-        let text = self.text(field, "a name")?;
+        let text = self.text(field, "a text")?;
         if let Some(why) = name_trouble(text) {
             self.note(Mistake::at(field.node.place, format!("`{text}` can't be a name")).label(why));
             return None;
         }
         Some(text.to_owned())
+    }
+
+    /// A sentence or two for people.
+    fn about(&mut self, fields: &Fields<'_>) -> String {
+        let Some(field) = fields.get("about") else { return String::new() };
+        let text = self.text(field, "a text").unwrap_or_default();
+        if text.len() > ABOUT_BYTES_MAX {
+            let message = format!("`about` of more than {ABOUT_BYTES_MAX} bytes");
+            self.note(
+                Mistake::at(field.node.place, message).label("a sentence or two is enough; the rest is a comment"),
+            );
+        }
+        text.trim().to_owned()
     }
 
     /// The format's version, where it is written down.
@@ -74,6 +90,9 @@ impl Reader {
 
 /// The version of the plan language that this crate reads and writes.
 pub const VERSION: u64 = 1;
+
+/// Reports show what a plan says of itself on a line or two.
+const ABOUT_BYTES_MAX: usize = 1_000;
 
 /// Why a text can't be a name, if it can't.
 pub(crate) fn name_trouble(text: &str) -> Option<&'static str> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chaos_history::SourcePlace;
 
+use super::workload::has;
 use super::{Field, Fields, Reader};
 use crate::error::Mistake;
 use crate::model::{Awaited, Choice, DurationRange, Fault, FaultPlan, Hold, KillSignal, Step, StepAction, Target};
@@ -14,6 +15,10 @@ use crate::source::Place;
 use crate::words;
 use crate::yaml::{Node, NodeKind};
 
+/// How many steps a plan may have; loops count once.
+const STEPS_MAX: usize = 1_000;
+/// How deep steps may be nested in `repeat` and `random`.
+const NESTING_MAX: usize = 8;
 const REPEAT_MAX: u64 = 10_000;
 const WEIGHT_MAX: u64 = 1_000;
 const WITHIN_DEFAULT: Duration = Duration::from_secs(10);
@@ -31,6 +36,12 @@ pub(crate) struct ReadPlan {
 impl Reader {
     /// Reads a fault plan's mapping. `stem` is its name if it doesn't say another.
     pub(crate) fn fault_plan(&mut self, field: Field<'_>, stem: &str) -> Option<ReadPlan> {
+        if has(field.node, "system") && !has(field.node, "steps") {
+            let mistake = Mistake::at(field.node.place, "this is a workload, not a fault plan")
+                .help("a fault plan has `steps`: name one, or write it right here");
+            self.note(mistake);
+            return None;
+        }
         let fields = self.open(field, &[&words::FAULT_PLAN])?;
         self.version(&fields);
         self.step_places.clear();
@@ -39,7 +50,7 @@ impl Reader {
             Some(field) => self.name(field).unwrap_or_default(),
             None => self.name_of_file(&fields, stem),
         };
-        let about = fields.get("about").and_then(|field| self.text(field, "a text")).unwrap_or_default().to_owned();
+        let about = self.about(&fields);
         let steps = match fields.get("steps") {
             Some(field) => self.steps(field),
             None => {
@@ -65,13 +76,25 @@ impl Reader {
         if items.is_empty() {
             self.note(Mistake::at(field.node.place, "no steps").label("at least one is needed"));
         }
+        if self.step_nesting == NESTING_MAX {
+            let message = format!("steps nested more than {NESTING_MAX} deep");
+            self.note(Mistake::at(field.key, message).label("this is one `repeat` or `random` too many"));
+            return Vec::new();
+        }
+        self.step_nesting += 1;
         let mut steps = Vec::new();
         for item in items {
+            if self.step_places.len() == STEPS_MAX {
+                let message = format!("a fault plan of more than {STEPS_MAX} steps");
+                self.note(Mistake::at(item.place, message).label("`repeat` says the same with fewer"));
+                break;
+            }
             match self.step(item) {
                 Some(step) => steps.push(step),
                 None => self.dropped_step = true,
             }
         }
+        self.step_nesting -= 1;
         steps
     }
 

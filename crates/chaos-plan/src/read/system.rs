@@ -8,6 +8,10 @@ use crate::model::{DurationRange, RaftOptions, ReadConsistency, System};
 use crate::words;
 use crate::yaml::NodeKind;
 
+/// What every node can be given; the kernel's own limits are far above.
+const ARGUMENTS_MAX: usize = 100;
+const ARGUMENT_BYTES_MAX: usize = 4_096;
+
 impl Reader {
     pub(super) fn system(&mut self, field: Field<'_>) -> Option<System> {
         if let NodeKind::Scalar(text) = &field.node.kind {
@@ -91,12 +95,18 @@ impl Reader {
 
     fn arguments(&mut self, field: Field<'_>) -> Vec<String> {
         let items = self.list(field, "a list of texts").unwrap_or_default();
+        if items.len() > ARGUMENTS_MAX {
+            self.note(Mistake::at(field.node.place, format!("more than {ARGUMENTS_MAX} arguments")));
+        }
         items.iter().filter_map(|item| self.argument(Field::unnamed("arguments", item))).collect()
     }
 
     /// A text that can be handed to a program.
     fn argument(&mut self, field: Field<'_>) -> Option<String> {
         let text = self.text(field, "a text")?;
+        if text.len() > ARGUMENT_BYTES_MAX {
+            self.note(Mistake::at(field.node.place, format!("a text of more than {ARGUMENT_BYTES_MAX} bytes")));
+        }
         if text.contains('\0') || (text.is_empty() && field.name == "program") {
             self.note(
                 Mistake::at(field.node.place, "no program can be given this").label("it is empty or holds a NUL"),

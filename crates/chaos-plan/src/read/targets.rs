@@ -35,6 +35,7 @@ impl Reader {
                 Target::Nodes(nodes)
             }
             NodeKind::Null | NodeKind::Map(_) => {
+                // `kill` has a long form with `node:`, nothing else has.
                 self.wrong_type(field, "a target, for example `leader`, `n3` or `[n1, n2]`");
                 Target::Leader
             }

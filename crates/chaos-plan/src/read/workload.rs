@@ -77,9 +77,23 @@ impl WorkloadFields<'_> {
     }
 }
 
+/// Whether a mapping has the key.
+pub(super) fn has(node: &Node, key: &str) -> bool {
+    matches!(&node.kind, NodeKind::Map(entries) if entries.iter().any(|(known, _)| known.value == key))
+}
+
 impl Reader {
     /// Reads a workload's mapping. `stem` is its name if it doesn't say another.
     pub(crate) fn workload<'n>(&mut self, root: &'n Node, stem: &str) -> Option<WorkloadFields<'n>> {
+        if has(root, "steps") && !has(root, "system") && !has(root, "faults") {
+            let mistake = Mistake::at(root.place, "this is a fault plan, not a workload")
+                .help("a workload names it: `faults: faults/kill-leader.yaml`")
+                .help(
+                    "or run it under a workload that is there: `chaos run kill --set faults=faults/kill-leader.yaml`",
+                );
+            self.note(mistake);
+            return None;
+        }
         let fields = self.open(Field::unnamed("a workload", root), &[&words::WORKLOAD])?;
         self.version(&fields);
         // First, because what nodes can be named depends on it.
@@ -104,7 +118,7 @@ impl Reader {
                 Some(field) => self.name(field).unwrap_or_default(),
                 None => self.name_of_file(&fields, stem),
             },
-            about: fields.get("about").and_then(|field| self.text(field, "a text")).unwrap_or_default().to_owned(),
+            about: self.about(&fields),
             system: system.unwrap_or(System::Raft(RaftOptions::default())),
             nodes: self.nodes,
             seed: fields.get("seed").and_then(|field| self.parsed(field, "a whole number", scalar::whole)).map(Seed),
