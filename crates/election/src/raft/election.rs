@@ -13,7 +13,8 @@ impl<R: Rules> Raft<R> {
     }
 
     fn campaign(&mut self, cx: &mut Now<'_>, ballot: Ballot) {
-        if !self.log.members().contains(&self.id) {
+        let is_member = self.log.members().contains(&self.id);
+        if !self.rules.campaigns(is_member, self.log.members_index() <= self.commit) {
             // A removed node, or one that has yet to join, follows whoever calls.
             self.arm(cx.at);
             return;

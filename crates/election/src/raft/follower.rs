@@ -38,11 +38,12 @@ impl<R: Rules> Raft<R> {
 
     pub(super) fn on_append(&mut self, cx: &mut Now<'_>, from: NodeId, append: Append) {
         let Append { prev_index, prev_term, round, .. } = append;
+        let settled = self.log.snapshot_index();
         let (accepted, index) = match self.hear(cx, from, append.term) {
             Sender::Rival => return,
             Sender::Deposed => (false, LogIndex(0)),
-            // What is compacted away is committed, so the leader has the same.
-            Sender::Leader if prev_index >= self.log.base().0 && self.log.term_at(prev_index) != Some(prev_term) => {
+            // What is in the snapshot is committed, so the leader has the same.
+            Sender::Leader if prev_index >= settled && self.log.term_at(prev_index) != Some(prev_term) => {
                 (false, self.log.agreement_hint(prev_index.prev(), prev_term))
             }
             Sender::Leader => {
@@ -58,8 +59,8 @@ impl<R: Rules> Raft<R> {
 
     fn take_entries(&mut self, cx: &mut Now<'_>, entries: Vec<Entry>) {
         let members_index = self.log.members_index();
-        let (base, _) = self.log.base();
-        for entry in entries.into_iter().filter(|entry| entry.index > base) {
+        let settled = self.log.snapshot_index();
+        for entry in entries.into_iter().filter(|entry| entry.index > settled) {
             match self.log.term_at(entry.index) {
                 Some(existing) if !self.rules.conflicts(existing, entry.term) => continue,
                 Some(_) => {

@@ -66,6 +66,13 @@ pub trait Rules {
         members / 2 + 1
     }
 
+    /// Whether a node whose timer ran out campaigns. "A server that is not part of its own latest configuration should still
+    /// start new elections, as it might still be needed until the C_new entry is committed" (thesis §4.2.2); it does not count
+    /// its own vote. Once its removal is committed it is silent.
+    fn campaigns(&self, is_member: bool, members_committed: bool) -> bool {
+        is_member || !members_committed
+    }
+
     /// Whether the vote of the current term may go to `candidate`. "Each server will vote for at most one candidate in a given
     /// term, on a first-come-first-served basis" (paper §5.2).
     fn grants_vote(&self, voted_for: Option<NodeId>, candidate: NodeId) -> bool {

@@ -1,0 +1,215 @@
+//! The stage: nodes, a clock that stands still, and messages that wait to be delivered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use election::raft::{
+    Config, Event, Input, Message, Output, Persist, Raft, ReadConsistency, Recovered, Snapshot, Sound,
+};
+use election::{LogIndex, Nanos, NodeId, RequestId};
+
+use crate::show;
+
+struct Actor {
+    raft: Option<Raft>,
+    disk: Recovered,
+}
+
+#[derive(Default)]
+pub(crate) struct Stage {
+    now: Nanos,
+    config: Option<Config>,
+    actors: BTreeMap<NodeId, Actor>,
+    pending: Vec<(NodeId, NodeId, Message)>,
+    cut: BTreeSet<(NodeId, NodeId)>,
+    lines: Vec<String>,
+    requests: u64,
+}
+
+fn node(word: &str) -> NodeId {
+    NodeId(word.strip_prefix('n').and_then(|id| id.parse().ok()).unwrap_or_else(|| panic!("not a node: {word}")))
+}
+
+fn link(word: &str) -> (NodeId, NodeId) {
+    let (from, to) = word.split_once("->").unwrap_or_else(|| panic!("not a link: {word}"));
+    (node(from), node(to))
+}
+
+impl Stage {
+    /// Executes one command and returns its output.
+    ///
+    /// | command | meaning |
+    /// |---|---|
+    /// | `cluster 3 pre_vote=off …` | start nodes n1 to n3 with these options |
+    /// | `join n4` | start a node that is not a member |
+    /// | `timeout n1` | the clock jumps to n1's deadline, and n1 alone notices |
+    /// | `wait 100` | the clock advances by milliseconds, nobody notices |
+    /// | `deliver` / `deliver n1->n2` | the waiting messages (of one link) arrive, their answers wait |
+    /// | `stabilize` | deliver until nothing waits |
+    /// | `drop` / `drop n1->n2` | the waiting messages (of one link) are lost |
+    /// | `isolate n1` / `cut n1->n2` / `heal` | links that lose everything |
+    /// | `propose n1 x` | a client's command |
+    /// | `read n1 linearizable` (or `lease`, `local`) | a client's read |
+    /// | `transfer n1 n2` / `members n1 n1 n2` | an operator's wish |
+    /// | `crash n1` / `restart n1` | memory is lost, the disk stays |
+    /// | `status` | every node in one line |
+    pub(crate) fn command(&mut self, line: &str) -> Vec<String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match *words.as_slice() {
+            ["cluster", count, ref options @ ..] => self.cluster(count.parse().unwrap(), options),
+            ["join", id] => self.start(node(id)),
+            ["timeout", id] => {
+                let raft = self.actors[&node(id)].raft.as_ref().expect("the node is up");
+                self.now = self.now.max(raft.deadline());
+                self.step(node(id), Input::Tick);
+            }
+            ["wait", millis] => self.now = self.now + Duration::from_millis(millis.parse().unwrap()),
+            ["deliver"] => self.deliver(|_| true),
+            ["deliver", word] => self.deliver(|on| on == link(word)),
+            ["stabilize"] => {
+                while !self.pending.is_empty() {
+                    self.deliver(|_| true);
+                }
+            }
+            ["drop"] => self.pending.clear(),
+            ["drop", word] => self.pending.retain(|(from, to, _)| (*from, *to) != link(word)),
+            ["isolate", id] => {
+                for other in self.actors.keys().filter(|other| **other != node(id)) {
+                    self.cut.extend([(*other, node(id)), (node(id), *other)]);
+                }
+            }
+            ["cut", word] => drop(self.cut.insert(link(word))),
+            ["heal"] => self.cut.clear(),
+            ["propose", id, text] => {
+                let command = text.as_bytes().to_vec();
+                self.request(node(id), |request| Input::Propose { request, command });
+            }
+            ["read", id, how] => {
+                let consistency = match how {
+                    "linearizable" => ReadConsistency::Linearizable,
+                    "lease" => ReadConsistency::Lease,
+                    "local" => ReadConsistency::Local,
+                    _ => panic!("not a consistency: {how}"),
+                };
+                self.request(node(id), |request| Input::Read { request, consistency });
+            }
+            ["transfer", id, to] => self.request(node(id), |request| Input::Transfer { request, to: Some(node(to)) }),
+            ["members", id, ref members @ ..] => {
+                let members = members.iter().map(|word| node(word)).collect();
+                self.request(node(id), |request| Input::ChangeMembership { request, members });
+            }
+            ["crash", id] => self.actors.get_mut(&node(id)).unwrap().raft = None,
+            ["restart", id] => self.start(node(id)),
+            ["status"] => self.status(),
+            _ => panic!("not a command: {line}"),
+        }
+        std::mem::take(&mut self.lines)
+    }
+
+    fn cluster(&mut self, count: u64, options: &[&str]) {
+        let mut config = Config::new((1..=count).map(NodeId));
+        for option in options {
+            let (name, value) = option.split_once('=').expect("an option is name=value");
+            match name {
+                "pre_vote" => config.pre_vote = value == "on",
+                "check_quorum" => config.check_quorum = value == "on",
+                "stickiness" => (config.stickiness, config.lease_reads) = (value == "on", value == "on"),
+                "snapshot_threshold" => config.snapshot_threshold = value.parse().unwrap(),
+                "trailing_entries" => config.trailing_entries = value.parse().unwrap(),
+                "max_batch_entries" => config.max_batch_entries = value.parse().unwrap(),
+                "max_inflight" => config.max_inflight = value.parse().unwrap(),
+                _ => panic!("not an option: {name}"),
+            }
+        }
+        let members = config.members.clone();
+        self.config = Some(config);
+        for id in members {
+            self.start(id);
+        }
+    }
+
+    fn start(&mut self, id: NodeId) {
+        let config = self.config.clone().expect("`cluster` comes first");
+        let actor = self.actors.entry(id).or_insert_with(|| Actor { raft: None, disk: Recovered::default() });
+        assert!(actor.raft.is_none(), "{id} is up");
+        actor.raft = Some(Raft::new(id, config, Sound, id.0, actor.disk.clone(), self.now));
+    }
+
+    fn request(&mut self, id: NodeId, input: impl FnOnce(RequestId) -> Input) {
+        self.requests += 1;
+        self.step(id, input(RequestId(self.requests)));
+    }
+
+    fn deliver(&mut self, chosen: impl Fn((NodeId, NodeId)) -> bool) {
+        let (now, later) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(from, to, _)| chosen((*from, *to)));
+        self.pending = later;
+        for (from, to, message) in now {
+            self.step(to, Input::Receive { from, message });
+        }
+    }
+
+    fn step(&mut self, id: NodeId, input: Input) {
+        let Some(raft) = &mut self.actors.get_mut(&id).unwrap().raft else { return };
+        let mut out = Vec::new();
+        raft.step(self.now, input, &mut out);
+        for output in out {
+            self.lines.extend(show::output(id, &output));
+            match output {
+                Output::Persist(persist) => self.write(id, persist),
+                Output::Send { to, message } if self.cut.contains(&(id, to)) => drop(message),
+                Output::Send { to, message } => self.pending.push((id, to, message)),
+                Output::TakeSnapshot { meta } => {
+                    let data = format!("state at {}", meta.last_index).into_bytes();
+                    self.step(id, Input::SnapshotTaken(Snapshot { meta, data }));
+                }
+                Output::Apply(_)
+                | Output::Reply { .. }
+                | Output::RestoreSnapshot(_)
+                | Output::Event(
+                    Event::Granted { .. }
+                    | Event::BecameFollower { .. }
+                    | Event::BecamePreCandidate { .. }
+                    | Event::BecameCandidate { .. }
+                    | Event::BecameLeader { .. }
+                    | Event::LeaderChanged { .. }
+                    | Event::Committed { .. }
+                    | Event::MembersChanged { .. },
+                ) => {}
+                Output::Event(Event::CommittedOverwritten { index }) => panic!("{id} overwrites {index}"),
+            }
+        }
+    }
+
+    fn write(&mut self, id: NodeId, persist: Persist) {
+        let disk = &mut self.actors.get_mut(&id).unwrap().disk;
+        if let Some(snapshot) = persist.snapshot {
+            disk.entries.retain(|entry| entry.index > snapshot.meta.last_index);
+            disk.snapshot = Some(snapshot);
+        }
+        if let Some(from) = persist.truncate_from {
+            disk.entries.retain(|entry| entry.index < from);
+        }
+        disk.entries.extend(persist.append);
+        disk.hard = persist.hard.unwrap_or(disk.hard);
+    }
+
+    fn status(&mut self) {
+        for (id, actor) in &self.actors {
+            let Some(raft) = &actor.raft else {
+                self.lines.push(format!("{id} is down"));
+                continue;
+            };
+            let status = raft.status(self.now);
+            let log: Vec<_> = actor.disk.entries.iter().map(show::entry).collect();
+            let snapshot =
+                (status.snapshot_index > LogIndex(0)).then(|| format!("snapshot {} ", status.snapshot_index));
+            self.lines.push(format!(
+                "{}, log [{}{}]",
+                show::status(&status),
+                snapshot.unwrap_or_default(),
+                log.join(" ")
+            ));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A cluster of the real core in a simulated world, under random faults: the sound rules keep every promise, and each specimen is
+//! convicted of what its documentation says.
+//!
+//! A failing seed is printed; `simulate(Sound, seed)` repeats it exactly.
+
+mod checks;
+mod faults;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use election::NodeId;
+use election::raft::{Config, Rules, Sound};
+use election::specimens::{DoubleVote, HalfIsMajority, NoStepDown, ReadUnconfirmed};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use checks::Property;
+use world::{MS, Setup, World};
+
+/// What a seed decides: the size of the cluster, options on or off, limits, clocks, and the faults in use.
+fn setup(seed: u64, default_options: bool) -> Setup {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5e70);
+    let nodes = [3, 3, 4, 5, 5][rng.random_range(0..5usize)];
+    let mut config = Config::new((1..=nodes).map(NodeId));
+    config.snapshot_threshold = [15, 60, 10_000][rng.random_range(0..3usize)];
+    config.trailing_entries = [0, 5, 50][rng.random_range(0..3usize)];
+    config.max_batch_entries = [1, 8, 256][rng.random_range(0..3usize)];
+    config.max_inflight = [1, 4, 16][rng.random_range(0..3usize)];
+    let options: [bool; 3] = std::array::from_fn(|_| default_options || rng.random_bool(0.75));
+    [config.pre_vote, config.check_quorum, config.stickiness] = options;
+    config.lease_reads = config.stickiness;
+    let faults = (0..faults::KINDS).filter(|_| rng.random_bool(0.4)).collect();
+    Setup {
+        config,
+        skew_per_mille: [0, 50, 100][rng.random_range(0..3usize)],
+        loss_percent: [0, 0, 2, 10][rng.random_range(0..4usize)],
+        duplicate_percent: [0, 5][rng.random_range(0..2usize)],
+        spike_percent: [0, 0, 3][rng.random_range(0..3usize)],
+        faults,
+    }
+}
+
+/// Runs one seed to its end: five seconds of faults, three of calm.
+fn simulate_in<R: Rules + Clone>(setup: Setup, rules: R, seed: u64) -> BTreeMap<Property, String> {
+    let mut world = World::new(setup, rules, seed);
+    world.run_until(5_000 * MS);
+    world.heal_all();
+    world.run_until(6_500 * MS);
+    let known = world.checks.revision_known;
+    world.run_until(8_000 * MS);
+    if world.checks.revision_known == known {
+        world.checks.violated(Property::Progress, || "no write in the last 1.5 s of calm".to_owned());
+    }
+    if world.claims() > 1 {
+        world.checks.violated(Property::NoStaleLeaderAfterHeal, || "two leaders after 3 s of calm".to_owned());
+    }
+    let disks: Vec<_> = world.nodes.values().map(|node| &node.disk).collect();
+    world.checks.logs(&disks);
+    world.checks.violations
+}
+
+fn simulate<R: Rules + Clone>(rules: R, seed: u64, default_options: bool) -> BTreeMap<Property, String> {
+    simulate_in(setup(seed, default_options), rules, seed)
+}
+
+#[test]
+fn sound_rules_keep_every_promise() {
+    let failures: Vec<_> = std::thread::scope(|scope| {
+        let run = |from: u64| {
+            scope.spawn(move || {
+                let seeds = (from..200).step_by(2);
+                seeds
+                    .map(|seed| (seed, simulate(Sound, seed, false)))
+                    .filter(|(_, v)| !v.is_empty())
+                    .collect::<Vec<_>>()
+            })
+        };
+        let workers = [run(0), run(1)];
+        workers.into_iter().flat_map(|worker| worker.join().expect("no seed panics")).collect()
+    });
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// How often each property fails under these rules, over all seeds with default options.
+fn symptoms<R: Rules + Clone>(rules: R, seeds: u64) -> BTreeMap<Property, usize> {
+    let mut found = BTreeMap::new();
+    for seed in 0..seeds {
+        for property in checks::names(&simulate(rules.clone(), seed, true)) {
+            *found.entry(property).or_default() += 1;
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn convicts<R: Rules + Clone>(rules: R, expected: &[Property]) {
+    let found = symptoms(rules, 40);
+    let found: BTreeSet<Property> = found.keys().copied().collect();
+    let missed: Vec<_> = expected.iter().filter(|property| !found.contains(property)).collect();
+    assert!(missed.is_empty(), "not seen: {missed:?}; seen: {found:?}");
+}
+
+#[test]
+fn double_vote_is_convicted() {
+    convicts(DoubleVote, &[Property::SingleVote, Property::ElectionSafety]);
+}
+
+#[test]
+fn half_is_majority_is_convicted() {
+    let expected = [Property::ElectionSafety, Property::StateMachineSafety, Property::LinearizableReads];
+    convicts(HalfIsMajority, &expected);
+}
+
+#[test]
+fn no_step_down_is_convicted() {
+    convicts(NoStepDown, &[Property::NoStaleLeaderAfterHeal]);
+}
+
+#[test]
+fn read_unconfirmed_is_convicted() {
+    convicts(ReadUnconfirmed, &[Property::LinearizableReads]);
+}
+
+#[test]
+fn a_quiet_cluster_elects_once_and_stays() {
+    let mut quiet = setup(1, true);
+    quiet.faults = BTreeSet::new();
+    (quiet.loss_percent, quiet.spike_percent, quiet.skew_per_mille) = (0, 0, 0);
+    assert!(quiet.config.election_timeout_min > Duration::from_millis(100));
+    assert!(simulate_in(quiet, Sound, 1).is_empty());
+}
