@@ -146,12 +146,9 @@ fn drive_world(world: &mut RealWorld, workload: &Workload, seed: Seed, live: &mu
     Ok(finished.map_err(anyhow::Error::from)?)
 }
 
-/// A missing tool or a refusing host is the user's to mend, the rest is ours.
+/// What the user can mend has a remedy, the rest is ours.
 fn net_failure(error: NetError) -> Failure {
-    match error {
-        NetError::Refused { .. } | NetError::ProgramMissing { .. } => Failure::refused(error),
-        other => Failure::Broken(other.into()),
-    }
+    if error.remedy().is_some() { Failure::refused(error) } else { Failure::Broken(error.into()) }
 }
 
 /// A cluster that doesn't come up: with the last words of the node that is to blame.

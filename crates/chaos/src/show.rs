@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use chaos_net::doctor::{self, Status};
+use chaos_net::doctor::{self, Need, Status};
 use election::specimens::SpecimenName;
 
 use crate::args::PlanArguments;
 use crate::failure::Failure;
 
 /// Prints to standard output; a reader that has gone away (`chaos list | head -1`) is no failure.
-#[expect(clippy::print_stdout, reason = "results go to standard output, and only through here")]
 pub(crate) fn print(text: &str) {
     use std::io::Write;
     // `print!` would panic on a closed pipe.
@@ -51,15 +50,18 @@ pub(crate) fn language() -> Result<ExitCode, Failure> {
 
 /// Tries what a run needs of the host.
 pub(crate) fn doctor() -> Result<ExitCode, Failure> {
-    let primitives = doctor::probe();
+    let primitives = doctor::probe().map_err(Failure::refused)?;
     let mut text = String::new();
     let mut required_missing = false;
     for primitive in &primitives {
         match &primitive.status {
             Status::Works => text.push_str(&format!("  ok       {:<24} {}\n", primitive.name, primitive.needed_for)),
             Status::Missing { reason, remedy } => {
-                required_missing |= primitive.required;
-                let word = if primitive.required { "MISSING" } else { "absent " };
+                let word = match primitive.need {
+                    Need::Required => "MISSING",
+                    Need::Optional => "absent ",
+                };
+                required_missing |= primitive.need == Need::Required;
                 text.push_str(&format!("  {word}  {:<24} {}\n", primitive.name, primitive.needed_for));
                 text.push_str(&format!("           {reason}\n           remedy: {remedy}\n"));
             }
