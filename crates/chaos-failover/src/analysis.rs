@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
 use crate::floor::Floor;
+use crate::incident::Incident;
 use crate::interval::{Elapsed, Interval, as_nanos, as_nanos_option};
 use crate::timeline::Timeline;
 
@@ -34,6 +35,8 @@ pub struct Analysis {
     pub observed: Observed,
     /// When the host did not let the harness run.
     pub stalls: Vec<Stall>,
+    /// What went otherwise than the plan meant it.
+    pub incidents: Vec<Incident>,
     /// For drawings; not part of the JSON report, since the history has it.
     #[serde(skip)]
     pub timeline: Timeline,

@@ -15,6 +15,7 @@ use crate::beliefs::{Beliefs, Changed};
 use crate::conditions::{Conditions, FaultSpan};
 use crate::distribution::distributions;
 use crate::floor::{Floor, Timing};
+use crate::incident::incidents;
 use crate::interval::{Elapsed, Interval};
 use crate::operations::{is_acknowledged_write, is_load, statistics};
 use crate::outage::{longest, outages};
@@ -60,6 +61,7 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
         outages,
         overlaps,
         stalls,
+        incidents: incidents(history),
     }
 }
 

@@ -19,8 +19,8 @@
 //! This crate refuses to judge safety (that is `chaos-check`) and to draw anything (`chaos-report`). It has no clock, reads no
 //! file and draws no random number: the same history gives the same analysis for ever.
 //!
-//! Sources: what a poll proves and the theory of failover latency are derived in ARCHITECTURE's references from Ongaro,
-//! "Consensus: Bridging Theory and Practice" (2014), chapter 9.
+//! Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014): chapter 3 for what a claim or a belief proves of a term,
+//! chapter 9 for how long an election takes.
 
 mod analysis;
 mod beliefs;
@@ -29,6 +29,7 @@ mod distribution;
 mod expect;
 mod failover;
 mod floor;
+mod incident;
 mod interval;
 mod operations;
 mod outage;
@@ -43,6 +44,7 @@ pub use distribution::{Distribution, Figures, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};
 pub use failover::analyse;
 pub use floor::{Floor, FloorTime, Timing};
+pub use incident::Incident;
 pub use interval::{Elapsed, Interval};
 pub use timeline::{FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegment, Timeline};
 

@@ -171,11 +171,19 @@ fn fault(band: &FaultBand) -> FaultSummary {
     FaultSummary { id: band.id, kind: band.kind, label: band.label.clone(), nodes: band.nodes.clone(), span: band.span }
 }
 
+/// More incidents than these are counted and not listed.
+const INCIDENTS_MAX: usize = 12;
+
 /// What a reader should know before trusting the figures.
 fn warnings(input: &Input<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(cause) = &input.cut_short {
         warnings.push(format!("the run ended early: {cause}"));
+    }
+    let incidents = &input.analysis.incidents;
+    warnings.extend(incidents.iter().take(INCIDENTS_MAX).map(|incident| format!("{}: {}", incident.at, incident.what)));
+    if incidents.len() > INCIDENTS_MAX {
+        warnings.push(format!("and {} more of this sort", incidents.len() - INCIDENTS_MAX));
     }
     if let Some(error) = &input.analysis.operations.unreadable {
         warnings.push(format!("no figure rests on clients, since their operations don't fit together: {error}"));
