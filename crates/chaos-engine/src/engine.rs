@@ -266,6 +266,12 @@ impl Engine {
             }
             out.push(Command::Remark(format!("{left} operations were never completed")));
         }
+        let dropped = self.load.counts().dropped;
+        if dropped > 0 {
+            out.push(Command::Remark(format!(
+                "{dropped} operations fell due but were never invoked: no client was free"
+            )));
+        }
         out.push(Command::Mark(Mark::LoadEnd, String::new()));
         let first = self.view.working_leader(self.now).map_or(NodeId::new(1), |(leader, _)| leader);
         let (keys, nodes, timeout) = (self.keys, self.nodes, self.op_timeout);

@@ -90,7 +90,10 @@ impl ClusterView {
                 self.exited.remove(&node);
                 self.beliefs.remove(&node);
             }
-            NodeLife::Ready => {}
+            // An earlier process's end may be told after a later one's start; what answers, runs.
+            NodeLife::Ready => {
+                self.exited.remove(&node);
+            }
             NodeLife::Exited { .. } => {
                 self.exited.insert(node);
                 self.beliefs.remove(&node);

@@ -196,6 +196,9 @@ pub(crate) fn kind(fault: &Fault) -> FaultKind {
 }
 
 /// A place where commands become effects.
+///
+/// Every fault command is answered once, and every invocation is completed once, by its deadline. Commands of one fault, and
+/// all cuts, take effect in the order in which they were given. What the engine is told is recorded before.
 pub trait World {
     /// Why the world can't go on.
     type Error;

@@ -70,6 +70,7 @@ fn what_waits_is_bounded_and_what_overflows_is_counted() {
     let most = run.progress.iter().map(|(_, progress)| progress.operations_waiting).max();
     assert_eq!(most, Some(10_000));
     assert!(dropped(&run) > 15_000, "{}", dropped(&run));
+    assert!(run.remarked(&[&dropped(&run).to_string(), "never invoked"]), "{:?}", run.remarks());
 }
 
 #[test]

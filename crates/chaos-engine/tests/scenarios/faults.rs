@@ -34,7 +34,7 @@ fn each_leader_is_hit_as_it_leads() {
     }
     let terms: Vec<_> = begins.iter().filter_map(|(_, fault)| fault.leader.map(|(_, term)| term)).collect();
     assert!(terms.is_sorted_by(|one, next| one < next), "each cut ends a term: {terms:?}");
-    assert_eq!(run.remarks(), [] as [&str; 0]);
+    assert!(!run.remarked(&["skipped"]) && !run.remarked(&["in vain"]), "{:?}", run.remarks());
 }
 
 #[test]
@@ -182,7 +182,8 @@ fn a_fault_that_has_nobody_left_to_hit_is_skipped_at_once() {
     let steps =
         vec![open(kill(nodes(&[3]))), open(kill(nodes(&[3]))), open(pause(nodes(&[3]))), open(kill(Target::All))];
     let run = under(3, steps);
-    assert_eq!(run.remarks().len(), 2, "{:?}", run.remarks());
+    let skipped = run.remarks().into_iter().filter(|remark| remark.starts_with("skipped")).count();
+    assert_eq!(skipped, 2, "{:?}", run.remarks());
     assert_eq!(run.edges(FaultEdge::Begin)[1].1.nodes, [1, 2].map(NodeId::new));
 }
 
