@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::source::Source;
+use crate::yaml;
 
 /// A built-in file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,12 @@ impl BuiltIn {
     #[must_use]
     pub fn source(&self) -> Source {
         Source { name: self.file.to_owned(), text: self.text.to_owned() }
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn about(&self) -> String {
+        yaml::entry(self.text, "about").unwrap_or_default()
     }
 }
 
@@ -74,7 +81,7 @@ pub fn fault(name: &str) -> Option<Source> {
 }
 
 fn by_name(all: &[BuiltIn], directory: &str, name: &str) -> Option<Source> {
-    let path = Path::new(name.strip_prefix("./").unwrap_or(name));
+    let path = Path::new(name);
     let short = path.strip_prefix(directory).unwrap_or(path).to_str()?;
     let short = short.strip_suffix(".yaml").unwrap_or(short);
     all.iter().find(|built_in| built_in.name == short).map(BuiltIn::source)

@@ -194,8 +194,8 @@ impl fmt::Debug for PlanErrors {
 
 impl std::error::Error for PlanErrors {}
 
-/// The known word that was most likely meant, if one is near enough.
-pub(crate) fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+/// The known word that was most likely meant, if one is near enough: for a "did you mean" of one's own.
+pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let word = word.to_lowercase().replace('_', "-");
     let allowed = ((word.chars().count() + 1) / 3).max(1);
     known

@@ -15,7 +15,7 @@ mod source;
 mod words;
 mod yaml;
 
-pub use error::PlanErrors;
+pub use error::{PlanErrors, nearest};
 pub use load::{Loaded, load, load_source};
 pub use model::{
     Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe,

@@ -129,6 +129,7 @@ pub(crate) enum Kind {
 }
 
 /// Finds a file: as named (from the working directory), beside `referrer`, in the directory above it, among the built-in.
+/// A bare word that is the name of a built-in one means that.
 pub(crate) fn find(kind: Kind, name: &str, referrer: Option<&str>, read: ReadText<'_>) -> Result<Source, FindError> {
     let mut candidates = vec![name.to_owned()];
     if let Some(directory) = referrer.and_then(|referrer| Path::new(referrer).parent())
@@ -146,22 +147,20 @@ pub(crate) fn find(kind: Kind, name: &str, referrer: Option<&str>, read: ReadTex
         Kind::Workload => builtin::workload(name),
         Kind::Faults => builtin::fault(name),
     };
+    // A bare word is the built-in's name, whatever else may lie around under it; `./partition` is the file.
+    let bare = !name.contains(['/', '.']);
+    match built_in {
+        Some(built_in) if bare => return Ok(built_in),
+        Some(_) | None => {}
+    }
     for candidate in &candidates {
         match read(candidate) {
             Ok(text) => return Ok(Source { name: candidate.clone(), text }),
-            Err(error) if goes_on(error.kind(), built_in.is_some()) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(FindError::Unreadable { name: candidate.clone(), why: describe(&error) }),
         }
     }
     built_in.ok_or(FindError::NowhereIn(candidates))
-}
-
-/// Whether the search goes on. A directory is no obstacle to a built-in of the same name: `chaos run partition` works
-/// although `reports/partition` or the like may be lying around.
-fn goes_on(kind: io::ErrorKind, built_in: bool) -> bool {
-    kind == io::ErrorKind::NotFound
-        || kind == io::ErrorKind::NotADirectory
-        || (kind == io::ErrorKind::IsADirectory && built_in)
 }
 
 fn describe(error: &io::Error) -> String {

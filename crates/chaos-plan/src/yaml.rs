@@ -111,6 +111,15 @@ pub(crate) fn parse(source_index: usize, text: &str, mistakes: &mut Mistakes) ->
     }
 }
 
+/// The text at a key of the outermost mapping.
+pub(crate) fn entry(text: &str, wanted: &str) -> Option<String> {
+    let NodeKind::Map(entries) = parse(0, text, &mut Mistakes::default())?.kind else { return None };
+    entries.into_iter().find(|(key, _)| key.value == wanted).and_then(|(_, value)| match value.kind {
+        NodeKind::Scalar(text) => Some(text),
+        NodeKind::Null | NodeKind::List(_) | NodeKind::Map(_) => None,
+    })
+}
+
 /// Whether there is sense in reading on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Going {

@@ -42,6 +42,16 @@ fn a_plan_is_looked_for_as_named_then_beside_the_workload_then_above_then_among_
 }
 
 #[test]
+fn a_bare_word_is_the_built_in_and_a_path_is_the_file() {
+    let folder = |_: &str| Err(io::ErrorKind::IsADirectory.into());
+    assert_eq!(load_source(workload("case.yaml", "random"), &[], &folder).unwrap().workload.faults.name, "random");
+    let errors = load_source(workload("case.yaml", "./random"), &[], &folder).unwrap_err();
+    assert!(errors.render(false).contains("can't read fault plan `./random`: it is a directory"), "{errors}");
+    let nothing = |_: &str| Err(io::ErrorKind::NotFound.into());
+    assert!(load_source(workload("case.yaml", "./random"), &[], &nothing).is_err(), "`./` asks for a file");
+}
+
+#[test]
 fn an_error_other_than_not_found_ends_the_search() {
     let denied = |_: &str| Err(io::ErrorKind::PermissionDenied.into());
     let errors = load_source(workload("case.yaml", "faults/kill-leader.yaml"), &[], &denied).unwrap_err();

@@ -52,7 +52,8 @@ fn every_workload_loads_by_path_and_by_name() {
         assert_eq!(by_path.workload.name, built_in.name);
         assert_eq!(by_path.workload.name, by_name.workload.name);
         assert_eq!(by_path.workload.nodes, 5);
-        assert!(!by_path.workload.about.is_empty());
+        assert_eq!(by_path.workload.about, built_in.about());
+        assert!(!built_in.about().is_empty());
         assert!(matches!(by_path.workload.system, System::Raft(_)));
         assert!(faults(&by_path.workload.faults) >= 10, "{} injects too little", built_in.name);
     }
@@ -65,7 +66,8 @@ fn every_fault_plan_loads_under_every_workload_that_hopes_for_no_kind() {
             let loaded =
                 load(Path::new("partition"), &[format!("faults={given}")]).unwrap_or_else(|errors| panic!("{errors}"));
             assert_eq!(loaded.workload.faults.name, built_in.name);
-            assert!(!loaded.workload.faults.about.is_empty());
+            assert_eq!(loaded.workload.faults.about, built_in.about());
+            assert!(!built_in.about().is_empty());
             assert!(faults(&loaded.workload.faults) >= 8);
         }
     }
