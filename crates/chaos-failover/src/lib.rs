@@ -52,3 +52,5 @@ pub use timeline::{FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegmen
 mod failover_tests;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod soundness_tests;

@@ -35,22 +35,15 @@ pub(crate) fn bars(failovers: &[&Failover], floor: Option<&Floor>) -> String {
     }
     if let Some(floor) = floor {
         let x = axis.x(nanos(floor.elected.min));
+        let text = format!("elected, floor {}", duration(floor.elected.min));
         svg.line("floor", (x, top - 4.0), (x, bottom));
-        svg.text(
-            "floor-label",
-            (x, top - 7.0),
-            Anchor::Middle,
-            &format!("elected, floor {}", duration(floor.elected.min)),
-        );
+        // The two texts lead away from each other, since their lines may be close.
+        svg.text("floor-label", (x + 3.0, top - 7.0), Anchor::End, &text);
         if let Some(mean) = floor.writable.mean {
-            let x = axis.x(nanos(mean));
-            svg.line("floor mean", (x, top - 4.0), (x, bottom));
-            svg.text(
-                "floor-label",
-                (x, top - 7.0),
-                Anchor::Start,
-                &format!("writable, expected mean {}", duration(mean)),
-            );
+            let x = axis.x(nanos(mean)).max(x + 9.0);
+            let text = format!("writable, expected mean {}", duration(mean));
+            svg.line("floor mean", (axis.x(nanos(mean)), top - 4.0), (axis.x(nanos(mean)), bottom));
+            svg.text("floor-label", (x - 3.0, top - 7.0), Anchor::Start, &text);
         }
     }
     svg.finish("Phases of each failover, from the fault's injection", WIDTH, bottom + 20.0)
