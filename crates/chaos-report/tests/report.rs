@@ -148,9 +148,9 @@ fn the_lines_that_a_witness_names_are_quoted() {
     assert_eq!(lines, BTreeMap::from([(12, "{\"line\":12}".to_owned()), (17, "{\"line\":17}".to_owned())]));
 }
 
-/// Left in the build directory, for human eyes.
+/// Both pages are left in the build directory, for human eyes.
 #[test]
-fn pages_for_looking_at() {
+fn a_convicting_page_shows_the_argument_and_quotes_the_lines_that_it_rests_on() {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let run = history(14, 200);
     let all = [
@@ -167,5 +167,11 @@ fn pages_for_looking_at() {
     let lines = BTreeMap::from([(12, line.to_owned()), (17, line.replace("n3", "n5"))]);
     let outcomes = [invalid("n3 and n5 both led term 8", "line 17: n5 says that it leads term 8"), valid(bounded())];
     let fail = report(&run, &outcomes, about, &lines);
-    fs::write(place.join("fail.html"), fail.to_html().unwrap()).unwrap();
+    let page = fail.to_html().unwrap();
+    for shown in
+        ["line 17: n5 says that it leads term 8", "&quot;sent&quot;:11603590511", "during fault 3: isolate leader"]
+    {
+        assert!(page.contains(shown), "{shown}");
+    }
+    fs::write(place.join("fail.html"), page).unwrap();
 }
