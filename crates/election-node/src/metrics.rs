@@ -47,6 +47,12 @@ impl SyncTimes {
         self.buckets[bucket].fetch_add(1, Relaxed);
         self.sum_us.fetch_add(micros, Relaxed);
     }
+
+    /// How many were counted.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
+    }
 }
 
 /// Numbers that the node's published state has, not the counters.

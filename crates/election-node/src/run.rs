@@ -83,7 +83,8 @@ fn run_with<R: Rules + Send + 'static>(rules: R, settings: &Settings) -> Result<
     let clock = Clock::new(settings.clock_rate);
     let seed = settings.seed.map_or_else(random_seed, Ok)?;
     let (id, term, last) = (settings.id, recovered.hard.term.0, recovered.entries.last().map(|entry| entry.index.0));
-    tracing::info!(node = %id, incarnation, seed, term, last, specimen = ?settings.specimen, "starting");
+    let specimen = settings.specimen.map(SpecimenName::as_str);
+    tracing::info!(node = %id, incarnation, seed, term, last, specimen, "starting");
     let begin = clock.read();
     let mixed = mix_seed(seed, id.0, incarnation);
     let raft = Raft::new(id, settings.config.clone(), rules, mixed, recovered, begin.node);

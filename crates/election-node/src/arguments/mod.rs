@@ -26,20 +26,32 @@ use crate::error::NodeError;
 pub use self::cluster::Peer;
 pub use self::durations::DurationRange;
 
+const EXAMPLE: &str = "\
+Three nodes on one machine, in three shells:
+  NODES=n1=127.0.0.1:7011/7012,n2=127.0.0.1:7021/7022,n3=127.0.0.1:7031/7032
+  … --id n1 --data /tmp/n1 --node $NODES        and the same for n2 and n3
+  curl 127.0.0.1:7012/status
+  curl -X PUT 127.0.0.1:7012/kv/colour -d '{\"value\":\"green\"}'
+
+Exit codes: 0 asked to stop, 2 wrong arguments, 3 the data directory is another node's, in use or
+damaged, 4 reading or writing failed, 5 a port could not be bound.";
+
+const WHERE: &str = "Who and where";
+const PROTOCOL: &str = "The protocol";
+const MEMORY: &str = "Memory and clock";
+
 /// How to reach the node, where it keeps its memory, and which protocol options are on.
-///
-/// Three nodes on one machine, each started with its own --id and --data:
-///
-///   --node n1=127.0.0.1:7011/7012 --node n2=127.0.0.1:7021/7022 --node n3=127.0.0.1:7031/7032
 #[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct NodeArguments {
     /// Which node this is: n1, n2, …
-    #[arg(long, value_name = "ID", value_parser = parse_node_id)]
+    #[arg(help_heading = WHERE, long, value_name = "ID", value_parser = parse_node_id)]
     id: NodeId,
 
     /// A node and where it is: ID=HOST[:PEER_PORT[/HTTP_PORT]]. Repeat it, or separate several by commas; list the node
     /// itself too. Its own entry says where it listens, the others where it dials
     #[arg(
+        help_heading = WHERE,
         long = "node",
         visible_alias = "cluster",
         value_name = "ID=HOST[:PEER[/HTTP]]",
@@ -51,77 +63,77 @@ pub struct NodeArguments {
 
     /// The first members, if not all listed nodes: a node that is to join later is listed, but is no member. Give every
     /// node the same members; once a log exists, the log decides
-    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = parse_node_id)]
+    #[arg(help_heading = WHERE, long, value_name = "IDS", value_delimiter = ',', value_parser = parse_node_id)]
     members: Vec<NodeId>,
 
     /// Nodes of another cluster name refuse each other's connections and data directories
-    #[arg(long, value_name = "NAME", default_value = "election")]
+    #[arg(help_heading = WHERE, long, value_name = "NAME", default_value = "election")]
     cluster_name: String,
 
     /// The node-to-node port of entries that name none
-    #[arg(long, value_name = "PORT", default_value_t = 7001, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = WHERE, long, value_name = "PORT", default_value_t = 7001, value_parser = clap::value_parser!(u16).range(1..))]
     peer_port: u16,
 
     /// The HTTP port of entries that name none
-    #[arg(long, value_name = "PORT", default_value_t = 7002, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = WHERE, long, value_name = "PORT", default_value_t = 7002, value_parser = clap::value_parser!(u16).range(1..))]
     http_port: u16,
 
     /// The address to listen on and to dial from [default: the host of the node's own entry if it is an IP address,
     /// else all]
-    #[arg(long, value_name = "IP")]
+    #[arg(help_heading = WHERE, long, value_name = "IP")]
     bind: Option<IpAddr>,
 
     /// The directory of term, vote, log and snapshot. Created if absent; refused if it is another node's, in use, or damaged
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = MEMORY, long, value_name = "DIR")]
     data: PathBuf,
 
     /// How long a follower waits for a leader before it campaigns, drawn anew from this range each time
-    #[arg(long, value_name = "MIN..MAX", default_value = "150ms..300ms", value_parser = parse_range)]
+    #[arg(help_heading = PROTOCOL, long, value_name = "MIN..MAX", default_value = "150ms..300ms", value_parser = parse_range)]
     election_timeout: DurationRange,
 
     /// How often a leader makes itself heard; below the shortest election timeout
-    #[arg(long, value_name = "TIME", default_value = "40ms", value_parser = parse_duration)]
+    #[arg(help_heading = PROTOCOL, long, value_name = "TIME", default_value = "40ms", value_parser = parse_duration)]
     heartbeat: Duration,
 
     /// Ask whether an election could be won before raising the term, so that a node that was cut off disturbs nobody
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    #[arg(help_heading = PROTOCOL, long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     pre_vote: bool,
 
     /// A leader that hears no majority for the longest election timeout steps down
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    #[arg(help_heading = PROTOCOL, long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     check_quorum: bool,
 
     /// A follower that heard a leader within the shortest election timeout votes for nobody else
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    #[arg(help_heading = PROTOCOL, long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     stickiness: bool,
 
     /// Answer ?read=lease from the leader's lease, without asking the others; needs --stickiness true and clocks that run
     /// at about the same rate
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    #[arg(help_heading = PROTOCOL, long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     lease_reads: bool,
 
     /// How fast this node's clock runs: 1.25 makes it believe that 1.25 s pass in a second (0.001 to 1000)
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    #[arg(help_heading = MEMORY, long, value_name = "FACTOR", default_value_t = 1.0)]
     clock_rate: f64,
 
     /// Take a snapshot after so many applied entries
-    #[arg(long, value_name = "ENTRIES", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = MEMORY, long, value_name = "ENTRIES", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     snapshot_threshold: u64,
 
     /// Answer `timeout` to a client after this time; a write may still happen later
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    #[arg(help_heading = PROTOCOL, long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     request_timeout: Duration,
 
     /// Seed of the random election timeouts, mixed with the id and the number of this start [default: random, logged]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(help_heading = PROTOCOL, long, value_name = "NUMBER")]
     seed: Option<u64>,
 
     /// Wait for the disk before answering. Without it a power cut loses acknowledged writes and votes; a kill does not
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    #[arg(help_heading = MEMORY, long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     fsync: bool,
 
     /// Run a node that breaks one rule of Raft, to see a checker convict it; an unknown name lists the known ones
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = PROTOCOL, long, value_name = "NAME")]
     specimen: Option<String>,
 
     /// What to log on stderr: error, warn, info, debug, trace, or a filter such as election_node::transport=debug
@@ -242,7 +254,7 @@ fn explain(error: &ConfigError) -> NodeError {
 
 fn parse_specimen(name: &str) -> Result<SpecimenName, NodeError> {
     name.parse().map_err(|_| {
-        let known = SpecimenName::ALL.map(|specimen| format!("  {specimen:<18} {}", specimen.about()));
+        let known = SpecimenName::ALL.map(|specimen| format!("  {:<18} {}", specimen.as_str(), specimen.about()));
         wrong(format!("--specimen `{name}` is unknown; known are\n{}", known.join("\n")))
     })
 }

@@ -8,10 +8,9 @@ use election_node::NodeArguments;
 /// A node of a replicated key-value store that elects its leader by Raft, made to be killed, paused and cut off.
 ///
 /// It talks to its peers over TCP and to everybody else over HTTP: GET /status says who leads as this node sees it, GET
-/// /events streams every change, /kv/{key} reads and writes. Exit codes: 0 asked to stop, 2 wrong arguments, 3 the data
-/// directory is another node's, in use or damaged, 4 reading or writing failed, 5 a port could not be bound.
+/// /events streams every change, /kv/{key} reads and writes. Nothing is forwarded: a follower says who leads.
 #[derive(Parser)]
-#[command(version, verbatim_doc_comment)]
+#[command(version)]
 struct Program {
     #[command(flatten)]
     arguments: NodeArguments,

@@ -8,6 +8,8 @@
 //! It refuses to go on after a storage error: the process ends at once, without answering anybody ([`Fatal`]).
 
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

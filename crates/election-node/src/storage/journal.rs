@@ -156,6 +156,15 @@ impl Journal {
     }
 }
 
+#[cfg(test)]
+impl Journal {
+    /// Keeps the file open for reading only, so that every write fails.
+    pub(super) fn break_disk(&mut self) {
+        let number = self.segments.back().expect("a segment is always open").number;
+        self.file = File::open(segment_path(&self.directory, number)).expect("the file exists");
+    }
+}
+
 fn encode(operations: &[Operation]) -> Vec<u8> {
     postcard::to_stdvec(operations).expect("operations are plain data, which postcard always encodes")
 }

@@ -208,3 +208,11 @@ fn join(replayed: Replayed, snapshot: Option<Snapshot>, directory: &Path) -> Res
     }
     Ok(Recovered { hard, snapshot, entries })
 }
+
+#[cfg(test)]
+impl Storage {
+    /// From now on every write fails.
+    pub(crate) fn break_disk(&mut self) {
+        self.journal.break_disk();
+    }
+}

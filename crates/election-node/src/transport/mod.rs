@@ -87,6 +87,21 @@ impl Outbox {
     }
 }
 
+#[cfg(test)]
+impl Outbox {
+    /// An outbox that nobody empties.
+    pub(crate) fn unconnected(peers: impl IntoIterator<Item = NodeId>, metrics: Arc<Metrics>) -> Self {
+        Self { queues: peers.into_iter().map(|peer| (peer, Arc::default())).collect(), metrics }
+    }
+
+    /// How many bytes wait for a peer.
+    pub(crate) fn waiting_bytes(&self, to: NodeId) -> usize {
+        let mut batch = Vec::new();
+        self.queues[&to].take(&mut batch, Instant::now(), Duration::MAX);
+        batch.len()
+    }
+}
+
 /// Listens for peers and dials them; must be called inside a runtime, whose end stops all of it.
 ///
 /// # Errors

@@ -108,3 +108,12 @@ fn a_node_whose_disk_is_full_ends_with_4_and_answers_nobody() {
     let (status, said) = cluster.nodes[0].wait();
     assert!(status.code() == Some(4) && said.contains("write ") && said.contains("journal/00000001"), "{said}");
 }
+
+#[test]
+fn every_specimen_starts_and_says_that_it_is_one() {
+    for specimen in ["double-vote", "half-is-majority", "no-step-down", "read-unconfirmed"] {
+        let cluster = Cluster::start(1, &["--specimen", specimen]);
+        cluster.wait_for_leader(&[0], 0);
+        assert_eq!(cluster.nodes[0].status().unwrap()["specimen"], specimen);
+    }
+}
