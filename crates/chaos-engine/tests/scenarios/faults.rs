@@ -254,3 +254,21 @@ fn steps_that_take_no_time_leave_the_rest_of_the_engine_its_turn() {
     assert_eq!(run.finished, Finished::LimitReached);
     assert!(run.invocations().count() > 1_000);
 }
+
+#[test]
+fn a_leader_that_is_cut_off_is_no_longer_a_target() {
+    // No await between the two: the followers still name the deposed leader, and the kill waits for its successor.
+    let run = under(5, vec![open(isolate(Target::Leader)), open(kill(Target::Leader))]);
+    let begins = run.edges(FaultEdge::Begin);
+    assert_ne!(begins[0].1.nodes, begins[1].1.nodes);
+    assert!(begins[1].0.since(begins[0].0) >= ms(200), "the toy fails over in 200 ms");
+}
+
+#[test]
+fn a_node_that_was_killed_while_paused_runs_after_its_restart() {
+    let n3 = || nodes(&[3]);
+    let restart = StepAction::Restart { target: None };
+    let run = under(5, vec![open(pause(n3())), open(kill(n3())), restart, open(pause(n3())), wait(100, 100)]);
+    let kinds: Vec<FaultKind> = run.edges(FaultEdge::Begin).iter().map(|(_, fault)| fault.kind).collect();
+    assert_eq!(kinds, [FaultKind::Pause, FaultKind::Kill, FaultKind::Pause], "{:?}", run.remarks());
+}
