@@ -23,6 +23,9 @@ use crate::world::{Command, Completed, Invocation};
 /// How many operations may wait for a free client, over all clients.
 pub(crate) const WAITING_MAX: usize = 10_000;
 
+/// How long a pinned reader waits for an answer, if the workload's timeout isn't shorter.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
+
 /// How operations ended, and how many never began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -79,8 +82,21 @@ struct Due {
 struct Group {
     clients: Vec<Client>,
     waiting: VecDeque<Due>,
-    /// Draws kinds and keys.
-    stream: Stream,
+    /// When its clients give up.
+    timeout: Duration,
+}
+
+impl Group {
+    fn new(clients: Vec<Client>, timeout: Duration) -> Self {
+        Self { clients, waiting: VecDeque::new(), timeout }
+    }
+}
+
+/// What a node's pinned clients are asked to do, and what the roaming ones are.
+#[derive(Clone, Debug)]
+struct Work {
+    pinned: Vec<Stream>,
+    roaming: Stream,
 }
 
 /// The generator with its clients.
@@ -89,10 +105,11 @@ pub(crate) struct Load {
     mean_gap: Duration,
     keys: usize,
     mix: Mix,
-    timeout: Duration,
     arrivals: Stream,
+    work: Work,
     /// When the next operation falls due; `None` while the load is not running.
     next_due: Option<RunNanos>,
+    /// Of each node its reader, then its writer.
     pinned: Vec<Group>,
     roaming: Option<Group>,
     /// How many operations have fallen due.
@@ -117,10 +134,10 @@ struct UnderWay {
 impl Load {
     /// A load that doesn't run yet.
     pub(crate) fn new(clients: &Clients, nodes: usize, seed: Seed, numbers: &mut Numbers) -> Self {
-        let pinned_count = if clients.pinned { nodes } else { 0 };
-        let has_work = clients.rate_per_second > 0.0 && pinned_count + clients.roaming > 0;
+        let pinned_nodes = if clients.pinned { nodes } else { 0 };
+        let has_work = clients.rate_per_second > 0.0 && pinned_nodes + clients.roaming > 0;
         let mean_gap = if has_work { Duration::from_secs_f64(1.0 / clients.rate_per_second) } else { Duration::MAX };
-        let shares = if pinned_count > 0 && clients.roaming > 0 { 2 } else { 1 };
+        let shares = if pinned_nodes > 0 && clients.roaming > 0 { 2 } else { 1 };
         let rest = |clients: usize| {
             client::rest(mean_gap.saturating_mul(u32::try_from(clients * shares).expect("a run has few clients")))
         };
@@ -128,28 +145,30 @@ impl Load {
             let (node, stream) = (NodeId::from_index(index % nodes), random::stream(seed, &name));
             Client::new(role, node, nodes, rest(clients), stream, numbers)
         };
-        let pinned = (0..pinned_count).map(|index| Group {
-            clients: vec![new(ClientRole::Pinned, index, format!("pinned client {index}"), pinned_count)],
-            waiting: VecDeque::new(),
-            stream: random::stream(seed, &format!("operations of pinned client {index}")),
+        let pinned = (0..pinned_nodes).flat_map(|node| {
+            let mut group = |what, timeout| {
+                let name = format!("pinned {what} {node}");
+                Group::new(vec![new(ClientRole::Pinned, node, name, pinned_nodes)], timeout)
+            };
+            [group("reader", clients.timeout.min(PROBE_TIMEOUT)), group("writer", clients.timeout)]
         });
         let pinned: Vec<Group> = pinned.collect();
         let roaming = (0..clients.roaming)
             .map(|index| new(ClientRole::Roaming, index, format!("roaming client {index}"), clients.roaming));
         let roaming: Vec<Client> = roaming.collect();
+        let work = |whose: String| random::stream(seed, &format!("operations of {whose}"));
         Self {
             mean_gap,
             keys: clients.keys,
             mix: clients.mix,
-            timeout: clients.timeout,
             arrivals: random::stream(seed, "arrivals"),
+            work: Work {
+                pinned: (0..pinned_nodes).map(|node| work(format!("pinned clients {node}"))).collect(),
+                roaming: work("roaming clients".to_owned()),
+            },
             next_due: None,
             pinned,
-            roaming: (!roaming.is_empty()).then(|| Group {
-                clients: roaming,
-                waiting: VecDeque::new(),
-                stream: random::stream(seed, "operations of roaming clients"),
-            }),
+            roaming: (!roaming.is_empty()).then(|| Group::new(roaming, clients.timeout)),
             arrived: 0,
             waiting: 0,
             under_way: BTreeMap::new(),
@@ -215,14 +234,16 @@ impl Load {
         let (keys, mix) = (self.keys, self.mix);
         let pinned_turn = !self.pinned.is_empty() && (self.roaming.is_none() || number.is_multiple_of(2));
         let shares = if self.roaming.is_some() { 2 } else { 1 };
+        let node = number / shares % (self.pinned.len() / 2).max(1);
+        let stream = if pinned_turn { &mut self.work.pinned[node] } else { &mut self.work.roaming };
+        let kind = [Kind::Read, Kind::Write, Kind::Cas][stream.weighted(&[mix.read, mix.write, mix.cas])];
+        let key = stream.index(keys);
         let group = if pinned_turn {
-            let index = number / shares % self.pinned.len();
-            &mut self.pinned[index]
+            let (reader, writer) = (2 * node, 2 * node + 1);
+            &mut self.pinned[if kind == Kind::Read { reader } else { writer }]
         } else {
             self.roaming.as_mut().expect("a load without clients never runs")
         };
-        let kind = [Kind::Read, Kind::Write, Kind::Cas][group.stream.weighted(&[mix.read, mix.write, mix.cas])];
-        let key = group.stream.index(keys);
         if self.waiting < WAITING_MAX {
             group.waiting.push_back(Due { at, kind, key });
             self.waiting += 1;
@@ -241,6 +262,7 @@ impl Load {
             let Some(group) = group.filter(|group| !group.waiting.is_empty()) else { return };
             let free = group.clients.iter_mut().enumerate().filter(|(_, client)| client.is_free(now));
             let Some((index, client)) = free.min_by_key(|(_, client)| client.free_from()) else { return };
+            let timeout = group.timeout;
             let due = group.waiting.pop_front().expect("the queue is not empty");
             self.waiting -= 1;
             let id = numbers.operation();
@@ -256,7 +278,7 @@ impl Load {
             };
             self.under_way.insert(id, UnderWay { pinned, client: index, key: due.key, value: action.written() });
             let (process, node, role) = (client.process(), client.node(), client.role());
-            let deadline = now + self.timeout;
+            let deadline = now + timeout;
             out.push(Command::Invoke(Invocation { id, process, node, role, due: due.at, deadline, action }));
         }
     }

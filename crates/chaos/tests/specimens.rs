@@ -1,0 +1,72 @@
+//! The verdict is sacred, both ways: each broken node is convicted, with a witness that names lines of the history, and the
+//! sound node is acquitted under the same plan and seed.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{chaos, host_can_run, output, report, stderr};
+
+/// Runs the specimen's plan with and without the specimen.
+fn check(specimen: &str, property: &str) {
+    if !host_can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let plan = format!("crates/chaos/tests/specimens/{specimen}.yaml");
+    let broken = folder.path().join("broken");
+    let set = format!("system.raft.specimen={specimen}");
+    let run = |out: &Path, more: &[&str]| {
+        let mut command = chaos(&["run", &plan, "--quiet", "--seed", "1", "--out", out.to_str().unwrap()]);
+        output(command.args(more))
+    };
+
+    let convicted = run(&broken, &["--set", &set]);
+    assert_eq!(convicted.status.code(), Some(1), "{}", stderr(&convicted));
+    check_witness(&broken, property);
+
+    let sound = folder.path().join("sound");
+    let acquitted = run(&sound, &[]);
+    let printed = String::from_utf8_lossy(&acquitted.stdout).into_owned();
+    assert_eq!(acquitted.status.code(), Some(0), "{printed}\n{}", stderr(&acquitted));
+}
+
+/// The property is violated, in a sentence, by few lines of the history that are quoted as they stand there.
+fn check_witness(out: &Path, property: &str) {
+    let report = report(out);
+    let checks = report["checks"].as_array().expect("checks");
+    let named = |check: &&serde_json::Value| check["property"].as_str().is_some_and(|name| name.starts_with(property));
+    let check = checks.iter().find(named).unwrap_or_else(|| panic!("{property} was not checked"));
+    assert_eq!(check["verdict"], "invalid", "{property}");
+    let witness = &check["witness"];
+    assert!(witness["sentence"].as_str().is_some_and(|sentence| sentence.len() > 20));
+    let quoted = witness["lines"].as_array().expect("lines");
+    assert!((2..=24).contains(&quoted.len()), "{} lines are too many to read", quoted.len());
+    let history = fs::read_to_string(out.join("history.jsonl")).unwrap();
+    let history: Vec<&str> = history.lines().collect();
+    for line in quoted {
+        let number = usize::try_from(line["line"].as_u64().expect("a number")).unwrap();
+        assert_eq!(line["text"].as_str().expect("a text").trim_end(), history[number - 1], "line {number}");
+    }
+}
+
+#[test]
+fn a_voter_that_votes_twice_is_convicted_of_two_leaders_in_one_term() {
+    check("double-vote", "ElectionSafety");
+}
+
+#[test]
+fn half_a_cluster_that_takes_itself_for_a_majority_is_convicted_of_lost_order() {
+    check("half-is-majority", "Linearizable");
+}
+
+#[test]
+fn a_leader_that_never_steps_down_is_convicted_of_staying_after_the_heal() {
+    check("no-step-down", "NoStaleLeaderAfterHeal");
+}
+
+#[test]
+fn a_leader_that_answers_reads_alone_is_convicted_of_a_stale_one() {
+    check("read-unconfirmed", "Linearizable");
+}
