@@ -50,8 +50,8 @@ impl<R: Rules> Raft<R> {
 
     pub(super) fn on_vote(&mut self, cx: &mut Now<'_>, from: NodeId, vote: &Vote) {
         let pre = vote.ballot == Ballot::Pre;
-        let newer = vote.term > self.hard.term;
-        let refused = newer && self.rules.keeps_promise(vote.ballot, self.config.stickiness, self.is_led(cx.at));
+        // In a vote of this node's own term too: it may have learned of the term otherwise, and a lease still rests on its promise.
+        let refused = self.rules.keeps_promise(vote.ballot, self.config.stickiness, self.is_led(cx.at));
         if !refused && !pre && !self.observe_term(cx, vote.term, None) {
             return;
         }

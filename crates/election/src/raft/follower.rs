@@ -41,7 +41,11 @@ impl<R: Rules> Raft<R> {
         let settled = self.log.snapshot_index();
         let (accepted, index) = match self.hear(cx, from, append.term) {
             Sender::Rival => return,
-            Sender::Deposed => (false, LogIndex(0)),
+            Sender::Deposed => {
+                let reply = AppendReply { term: self.hard.term, round: 0, accepted: false, index: LogIndex(0) };
+                cx.send(from, Message::AppendReply(reply));
+                return;
+            }
             // What is in the snapshot is committed, so the leader has the same.
             Sender::Leader if prev_index >= settled && self.log.term_at(prev_index) != Some(prev_term) => {
                 (false, self.log.agreement_hint(prev_index.prev(), prev_term))
@@ -79,25 +83,25 @@ impl<R: Rules> Raft<R> {
     }
 
     pub(super) fn on_install_snapshot(&mut self, cx: &mut Now<'_>, from: NodeId, install: InstallSnapshot) {
-        let round = install.round;
-        match self.hear(cx, from, install.term) {
+        let round = match self.hear(cx, from, install.term) {
             Sender::Rival => return,
-            Sender::Deposed => {}
+            Sender::Deposed => 0,
             Sender::Leader => {
                 let meta = &install.snapshot.meta;
                 if self.rules.accepts_snapshot(meta.last_index, self.commit) {
                     let (index, term) = (meta.last_index, meta.last_term);
-                    let members_index = self.log.members_index();
+                    let members = self.log.members().clone();
                     self.log.install(install.snapshot.clone());
                     self.commit = index;
                     cx.output(Output::RestoreSnapshot(install.snapshot));
                     cx.event(Event::Committed { index, term });
-                    if self.log.members_index() != members_index {
+                    if *self.log.members() != members {
                         self.members_changed(cx);
                     }
                 }
+                install.round
             }
-        }
+        };
         cx.send(from, Message::InstallReply(InstallReply { term: self.hard.term, round, index: self.commit }));
     }
 

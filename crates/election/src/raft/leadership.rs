@@ -56,10 +56,10 @@ pub(super) struct Peer {
     pub(super) mode: Mode,
     /// The newest round it answered.
     pub(super) acked_round: u64,
-    /// When that round was sent.
+    /// When that round was sent: at that instant or later it followed this leader.
     pub(super) acked_sent: Option<Nanos>,
-    /// When it last answered.
-    pub(super) heard: Nanos,
+    /// When this leader began to wait for its answers.
+    pub(super) since: Nanos,
 }
 
 /// How entries travel to a follower.
@@ -81,7 +81,7 @@ impl Peer {
             mode: Mode::Probe { outstanding: false },
             acked_round: 0,
             acked_sent: None,
-            heard: now,
+            since: now,
         }
     }
 
@@ -168,11 +168,10 @@ impl Leadership {
     }
 
     /// A follower answered a message of this round.
-    pub(super) fn answered(&mut self, from: NodeId, round: u64, now: Nanos) {
+    pub(super) fn answered(&mut self, from: NodeId, round: u64) {
         let age = self.round.checked_sub(round).and_then(|age| usize::try_from(age).ok());
         let sent = age.and_then(|age| self.sent_at.iter().rev().nth(age)).copied();
         if let Some(peer) = self.peers.get_mut(&from) {
-            peer.heard = now;
             peer.acked_round = peer.acked_round.max(round);
             peer.acked_sent = peer.acked_sent.max(sent);
         }

@@ -94,7 +94,7 @@ pub struct Append {
     pub entries: Vec<Entry>,
     /// The leader's commit index.
     pub commit: LogIndex,
-    /// The leader's round at the time of sending.
+    /// The leader's round at the time of sending; the first of a term is 1.
     pub round: u64,
 }
 
@@ -103,7 +103,8 @@ pub struct Append {
 pub struct AppendReply {
     /// The follower's own term.
     pub term: Term,
-    /// Echoed from the `Append`.
+    /// Echoed from the `Append`; 0 if that came from an earlier term. The sender may lead `term` by now, and its old rounds
+    /// must not pass for new ones.
     pub round: u64,
     /// Whether the logs agreed at `prev_index`.
     pub accepted: bool,
@@ -116,7 +117,7 @@ pub struct AppendReply {
 pub struct InstallSnapshot {
     /// The leader's term.
     pub term: Term,
-    /// The leader's round at the time of sending.
+    /// The leader's round at the time of sending; the first of a term is 1.
     pub round: u64,
     /// The snapshot.
     pub snapshot: Snapshot,
@@ -127,7 +128,7 @@ pub struct InstallSnapshot {
 pub struct InstallReply {
     /// The follower's own term.
     pub term: Term,
-    /// Echoed from the `InstallSnapshot`.
+    /// Echoed from the `InstallSnapshot`; 0 if that came from an earlier term.
     pub round: u64,
     /// The last index known to equal the leader's log.
     pub index: LogIndex,

@@ -19,7 +19,9 @@ impl<R: Rules> Raft<R> {
 
     fn quorum_is_lost(&self, now: Nanos) -> bool {
         let State::Leader(lead) = &self.state else { return false };
-        let heard = lead.reached(self.log.members(), self.quorum(), now, |peer| peer.heard);
+        let members = self.log.members();
+        // From when the answered round was sent, not from when its answer came: a late answer is no sign of life.
+        let heard = lead.reached(members, self.quorum(), now, |peer| peer.acked_sent.unwrap_or(peer.since));
         self.rules.quorum_lost(now.since(heard), self.config.election_timeout_max)
     }
 
@@ -91,18 +93,16 @@ impl<R: Rules> Raft<R> {
 
     pub(super) fn on_append_reply(&mut self, cx: &mut Now<'_>, from: NodeId, reply: &AppendReply) {
         let (current, last) = (self.hard.term, self.log.last_index());
-        if let State::Leader(lead) = &mut self.state
-            && self.rules.renews_leadership(reply.term, current)
-        {
-            lead.answered(from, reply.round, cx.at);
-        }
         if reply.term > current {
             self.observe_term(cx, reply.term, None);
             return;
         }
         let State::Leader(lead) = &mut self.state else { return };
+        if self.rules.renews_leadership(reply.term, current) {
+            lead.answered(from, reply.round);
+        }
         let Some(peer) = lead.peers.get_mut(&from) else { return };
-        if reply.term < current || reply.index > last {
+        if reply.term < current || reply.round == 0 || reply.index > last {
             return;
         }
         match self.rules.acknowledged(reply.accepted, reply.index) {

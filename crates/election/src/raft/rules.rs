@@ -205,7 +205,8 @@ pub trait Rules {
         commit.max(noop)
     }
 
-    /// Whether a reply shows that its sender still follows. One of another term shows the opposite.
+    /// Whether a reply shows that its sender still follows. One from an earlier leadership of the same node does not, although
+    /// its round may have the number that is waited for (etcd issue 20418).
     fn renews_leadership(&self, reply: Term, current: Term) -> bool {
         reply == current
     }
