@@ -111,7 +111,7 @@ pub(crate) static REGISTER: Table = Table {
         ),
         word("mix", "{ read: 2, write: 1, cas: 1 }", "the weights of the kinds of operation [2, 1, 1]"),
         word("roaming", "4", "clients that follow the leader, 0 to 64 [4]"),
-        word("pinned", "true", "also one client per node that stays with it, and meets stale leaders [true]"),
+        word("pinned", "true", "also two clients per node, a reader and a writer, that stay with it [true]"),
         word("timeout", "1s", "when a client gives up: the outcome is then unknown [1s]"),
     ],
 };

@@ -74,9 +74,9 @@ fn every_fault_plan_loads_under_every_workload_that_hopes_for_no_kind() {
 }
 
 #[test]
-fn the_main_workload_isolates_the_leader_ten_times() {
+fn the_main_workload_isolates_the_leader_fifteen_times() {
     let workload = load(Path::new("partition"), &[]).unwrap().workload;
-    let StepAction::Repeat { times: 10, steps } = &workload.faults.steps[1].action else {
+    let StepAction::Repeat { times: 15, steps } = &workload.faults.steps[1].action else {
         panic!("{:?}", workload.faults.steps)
     };
     assert!(matches!(&steps[0].action, StepAction::Fault { fault: Fault::Partition(_), .. }));
