@@ -3,23 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use election::raft::{
-    Config, Event, Input, Message, Output, Persist, Raft, ReadConsistency, Recovered, Snapshot, Sound,
-};
+use election::raft::{Config, Input, Message, Output, Persist, Raft, ReadConsistency, Recovered, Rules, Snapshot};
 use election::{LogIndex, Nanos, NodeId, RequestId};
 
 use crate::show;
 
-struct Actor {
-    raft: Option<Raft>,
+struct Actor<R: Rules> {
+    raft: Option<Raft<R>>,
     disk: Recovered,
 }
 
-#[derive(Default)]
-pub(crate) struct Stage {
+pub(crate) struct Stage<R: Rules> {
+    rules: R,
     now: Nanos,
     config: Option<Config>,
-    actors: BTreeMap<NodeId, Actor>,
+    actors: BTreeMap<NodeId, Actor<R>>,
     pending: Vec<(NodeId, NodeId, Message)>,
     cut: BTreeSet<(NodeId, NodeId)>,
     lines: Vec<String>,
@@ -35,17 +33,33 @@ fn link(word: &str) -> (NodeId, NodeId) {
     (node(from), node(to))
 }
 
-impl Stage {
+impl<R: Rules + Clone> Stage<R> {
+    pub(crate) fn new(rules: R) -> Self {
+        Self {
+            rules,
+            now: Nanos(0),
+            config: None,
+            actors: BTreeMap::new(),
+            pending: Vec::new(),
+            cut: BTreeSet::new(),
+            lines: Vec::new(),
+            requests: 0,
+        }
+    }
+
     /// Executes one command and returns its output.
     ///
     /// | command | meaning |
     /// |---|---|
     /// | `cluster 3 pre_vote=off …` | start nodes n1 to n3 with these options |
     /// | `join n4` | start a node that is not a member |
+    /// | `elect n1` | `timeout n1` and `stabilize`, without the messages |
+    /// | `run 500` | milliseconds pass, every deadline is met, messages arrive at once and are not shown |
     /// | `timeout n1` | the clock jumps to n1's deadline, and n1 alone notices |
     /// | `wait 100` | the clock advances by milliseconds, nobody notices |
     /// | `deliver` / `deliver n1->n2` | the waiting messages (of one link) arrive, their answers wait |
     /// | `stabilize` | deliver until nothing waits |
+    /// | `repeat n1->n2` | the waiting messages of a link will arrive twice |
     /// | `drop` / `drop n1->n2` | the waiting messages (of one link) are lost |
     /// | `isolate n1` / `cut n1->n2` / `heal` | links that lose everything |
     /// | `propose n1 x` | a client's command |
@@ -58,18 +72,21 @@ impl Stage {
         match *words.as_slice() {
             ["cluster", count, ref options @ ..] => self.cluster(count.parse().unwrap(), options),
             ["join", id] => self.start(node(id)),
-            ["timeout", id] => {
-                let raft = self.actors[&node(id)].raft.as_ref().expect("the node is up");
-                self.now = self.now.max(raft.deadline());
-                self.step(node(id), Input::Tick);
+            ["timeout", id] => self.time_out(node(id)),
+            ["elect", id] => {
+                self.time_out(node(id));
+                self.stabilize();
+                self.hush();
             }
+            ["run", millis] => self.run(millis.parse().unwrap()),
             ["wait", millis] => self.now = self.now + Duration::from_millis(millis.parse().unwrap()),
             ["deliver"] => self.deliver(|_| true),
             ["deliver", word] => self.deliver(|on| on == link(word)),
-            ["stabilize"] => {
-                while !self.pending.is_empty() {
-                    self.deliver(|_| true);
-                }
+            ["stabilize"] => self.stabilize(),
+            ["repeat", word] => {
+                let again: Vec<_> =
+                    self.pending.iter().filter(|(from, to, _)| (*from, *to) == link(word)).cloned().collect();
+                self.pending.extend(again);
             }
             ["drop"] => self.pending.clear(),
             ["drop", word] => self.pending.retain(|(from, to, _)| (*from, *to) != link(word)),
@@ -98,7 +115,7 @@ impl Stage {
                 let members = members.iter().map(|word| node(word)).collect();
                 self.request(node(id), |request| Input::ChangeMembership { request, members });
             }
-            ["crash", id] => self.actors.get_mut(&node(id)).unwrap().raft = None,
+            ["crash", id] => self.actors.get_mut(&node(id)).expect("the node was started").raft = None,
             ["restart", id] => self.start(node(id)),
             ["status"] => self.status(),
             _ => panic!("not a command: {line}"),
@@ -132,7 +149,36 @@ impl Stage {
         let config = self.config.clone().expect("`cluster` comes first");
         let actor = self.actors.entry(id).or_insert_with(|| Actor { raft: None, disk: Recovered::default() });
         assert!(actor.raft.is_none(), "{id} is up");
-        actor.raft = Some(Raft::new(id, config, Sound, id.0, actor.disk.clone(), self.now));
+        actor.raft = Some(Raft::new(id, config, self.rules.clone(), id.0, actor.disk.clone(), self.now));
+    }
+
+    fn time_out(&mut self, id: NodeId) {
+        let raft = self.actors[&id].raft.as_ref().expect("the node is up");
+        self.now = self.now.max(raft.deadline());
+        self.step(id, Input::Tick);
+    }
+
+    fn stabilize(&mut self) {
+        while !self.pending.is_empty() {
+            self.deliver(|_| true);
+        }
+    }
+
+    fn run(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        loop {
+            let live = self.actors.iter().filter_map(|(id, actor)| Some((actor.raft.as_ref()?.deadline(), *id)));
+            let Some((_, id)) = live.min().filter(|(deadline, _)| *deadline <= end) else { break };
+            self.time_out(id);
+            self.stabilize();
+        }
+        self.now = end;
+        self.hush();
+    }
+
+    /// Leaves only what happened to the nodes, not what they said.
+    fn hush(&mut self) {
+        self.lines.retain(|line| !line.contains(" → ") && !line.contains(" saves "));
     }
 
     fn request(&mut self, id: NodeId, input: impl FnOnce(RequestId) -> Input) {
@@ -163,20 +209,7 @@ impl Stage {
                     let data = format!("state at {}", meta.last_index).into_bytes();
                     self.step(id, Input::SnapshotTaken(Snapshot { meta, data }));
                 }
-                Output::Apply(_)
-                | Output::Reply { .. }
-                | Output::RestoreSnapshot(_)
-                | Output::Event(
-                    Event::Granted { .. }
-                    | Event::BecameFollower { .. }
-                    | Event::BecamePreCandidate { .. }
-                    | Event::BecameCandidate { .. }
-                    | Event::BecameLeader { .. }
-                    | Event::LeaderChanged { .. }
-                    | Event::Committed { .. }
-                    | Event::MembersChanged { .. },
-                ) => {}
-                Output::Event(Event::CommittedOverwritten { index }) => panic!("{id} overwrites {index}"),
+                Output::Apply(_) | Output::Reply { .. } | Output::RestoreSnapshot(_) | Output::Event(_) => {}
             }
         }
     }

@@ -21,6 +21,7 @@ pub(crate) enum Property {
     LinearizableReads,
     AcknowledgedWritesKept,
     LeaseExclusivity,
+    LeaderOverlap,
     Progress,
     NoStaleLeaderAfterHeal,
     OrderingLaw,
@@ -31,8 +32,12 @@ pub(crate) struct Checks {
     leaders: BTreeMap<Term, NodeId>,
     votes: BTreeMap<(NodeId, Term), NodeId>,
     terms: BTreeMap<NodeId, Term>,
-    /// What was applied anywhere, and the newest term in which the first node applied it.
+    /// What was applied anywhere.
     pub(crate) applied: BTreeMap<LogIndex, (Term, EntryPayload)>,
+    /// In which term the first node that applied an entry was then: it was committed in that term at the latest.
+    committed_in: BTreeMap<LogIndex, Term>,
+    /// Since when, on the run's clock, a node claims a term although a newer one has a leader.
+    outdated: BTreeMap<NodeId, u64>,
     /// The largest revision that any client knows of.
     pub(crate) revision_known: LogIndex,
     pub(crate) violations: BTreeMap<Property, String>,
@@ -51,6 +56,21 @@ impl Checks {
         }
     }
 
+    /// An old leader and a new one may overlap, but with CheckQuorum not for longer than `bound`.
+    pub(crate) fn claim(&mut self, node: NodeId, claims: Option<Term>, now: u64, bound: u64) {
+        let newest = self.leaders.keys().next_back().copied().unwrap_or_default();
+        if claims.is_none_or(|term| term >= newest) {
+            self.outdated.remove(&node);
+            return;
+        }
+        let since = *self.outdated.entry(node).or_insert(now);
+        if now - since > bound {
+            self.violated(Property::LeaderOverlap, || {
+                format!("{node} claims a term before {newest} for over {bound} ns")
+            });
+        }
+    }
+
     pub(crate) fn granted(&mut self, voter: NodeId, term: Term, to: NodeId) {
         let first = *self.votes.entry((voter, term)).or_insert(to);
         if first != to {
@@ -66,7 +86,8 @@ impl Checks {
         }
     }
 
-    pub(crate) fn apply(&mut self, node: NodeId, entry: &Entry) {
+    pub(crate) fn apply(&mut self, node: NodeId, current: Term, entry: &Entry) {
+        self.committed_in.entry(entry.index).or_insert(current);
         let what = (entry.term, entry.payload.clone());
         let first = self.applied.entry(entry.index).or_insert_with(|| what.clone());
         if *first != what {
@@ -75,10 +96,12 @@ impl Checks {
         }
     }
 
-    /// Whoever wins a term holds everything applied in earlier ones.
+    /// Whoever wins a term holds everything committed in earlier ones. It may hold less than what a later term committed, for an
+    /// election can end after it has lost all meaning.
     pub(crate) fn elected(&mut self, node: NodeId, term: Term, disk: &Disk) {
-        let lost = self.applied.iter().find(|(index, (of, _))| *of < term && !disk.holds(**index, *of));
-        if let Some((index, _)) = lost {
+        let committed = self.committed_in.iter().filter(|(_, committed_in)| **committed_in < term);
+        let lost = committed.map(|(index, _)| index).find(|index| !disk.holds(**index, self.applied[*index].0));
+        if let Some(index) = lost {
             let index = *index;
             self.violated(Property::LeaderCompleteness, || format!("{node} leads term {term} without {index}"));
         }

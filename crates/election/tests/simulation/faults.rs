@@ -19,12 +19,17 @@ pub(crate) enum Fault {
     Rolling(u32),
     /// After a transfer: its old leader is cut off.
     Isolate(NodeId),
-    /// All voters are up again at the same instant as the leader is cut off.
-    Contest(BTreeSet<NodeId>),
+    /// Everybody but the leader restarts, and the leader is cut off: who remembers having promised it anything?
+    Amnesia {
+        leader: NodeId,
+        spared: NodeId,
+    },
+    /// Everything is healed but the link between an old leader and the new one.
+    Triangle(NodeId),
 }
 
 /// How many kinds [`World::next_fault`] knows.
-pub(crate) const KINDS: u32 = 12;
+pub(crate) const KINDS: u32 = 15;
 
 impl<R: Rules + Clone> World<R> {
     pub(crate) fn next_fault(&mut self) {
@@ -53,15 +58,28 @@ impl<R: Rules + Clone> World<R> {
             8 => self.contest(leader),
             9 => self.transfer_and_cut(leader, random),
             10 => self.change_members(leader, random),
-            _ => {
+            11 => {
                 self.writes_quiet = true;
                 self.after(lasts, Happening::End(Fault::Quiet));
                 self.after(lasts / 4, Happening::End(Fault::Rolling(3)));
+            }
+            12 => self.lose_sight(leader, random, None),
+            13 => {
+                let delay = self.rng.random_range(140..300) * MS;
+                self.lose_sight(leader, random, Some(delay));
+            }
+            _ => {
+                self.isolate(leader, 2_000 * MS);
+                let delay = self.timeout_max() + self.rng.random_range(0..100) * MS;
+                self.after(delay, Happening::End(Fault::Triangle(leader)));
             }
         }
     }
 
     pub(crate) fn end_fault(&mut self, fault: &Fault) {
+        if self.calm {
+            return;
+        }
         match fault {
             Fault::Crash(id) => self.start(*id),
             Fault::Pause(ids) => ids.iter().for_each(|id| self.resume(*id)),
@@ -75,19 +93,35 @@ impl<R: Rules + Clone> World<R> {
                 }
             }
             Fault::Isolate(id) => self.isolate(*id, 300 * MS),
-            Fault::Contest(ids) => ids.iter().for_each(|id| self.resume(*id)),
+            Fault::Amnesia { leader, spared } => {
+                self.isolate(*leader, 300 * MS);
+                let others = self.nodes.keys().copied().filter(|id| id != leader && id != spared);
+                for id in others.collect::<Vec<_>>() {
+                    self.crash(id);
+                    self.after(3 * MS, Happening::End(Fault::Crash(id)));
+                }
+            }
+            Fault::Triangle(old) => {
+                self.cut.clear();
+                if let Some(new) = self.leader().filter(|new| new != old) {
+                    self.cut.extend([(*old, new), (new, *old)]);
+                }
+            }
         }
     }
 
-    /// Ends everything: what is up from now on must make progress.
+    /// Ends everything: what is up from now on must make progress. One node stays down if the members never change, for it is
+    /// the majority that must.
     pub(crate) fn heal_all(&mut self) {
         self.calm = true;
         self.writes_quiet = false;
         self.cut.clear();
+        let changes_members = self.setup.faults.contains(&10);
+        let absent = (!changes_members && self.rng.random_bool(0.5)).then(|| self.random_node());
         for id in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.resume(id);
             self.nodes.get_mut(&id).unwrap().crash_in_step = false;
-            self.start(id);
+            if absent == Some(id) { self.crash(id) } else { self.start(id) }
         }
     }
 
@@ -114,6 +148,17 @@ impl<R: Rules + Clone> World<R> {
         self.after(lasts, Happening::End(Fault::Cut));
     }
 
+    /// One follower no longer hears the leader, whom the others do hear. Nobody writes, so that its log stays good enough to win.
+    fn lose_sight(&mut self, leader: NodeId, follower: NodeId, amnesia_after: Option<u64>) {
+        self.writes_quiet = true;
+        self.cut.extend([(leader, follower), (follower, leader)]);
+        self.after(600 * MS, Happening::End(Fault::Cut));
+        self.after(600 * MS, Happening::End(Fault::Quiet));
+        if let Some(delay) = amnesia_after {
+            self.after(delay, Happening::End(Fault::Amnesia { leader, spared: follower }));
+        }
+    }
+
     fn kill(&mut self, id: NodeId) {
         self.crash(id);
         let delay = self.rng.random_range(1..400) * MS;
@@ -135,7 +180,7 @@ impl<R: Rules + Clone> World<R> {
             self.nodes.get_mut(id).unwrap().paused = true;
         }
         let lasts = self.timeout_max() * 3 / 2;
-        self.after(lasts, Happening::End(Fault::Contest(others)));
+        self.after(lasts, Happening::End(Fault::Pause(others)));
     }
 
     fn transfer_and_cut(&mut self, leader: NodeId, random: NodeId) {

@@ -272,9 +272,10 @@ impl<R: Rules + Clone> World<R> {
             Output::Persist(persist) => node.disk.write(persist),
             Output::Send { to, message } => self.transmit(id, to, message),
             Output::Apply(entries) => {
+                let current = node.disk.0.hard.term;
                 for entry in &entries {
                     node.machine.apply(entry);
-                    self.checks.apply(id, entry);
+                    self.checks.apply(id, current, entry);
                 }
             }
             Output::Reply { request, outcome } => self.replied(id, request, outcome),
@@ -313,7 +314,9 @@ impl<R: Rules + Clone> World<R> {
         self.checks.logs(&disks);
         for (other, node) in self.nodes.iter().filter(|(other, _)| **other != id) {
             let now = self.local(*other);
-            let lease = node.raft.as_ref().and_then(|raft| raft.status(now).lease_remaining);
+            let status = node.raft.as_ref().map(|raft| raft.status(now));
+            // An election may end when its term is long over; it takes nothing from a leader of a newer one.
+            let lease = status.filter(|status| status.term < term).and_then(|status| status.lease_remaining);
             if let Some(left) = lease {
                 self.checks.violated(Property::LeaseExclusivity, || {
                     format!("{id} wins term {term} while {other} has a lease for {left:?}")
@@ -344,6 +347,7 @@ impl<R: Rules + Clone> World<R> {
     fn client(&mut self) {
         let delay = self.rng.random_range(2 * MS..10 * MS);
         self.after(delay, Happening::Client);
+        self.compare_claims();
         let to = self.random_node();
         self.requests += 1;
         let request = RequestId(self.requests);
@@ -359,6 +363,19 @@ impl<R: Rules + Clone> World<R> {
         };
         self.operations.insert(request, operation);
         self.after(0, Happening::Input { to, input });
+    }
+
+    /// A paused node claims nothing, and a deposed leader has its CheckQuorum window and one heartbeat on a slow clock.
+    fn compare_claims(&mut self) {
+        if !self.setup.config.check_quorum {
+            return;
+        }
+        let bound = self.timeout_max() * 3 / 2;
+        for (id, node) in &self.nodes {
+            let status = node.raft.as_ref().filter(|_| !node.paused).map(|raft| raft.status(Nanos::default()));
+            let claims = status.filter(|status| status.role == Role::Leader).map(|status| status.term);
+            self.checks.claim(*id, claims, self.now, bound);
+        }
     }
 
     pub(crate) fn administer(&mut self, to: NodeId, input: impl FnOnce(RequestId) -> Input) {
