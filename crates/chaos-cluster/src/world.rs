@@ -17,6 +17,7 @@ use chaos_history::{
 use chaos_net::Star;
 use chaos_plan::Observe;
 use chaos_systems::Driver;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -278,6 +279,9 @@ impl RealWorld {
         while self.nodes.iter().any(NodeProcess::is_running) && self.clock.now() < give_up {
             self.next_event(give_up)?;
         }
+        let (harness, nodes) = (processor_time(UsageWho::RUSAGE_SELF), processor_time(UsageWho::RUSAGE_CHILDREN));
+        let text = format!("the harness used {harness:.2} s of processor time, the nodes {nodes:.2} s");
+        self.record(self.clock.now(), history::Event::Note(NoteEvent { mark: None, text }), None)?;
         self.recorder.flush_if_due(RunNanos(u64::MAX))?;
         Ok(())
     }
@@ -440,4 +444,10 @@ impl World for RealWorld {
             }
         }
     }
+}
+
+/// Seconds of processor time, user and system together, up to now.
+fn processor_time(who: UsageWho) -> f64 {
+    let Ok(usage) = getrusage(who) else { return f64::NAN };
+    [usage.user_time(), usage.system_time()].iter().map(|time| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6).sum()
 }

@@ -149,13 +149,15 @@ impl Sample {
     }
 }
 
-/// One distribution per kind and phase that has samples.
-pub(crate) fn distributions(failovers: &[Failover]) -> Vec<Distribution> {
+/// One distribution per kind and phase that has samples. The failovers may be those of several runs: what one run has too few
+/// of for a percentile, twenty may have enough of.
+#[must_use]
+pub fn distributions(failovers: &[&Failover]) -> Vec<Distribution> {
     let pairs = KINDS.into_iter().flat_map(|kind| PHASES.into_iter().map(move |phase| (kind, phase)));
     pairs.filter_map(|(kind, phase)| distribution(failovers, kind, phase)).collect()
 }
 
-fn distribution(failovers: &[Failover], kind: FaultKind, phase: Phase) -> Option<Distribution> {
+fn distribution(failovers: &[&Failover], kind: FaultKind, phase: Phase) -> Option<Distribution> {
     let of_kind = || failovers.iter().filter(move |failover| failover.kind == kind);
     let reached: Vec<_> = of_kind()
         .filter_map(|failover| failover.phases.get(phase).reached().map(|reached| (reached.after, failover.stalled)))

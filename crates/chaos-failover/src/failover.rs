@@ -52,7 +52,7 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
     Analysis {
         nodes: history.header.nodes,
         end: history.end(),
-        distributions: distributions(&failovers),
+        distributions: distributions(&failovers.iter().collect::<Vec<_>>()),
         floor: timing.and_then(Floor::of),
         operations: statistics(&operations, unreadable),
         observed: beliefs.observed(),

@@ -40,7 +40,7 @@ pub use analysis::{
     Analysis, Failover, HealAftermath, Latency, NotReached, Observed, OperationCounts, OperationPoint, OperationStats,
     Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Why,
 };
-pub use distribution::{Distribution, Figures, samples_needed};
+pub use distribution::{Distribution, Figures, distributions, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};
 pub use failover::analyse;
 pub use floor::{Floor, FloorTime, Timing};

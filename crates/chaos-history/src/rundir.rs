@@ -40,9 +40,15 @@ impl RunDir {
     /// # Errors
     /// If there is no `history.jsonl` in it.
     pub fn open(root: &Path) -> io::Result<Self> {
-        let dir = Self { root: root.to_owned() };
+        let dir = Self::at(root);
         fs::metadata(dir.history())?;
         Ok(dir)
+    }
+
+    /// The names of a run directory that may or may not exist.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
     }
 
     /// The directory itself.
