@@ -6,6 +6,8 @@
 //!
 //! The commands are documented at [`Stage::command`].
 
+#![expect(clippy::unwrap_used, reason = "a test may panic; the lint exempts only the test functions themselves")]
+
 #[path = "scenarios/show.rs"]
 mod show;
 #[path = "scenarios/stage.rs"]

@@ -1,8 +1,8 @@
 //! Elections: campaigning, voting, counting (paper §5.2, §5.4.1; pre-vote thesis §9.6; promise §4.2.3; transfer §3.10).
 
-use super::core::{Now, Raft, State};
 use super::io::Event;
 use super::message::{Ballot, Message, TimeoutNow, Vote, VoteReply};
+use super::node::{Now, Raft, State};
 use super::rules::Rules;
 use crate::types::{Nanos, NodeId};
 

@@ -1,8 +1,8 @@
 //! The follower's side of replication: taking entries and snapshots from the leader (paper §5.3, Fig. 2, Fig. 13).
 
-use super::core::{Now, Raft, State};
 use super::io::{Entry, Event, Output};
 use super::message::{Append, AppendReply, InstallReply, InstallSnapshot, Message};
+use super::node::{Now, Raft, State};
 use super::rules::Rules;
 use crate::types::{LogIndex, NodeId, Term};
 

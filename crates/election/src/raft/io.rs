@@ -135,6 +135,9 @@ pub enum Input {
 /// follows happens. A write that fails must stop the node: the core has already gone on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Persist {
+    /// Replace term and vote, as one record. First, so that a torn write never leaves entries of a term that the node has not
+    /// entered.
+    pub hard: Option<HardState>,
     /// A new snapshot: it replaces an older one, and the entries up to its last index may be forgotten. If the log does not
     /// hold an entry with its last index and term, *all* entries must be forgotten; `truncate_from` then says so.
     pub snapshot: Option<Snapshot>,
@@ -142,8 +145,6 @@ pub struct Persist {
     pub truncate_from: Option<LogIndex>,
     /// Append these, consecutive with what is left.
     pub append: Vec<Entry>,
-    /// Replace term and vote, as one record.
-    pub hard: Option<HardState>,
 }
 
 /// How a request ended. *Definite* means that nothing happened and nothing will.

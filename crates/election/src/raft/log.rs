@@ -206,10 +206,10 @@ impl Log {
     pub(super) fn take_unsaved(&mut self) -> Persist {
         let unsaved = std::mem::take(&mut self.unsaved);
         Persist {
+            hard: None,
             snapshot: if unsaved.snapshot { self.snapshot.clone() } else { None },
             truncate_from: unsaved.truncate_from,
             append: unsaved.append_from.map_or_else(Vec::new, |from| self.range(from, self.last_index())),
-            hard: None,
         }
     }
 }

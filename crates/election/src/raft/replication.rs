@@ -1,9 +1,9 @@
 //! The leader's side of replication: rounds, entries, snapshots, counting what a quorum holds (paper §5.3, §5.4.2).
 
-use super::core::{Now, Raft, State};
 use super::io::{Event, Outcome, Output};
 use super::leadership::Mode;
 use super::message::{Append, AppendReply, InstallReply, InstallSnapshot, Message};
+use super::node::{Now, Raft, State};
 use super::rules::{Rules, StepDown};
 use crate::types::{LogIndex, Nanos, NodeId};
 
@@ -98,11 +98,14 @@ impl<R: Rules> Raft<R> {
             return;
         }
         let State::Leader(lead) = &mut self.state else { return };
+        if reply.round == 0 {
+            return; // an answer to an earlier leadership of this node
+        }
         if self.rules.renews_leadership(reply.term, current) {
             lead.answered(from, reply.round);
         }
         let Some(peer) = lead.peers.get_mut(&from) else { return };
-        if reply.term < current || reply.round == 0 || reply.index > last {
+        if reply.term < current || reply.index > last {
             return;
         }
         match self.rules.acknowledged(reply.accepted, reply.index) {

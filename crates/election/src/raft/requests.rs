@@ -5,10 +5,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use super::core::{Now, Raft, State, Transfer};
 use super::io::{Entry, EntryPayload, Outcome, Output, ReadConsistency, Snapshot, SnapshotMeta};
 use super::leadership::{PendingRead, Proposal};
 use super::message::{Message, TimeoutNow};
+use super::node::{Now, Raft, State, Transfer};
 use super::rules::{ChangeRequest, ChangeVerdict, ReadPath, Rules};
 use crate::types::{Nanos, NodeId, RequestId};
 

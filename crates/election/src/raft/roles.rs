@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::core::{Now, Raft, State};
 use super::io::{Entry, EntryPayload, Event, Outcome, Role};
 use super::leadership::Leadership;
+use super::node::{Now, Raft, State};
 use super::rules::Rules;
 use crate::types::{NodeId, Term};
 

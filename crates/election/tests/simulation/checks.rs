@@ -3,7 +3,7 @@
 //! Every check is white-box and exact: it sees each event, each applied entry and each reply at the moment it happens. It never
 //! stops the run; it collects the names of the properties that failed, so that a specimen shows all its symptoms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use election::raft::{Entry, EntryPayload, Persist, Recovered};
 use election::{LogIndex, NodeId, Term};
@@ -185,9 +185,4 @@ impl Disk {
         }
         None
     }
-}
-
-/// The names of the properties that failed.
-pub(crate) fn names(violations: &BTreeMap<Property, String>) -> BTreeSet<Property> {
-    violations.keys().copied().collect()
 }

@@ -3,6 +3,8 @@
 //!
 //! A failing seed is printed; `simulate(Sound, seed)` repeats it exactly.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic; the lint exempts only the test functions themselves")]
+
 mod checks;
 mod faults;
 mod mutants;
@@ -84,7 +86,8 @@ fn sound_rules_keep_every_promise() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// Seeds that once failed, each by a mistake of the core or of a check.
+/// Seeds that once failed, each by a mistake of the core or of a check. The faults that a seed draws have changed since; the exact
+/// cases are the scripts 13, 17 and 21.
 #[test]
 fn seeds_that_found_mistakes_stay_sound() {
     let seeds = [
@@ -102,21 +105,10 @@ fn seeds_that_found_mistakes_stay_sound() {
     }
 }
 
-/// How often each property fails under these rules, over all seeds with default options.
-fn symptoms<R: Rules + Clone>(rules: R, seeds: u64) -> BTreeMap<Property, usize> {
-    let mut found = BTreeMap::new();
-    for seed in 0..seeds {
-        for property in checks::names(&simulate(rules.clone(), seed, true)) {
-            *found.entry(property).or_default() += 1;
-        }
-    }
-    found
-}
-
+/// Under these rules, each of these properties fails in some of 40 seeds with default options.
 #[track_caller]
 fn convicts<R: Rules + Clone>(rules: R, expected: &[Property]) {
-    let found = symptoms(rules, 40);
-    let found: BTreeSet<Property> = found.keys().copied().collect();
+    let found: BTreeSet<Property> = (0..40).flat_map(|seed| simulate(rules.clone(), seed, true).into_keys()).collect();
     let missed: Vec<_> = expected.iter().filter(|property| !found.contains(property)).collect();
     assert!(missed.is_empty(), "not seen: {missed:?}; seen: {found:?}");
 }
@@ -134,7 +126,7 @@ fn half_is_majority_is_convicted() {
 
 #[test]
 fn no_step_down_is_convicted() {
-    convicts(NoStepDown, &[Property::NoStaleLeaderAfterHeal]);
+    convicts(NoStepDown, &[Property::NoStaleLeaderAfterHeal, Property::LeaderOverlap]);
 }
 
 #[test]

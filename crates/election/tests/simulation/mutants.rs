@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use election::raft::{Ballot, ChangeRequest, ChangeVerdict, Rules, Sound, VoteReply};
+use election::raft::{Ballot, Rules, VoteReply};
 use election::{LogIndex, Nanos, NodeId, Term};
 
 use crate::checks::Property::{self, *};

@@ -4,6 +4,8 @@
 //! becomes one [`Persist`](super::Persist) that is put before all other outputs of the step. So the ordering law holds by
 //! construction: no handler can send something that rests on state that is not durable yet.
 
+use std::collections::BTreeSet;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -14,7 +16,6 @@ use super::log::Log;
 use super::message::Message;
 use super::rules::{Rules, Sound, StepDown};
 use crate::types::{LogIndex, Nanos, NodeId, RequestId, Term};
-use std::collections::BTreeSet;
 
 /// One node of Raft under the rules `R`.
 #[derive(Debug, Clone)]
