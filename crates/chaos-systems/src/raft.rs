@@ -1,7 +1,13 @@
 //! The reference node, `chaos node`: HTTP and JSON.
 //!
-//! What is definite: the node's own word (`"definite": true`), and a connection that was refused before a byte of the
-//! request was sent. Everything else that is not a success is `info`, a broken connection and an unreadable answer included.
+//! What is definite: the node's own word (`"definite": true`), and a connection that did not come about, so that no byte of
+//! the request was sent. Everything else that is not a success is `info`: a broken connection, an unreadable answer, a
+//! success that does not say what was asked. The HTTP client keeps connections; a request that it meant for one which the
+//! node had closed goes out on a new one only if not a byte of it was handed to the old one (hyper's "canceled"), so neither
+//! a write nor a `fail` can be doubled by it.
+//!
+//! Refuses to believe: values that are not exactly what a client writes (they become values without a writer, for the
+//! checker), nodes that the cluster doesn't have, and answers of more than a megabyte.
 
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
@@ -12,7 +18,7 @@ use chaos_history::{Action, Belief, ElectionRole, NodeId, OpPhase, OpResult, Rev
 use chaos_plan::{RaftOptions, ReadConsistency};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
 
 use crate::driver::{Answer, Driver, Launch, ProbeError, Pushed, Watch};
@@ -21,6 +27,8 @@ use crate::driver::{Answer, Driver, Launch, ProbeError, Pushed, Watch};
 const PEER_PORT: u16 = 7001;
 /// The port on which a reference node answers clients and observers.
 const HTTP_PORT: u16 = 7002;
+/// More than any answer takes, a status with a hundred members included; what is longer is not read to its end.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// More than any view or announcement of a node takes; a longer line is not one.
 const LINE_BYTES_MAX: usize = 64 << 10;
 
@@ -67,12 +75,22 @@ impl RaftDriver {
         Ok(Self { observer: client()?, clients: client()?, options, program, program_prefix, addresses, seed })
     }
 
-    fn url(&self, node: NodeId, path: &str) -> String {
-        format!("http://{}:{HTTP_PORT}{path}", self.addresses[node.index()])
+    /// The address of what these segments name; each is escaped, so that no key can name something else.
+    fn url<'a>(&self, node: NodeId, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        let base = format!("http://{}:{HTTP_PORT}/", self.addresses[node.index()]);
+        let mut url = Url::parse(&base).expect("an IPv4 address and a port make a URL");
+        url.path_segments_mut().expect("an http URL has a path").pop_if_empty().extend(segments);
+        url
+    }
+
+    fn node_count(&self) -> usize {
+        self.addresses.len()
     }
 
     fn request(&self, node: NodeId, action: &Action) -> RequestBuilder {
         let key = action.key();
+        // URLs have no way to write these as a part of a path, and no workload has such keys.
+        assert!(!matches!(key, "" | "." | ".."), "`{key}` can't be a key over HTTP");
         match action {
             Action::Read { .. } => {
                 let read = match self.options.read {
@@ -80,16 +98,15 @@ impl RaftDriver {
                     ReadConsistency::Lease => "lease",
                     ReadConsistency::Local => "local",
                 };
-                self.clients.get(self.url(node, &format!("/kv/{key}?read={read}")))
+                self.clients.get(self.url(node, ["kv", key])).query(&[("read", read)])
             }
-            Action::Write { value, .. } => self
-                .clients
-                .put(self.url(node, &format!("/kv/{key}")))
-                .json(&serde_json::json!({ "value": value.to_string() })),
+            Action::Write { value, .. } => {
+                self.clients.put(self.url(node, ["kv", key])).json(&serde_json::json!({ "value": value.to_string() }))
+            }
             Action::Cas { expect, value, .. } => {
                 let expect = expect.map(|value| value.to_string());
                 self.clients
-                    .post(self.url(node, &format!("/kv/{key}/cas")))
+                    .post(self.url(node, ["kv", key, "cas"]))
                     .json(&serde_json::json!({ "expect": expect, "value": value.to_string() }))
             }
         }
@@ -128,20 +145,27 @@ impl Driver for RaftDriver {
 
     fn observe(&self, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
         async move {
-            let answer = self.observer.get(self.url(node, "/status")).send().await.map_err(silent)?;
-            let text = answer.bytes().await.map_err(silent)?;
-            serde_json::from_slice::<Status>(&text).map_err(|error| garbage(&text, &error))?.belief(node)
+            let answer = self.observer.get(self.url(node, ["status"])).send().await.map_err(silent)?;
+            let answer = successful(answer)?;
+            let text = match whole(answer).await {
+                Ok(text) => text,
+                Err(Unread::Broken(error)) => return Err(silent(error)),
+                Err(Unread::TooLong) => return Err(ProbeError::Garbage(TOO_LONG.to_owned())),
+            };
+            let status: Status = serde_json::from_slice(&text).map_err(|error| garbage(&text, &error))?;
+            status.belief(node, self.node_count())
         }
         .boxed()
     }
 
     fn watch(&self, node: NodeId) -> Option<BoxFuture<'_, Result<Watch, ProbeError>>> {
         let open = async move {
-            let answer = self.observer.get(self.url(node, "/events")).send().await.map_err(silent)?;
-            let chunks = answer.bytes_stream().boxed();
+            let answer = self.observer.get(self.url(node, ["events"])).send().await.map_err(silent)?;
+            let chunks = successful(answer)?.bytes_stream().boxed();
+            let nodes = self.node_count();
             Ok(futures::stream::unfold((chunks, Vec::new()), move |(mut chunks, mut buffer)| async move {
                 let line = next_line(&mut chunks, &mut buffer).await?;
-                Some((line.and_then(|line| pushed(node, &line)), (chunks, buffer)))
+                Some((line.and_then(|line| pushed(node, nodes, &line)), (chunks, buffer)))
             })
             .boxed())
         };
@@ -149,10 +173,10 @@ impl Driver for RaftDriver {
     }
 
     fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer> {
-        let (request, action) = (self.request(node, action), action.clone());
+        let (request, action, nodes) = (self.request(node, action), action.clone(), self.node_count());
         async move {
             match request.send().await {
-                Ok(answer) => read_answer(&action, answer).await,
+                Ok(answer) => read_answer(&action, nodes, answer).await,
                 Err(error) if error.is_connect() => failed(format!("not connected: {}", describe(&error))),
                 Err(error) => unknown(describe(&error)),
             }
@@ -177,7 +201,8 @@ struct Status {
 }
 
 impl Status {
-    fn belief(&self, asked: NodeId) -> Result<Belief, ProbeError> {
+    /// The view, if it is one of the node that was asked and names only nodes of a cluster of this size.
+    fn belief(&self, asked: NodeId, nodes: usize) -> Result<Belief, ProbeError> {
         if self.id != asked.to_string() {
             return Err(ProbeError::WrongNode { asked, answered: shortened(&self.id) });
         }
@@ -190,7 +215,7 @@ impl Status {
         };
         let node = |name: &Option<String>| match name {
             Some(name) => {
-                name.parse().map(Some).map_err(|_| ProbeError::Garbage(format!("node `{}`", shortened(name))))
+                member(name, nodes).map(Some).ok_or_else(|| ProbeError::Garbage(format!("node `{}`", shortened(name))))
             }
             None => Ok(None),
         };
@@ -204,11 +229,42 @@ impl Status {
     }
 }
 
-fn pushed(node: NodeId, line: &[u8]) -> Result<Pushed, ProbeError> {
+/// The node of this name, if a cluster of this size has one.
+fn member(name: &str, nodes: usize) -> Option<NodeId> {
+    name.parse().ok().filter(|node: &NodeId| node.index() < nodes)
+}
+
+/// A refusal is no view, whatever its body says.
+fn successful(answer: Response) -> Result<Response, ProbeError> {
+    let status = answer.status();
+    if status.is_success() { Ok(answer) } else { Err(ProbeError::Garbage(format!("HTTP status {status}"))) }
+}
+
+/// Why an answer is not there as a whole.
+enum Unread {
+    Broken(reqwest::Error),
+    TooLong,
+}
+
+const TOO_LONG: &str = "an answer of more than a megabyte";
+
+/// The body, unless it is longer than any answer of a node.
+async fn whole(mut answer: Response) -> Result<Vec<u8>, Unread> {
+    let mut text = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(Unread::Broken)? {
+        if text.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(Unread::TooLong);
+        }
+        text.extend_from_slice(&chunk);
+    }
+    Ok(text)
+}
+
+fn pushed(node: NodeId, nodes: usize, line: &[u8]) -> Result<Pushed, ProbeError> {
     let status: Status = serde_json::from_slice(line).map_err(|error| garbage(line, &error))?;
     let monotonic_nanos =
         status.monotonic_ns.ok_or_else(|| ProbeError::Garbage("an announcement without `monotonic_ns`".to_owned()))?;
-    Ok(Pushed { monotonic_nanos, belief: status.belief(node)? })
+    Ok(Pushed { monotonic_nanos, belief: status.belief(node, nodes)? })
 }
 
 /// Reads up to the next line end; `None` at the end of the stream.
@@ -237,8 +293,9 @@ where
 /// What a node answers to a client, all kinds of answer in one.
 #[derive(Deserialize)]
 struct KvAnswer {
-    #[serde(default)]
-    value: Option<String>,
+    /// `Some(None)` is a null, the word for "no such key"; that nothing is said is `None` and means nothing.
+    #[serde(default, deserialize_with = "said")]
+    value: Option<Option<String>>,
     #[serde(default)]
     revision: Option<u64>,
     #[serde(default)]
@@ -251,29 +308,53 @@ struct KvAnswer {
     leader: Option<String>,
 }
 
-async fn read_answer(action: &Action, answer: Response) -> Answer {
+fn said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+async fn read_answer(action: &Action, nodes: usize, answer: Response) -> Answer {
     let success = answer.status().is_success();
-    let text = match answer.bytes().await {
+    let text = match whole(answer).await {
         Ok(text) => text,
-        Err(error) => return unknown(describe(&error)),
+        Err(Unread::Broken(error)) => return unknown(describe(&error)),
+        Err(Unread::TooLong) => return unknown(TOO_LONG.to_owned()),
     };
-    let Ok(kv) = serde_json::from_slice::<KvAnswer>(&text) else {
+    // The decoder would take a list for a record, too, and an empty one for a record of defaults.
+    let kv =
+        if text.trim_ascii_start().starts_with(b"{") { serde_json::from_slice::<KvAnswer>(&text).ok() } else { None };
+    let Some(kv) = kv else {
         return unknown(format!("unreadable answer: {}", shortened(&String::from_utf8_lossy(&text))));
     };
     if !success {
         let error = kv.error.map_or_else(|| "refused without a reason".to_owned(), |error| shortened(&error));
         let phase = if kv.definite { OpPhase::Fail { error } } else { OpPhase::Info { error } };
-        return Answer { phase, leader_hint: kv.leader.and_then(|leader| leader.parse().ok()) };
+        return Answer { phase, leader_hint: kv.leader.and_then(|leader| member(&leader, nodes)) };
+    }
+    if let Some(error) = kv.error {
+        return unknown(format!("a success with an error: {}", shortened(&error)));
     }
     let revision = kv.revision.map(Revision);
-    let value = kv.value.map(|text| text.parse().map_or_else(|_| foreign(&text), Value));
-    let result = match (action, kv.swapped) {
-        (Action::Read { .. }, _) => OpResult::Read { value, revision },
-        (Action::Write { .. }, _) => OpResult::Written { revision },
-        (Action::Cas { .. }, Some(swapped)) => OpResult::Cas { swapped, observed: value, revision },
-        (Action::Cas { .. }, None) => return unknown("an answer without `swapped`".to_owned()),
+    let value = kv.value.map(|value| value.map(|text| written_as(&text)));
+    let result = match action {
+        Action::Read { .. } => value.map(|value| OpResult::Read { value, revision }).ok_or("value"),
+        Action::Write { .. } => revision.map(|_| OpResult::Written { revision }).ok_or("revision"),
+        Action::Cas { .. } => match kv.swapped {
+            Some(swapped) => Ok(OpResult::Cas { swapped, observed: value.flatten(), revision }),
+            None => Err("swapped"),
+        },
     };
-    Answer { phase: OpPhase::Ok(result), leader_hint: None }
+    match result {
+        Ok(result) => Answer { phase: OpPhase::Ok(result), leader_hint: None },
+        Err(missing) => unknown(format!("an answer without `{missing}`")),
+    }
+}
+
+/// The value that a client writes as this text. `007` is not what anybody wrote as 7.
+fn written_as(text: &str) -> Value {
+    match text.parse().map(Value) {
+        Ok(value) if value.to_string() == text => value,
+        Ok(_) | Err(_) => foreign(text),
+    }
 }
 
 /// A number for a text that no client of ours can have written: the top bit is set, which clients never reach. The checker
