@@ -7,9 +7,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chaos_failover::{Failover, Floor, FloorTime, Timing, analyse, distributions};
+use chaos_failover::{Failover, Floor, Timing, analyse, distributions};
 use chaos_history::{History, RunDir};
-use chaos_plan::expect::Phase;
 use chaos_plan::{Source, System, load_source};
 
 type Error = Box<dyn std::error::Error>;
@@ -54,13 +53,13 @@ fn print(failovers: &[Failover], floor: Option<&Floor>) {
     println!("\nkind phase n min p50 p90 p95 p99 max floor mean-expected p50/mean stalled   (milliseconds)");
     for distribution in distributions(&failovers.iter().collect::<Vec<_>>()) {
         let figures = &distribution.figures;
-        let theory = floor.and_then(|floor| of_phase(floor, distribution.phase));
+        let theory = floor.and_then(|floor| floor.of_phase(distribution.phase));
         let mean = theory.and_then(|theory| theory.mean);
         let ratio = figures.p50.zip(mean).map(|(p50, mean)| p50.as_secs_f64() / mean.as_secs_f64());
         println!(
-            "{} {:?} {} {} {} {} {} {} {} {} {} {} {}",
+            "{} {} {} {} {} {} {} {} {} {} {} {} {}",
             distribution.kind.name(),
-            distribution.phase,
+            distribution.phase.name(),
             figures.n,
             milliseconds(figures.min),
             or_dash(figures.p50),
@@ -76,14 +75,4 @@ fn print(failovers: &[Failover], floor: Option<&Floor>) {
     }
     let never = failovers.iter().filter(|failover| failover.new.is_none()).count();
     println!("{} failovers in all, {never} of them without a new leader", failovers.len());
-}
-
-fn of_phase(floor: &Floor, phase: Phase) -> Option<FloorTime> {
-    match phase {
-        Phase::Detected => Some(floor.detected),
-        Phase::Elected => Some(floor.elected),
-        Phase::Converged => Some(floor.converged),
-        Phase::Writable => Some(floor.writable),
-        Phase::Available => None,
-    }
 }

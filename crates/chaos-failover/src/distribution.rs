@@ -14,22 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::Failover;
 use crate::interval::{as_nanos, as_nanos_option, as_word, nanos};
 
-/// The phases, in order.
-pub(crate) const PHASES: [Phase; 5] =
-    [Phase::Detected, Phase::Elected, Phase::Converged, Phase::Writable, Phase::Available];
-
 const KINDS: [FaultKind; 3] = [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition];
-
-/// The phase's word in plans and reports.
-pub(crate) fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Detected => "detected",
-        Phase::Elected => "elected",
-        Phase::Converged => "converged",
-        Phase::Writable => "writable",
-        Phase::Available => "available",
-    }
-}
 
 /// One phase of the failovers of one kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +138,7 @@ impl Sample {
 /// of for a percentile, twenty may have enough of.
 #[must_use]
 pub fn distributions(failovers: &[&Failover]) -> Vec<Distribution> {
-    let pairs = KINDS.into_iter().flat_map(|kind| PHASES.into_iter().map(move |phase| (kind, phase)));
+    let pairs = KINDS.into_iter().flat_map(|kind| Phase::ALL.into_iter().map(move |phase| (kind, phase)));
     pairs.filter_map(|(kind, phase)| distribution(failovers, kind, phase)).collect()
 }
 

@@ -11,7 +11,7 @@ use chaos_plan::expect::{Bound, Comparison, Expectation, Metric, Phase, Statisti
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analysis, PhaseOutcome, Why};
-use crate::distribution::{Sample, phase_name, samples_needed};
+use crate::distribution::{Sample, samples_needed};
 use crate::interval::nanos;
 
 /// What became of an expectation.
@@ -155,7 +155,7 @@ fn failover(expectation: &Expectation, analysis: &Analysis, kind: FaultKind, pha
         })
         .collect();
     statistic_of(expectation.statistic, samples)
-        .map_err(|reason| format!("{} by {}: {reason}", phase_name(phase), kind.name()))
+        .map_err(|reason| format!("{} by {}: {reason}", phase.name(), kind.name()))
 }
 
 fn statistic_of(statistic: Statistic, samples: Vec<Duration>) -> Result<Figure, String> {

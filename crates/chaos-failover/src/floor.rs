@@ -16,6 +16,7 @@
 use std::time::Duration;
 
 use chaos_plan::RaftOptions;
+use chaos_plan::expect::Phase;
 use serde::{Deserialize, Serialize};
 
 use crate::interval::{as_nanos, as_nanos_option};
@@ -82,6 +83,18 @@ pub struct Floor {
 }
 
 impl Floor {
+    /// The floor of one phase; none for the last, which depends on the clients.
+    #[must_use]
+    pub fn of_phase(&self, phase: Phase) -> Option<FloorTime> {
+        match phase {
+            Phase::Detected => Some(self.detected),
+            Phase::Elected => Some(self.elected),
+            Phase::Converged => Some(self.converged),
+            Phase::Writable => Some(self.writable),
+            Phase::Available => None,
+        }
+    }
+
     /// The floor of a system with this timing; `None` for fewer than two nodes, where nobody is left to be elected.
     #[must_use]
     pub fn of(timing: &Timing) -> Option<Self> {

@@ -137,16 +137,14 @@ pub(crate) mod as_word {
     use chaos_plan::expect::Phase;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::distribution::{PHASES, phase_name};
-
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(crate) fn serialize<S: Serializer>(phase: &Phase, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(phase_name(*phase))
+        serializer.serialize_str(phase.name())
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Phase, D::Error> {
         let word = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let known = PHASES.into_iter().find(|phase| phase_name(*phase) == word);
+        let known = Phase::ALL.into_iter().find(|phase| phase.name() == word);
         known.ok_or_else(|| serde::de::Error::custom(format!("unknown phase `{word}`")))
     }
 }

@@ -54,6 +54,23 @@ pub enum Phase {
     Available,
 }
 
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [Self::Detected, Self::Elected, Self::Converged, Self::Writable, Self::Available];
+
+    /// The phase's word in plans and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Detected => "detected",
+            Self::Elected => "elected",
+            Self::Converged => "converged",
+            Self::Writable => "writable",
+            Self::Available => "available",
+        }
+    }
+}
+
 /// A figure of a distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistic {

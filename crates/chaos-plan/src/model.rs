@@ -3,6 +3,7 @@
 //! Nothing here knows YAML. A value of these types is *meant*: every node named exists, every heal has its fault, every
 //! duration is in range. How a file becomes such a value is the rest of this crate's business.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -306,6 +307,27 @@ pub enum Target {
     All,
     /// These nodes.
     Nodes(Vec<NodeId>),
+}
+
+impl fmt::Display for Target {
+    /// The plan's word; nodes are separated by commas.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Leader => "leader",
+            Self::OldLeader => "old-leader",
+            Self::Follower => "follower",
+            Self::Followers => "followers",
+            Self::Random => "random",
+            Self::Majority => "majority",
+            Self::Minority => "minority",
+            Self::MinorityWithLeader => "minority-with-leader",
+            Self::All => "all",
+            Self::Nodes(nodes) => {
+                let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+                return f.write_str(&nodes.join(", "));
+            }
+        })
+    }
 }
 
 /// What a plan can wait for.

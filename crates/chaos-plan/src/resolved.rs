@@ -204,19 +204,16 @@ fn partition_text(partition: &Partition) -> String {
 
 fn target_text(target: &Target) -> String {
     match target {
-        Target::Leader => "leader".to_owned(),
-        Target::OldLeader => "old-leader".to_owned(),
-        Target::Follower => "follower".to_owned(),
-        Target::Followers => "followers".to_owned(),
-        Target::Random => "random".to_owned(),
-        Target::Majority => "majority".to_owned(),
-        Target::Minority => "minority".to_owned(),
-        Target::MinorityWithLeader => "minority-with-leader".to_owned(),
-        Target::All => "all".to_owned(),
-        Target::Nodes(nodes) => {
-            let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-            format!("[{}]", nodes.join(", "))
-        }
+        Target::Nodes(_) => format!("[{target}]"),
+        Target::Leader
+        | Target::OldLeader
+        | Target::Follower
+        | Target::Followers
+        | Target::Random
+        | Target::Majority
+        | Target::Minority
+        | Target::MinorityWithLeader
+        | Target::All => target.to_string(),
     }
 }
 

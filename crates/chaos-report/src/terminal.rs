@@ -13,9 +13,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use chaos_failover::{Distribution, Floor, FloorTime, Judgement, samples_needed};
+use chaos_failover::{Distribution, Floor, Judgement, samples_needed};
 use chaos_history::FaultKind;
-use chaos_plan::expect::Phase;
 
 use crate::model::{Check, CheckGroup, CheckVerdict, Report, Verdict};
 use crate::words::{Lines, count, duration, figure, percent, visible};
@@ -201,8 +200,8 @@ impl Terminal {
         let figures = row.figures;
         let optional = |value: Option<Duration>| value.map_or("–".to_owned(), duration);
         let fewer = if figures.n < row.failovers { format!(" ({})", figures.n) } else { String::new() };
-        let mut line = format!("{}{:<22}", " ".repeat(INDENT), format!("  {}{fewer}", phase_name(row.phase)));
-        let floor = floor.and_then(|floor| floor_of(floor, row.phase)).map(|floor| floor.min);
+        let mut line = format!("{}{:<22}", " ".repeat(INDENT), format!("  {}{fewer}", row.phase.name()));
+        let floor = floor.and_then(|floor| floor.of_phase(row.phase)).map(|floor| floor.min);
         for cell in [optional(figures.p50), optional(figures.p90), duration(figures.max), optional(floor)] {
             let _ = write!(line, "{cell:>9}");
         }
@@ -259,28 +258,6 @@ fn never(report: &Report) -> Option<String> {
     reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     let parts: Vec<String> = reasons.iter().map(|(text, n)| format!("{n} × {text}")).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-/// A phase's word.
-pub(crate) fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Detected => "detected",
-        Phase::Elected => "elected",
-        Phase::Converged => "converged",
-        Phase::Writable => "writable",
-        Phase::Available => "available",
-    }
-}
-
-/// A phase's theoretical floor; none for the last, which depends on the clients.
-pub(crate) fn floor_of(floor: &Floor, phase: Phase) -> Option<FloorTime> {
-    match phase {
-        Phase::Detected => Some(floor.detected),
-        Phase::Elected => Some(floor.elected),
-        Phase::Converged => Some(floor.converged),
-        Phase::Writable => Some(floor.writable),
-        Phase::Available => None,
-    }
 }
 
 /// Breaks a text between words into lines of at most `width` characters; longer words stand alone.

@@ -9,7 +9,6 @@ use chaos_plan::expect::Phase;
 
 use super::axis::Axis;
 use super::svg::{Anchor, Rect, Svg};
-use crate::terminal::{floor_of, phase_name};
 use crate::words::duration;
 
 const WIDTH: f64 = 1200.0;
@@ -57,11 +56,10 @@ fn bar(svg: &mut Svg, axis: &Axis, failover: &Failover, y: f64) {
     for phase in PHASES {
         let Some(reached) = failover.phases.get(phase).reached() else { continue };
         let to = axis.x(nanos(reached.after.hi));
-        let title =
-            format!("{} after {} to {}", phase_name(phase), duration(reached.after.lo), duration(reached.after.hi));
+        let title = format!("{} after {} to {}", phase.name(), duration(reached.after.lo), duration(reached.after.hi));
         if to > from {
             let rect = Rect { x: from, y: y + 3.0, width: to - from, height: ROW - 7.0 };
-            svg.rect(&format!("phase {}", phase_name(phase)), rect, &title);
+            svg.rect(&format!("phase {}", phase.name()), rect, &title);
             from = to;
         }
         if phase == Phase::Elected {
@@ -87,11 +85,11 @@ pub(crate) fn dots(rows: &[&Distribution], floor: Option<&Floor>, kind: FaultKin
     axis.draw(&mut svg, top, bottom);
     for (index, row) in rows.iter().enumerate() {
         let base = top + (index as f64 + 1.0) * HEIGHT - 9.0;
-        svg.text("bar-label", (LEFT - 10.0, base - 6.0), Anchor::End, phase_name(row.phase));
+        svg.text("bar-label", (LEFT - 10.0, base - 6.0), Anchor::End, row.phase.name());
         svg.text("bar-note", (LEFT - 10.0, base + 6.0), Anchor::End, &format!("n = {}", row.figures.n));
-        if let Some(floor) = floor.and_then(|floor| floor_of(floor, row.phase)) {
+        if let Some(floor) = floor.and_then(|floor| floor.of_phase(row.phase)) {
             let (x, title) =
-                (axis.x(nanos(floor.min)), format!("no {} before {}", phase_name(row.phase), duration(floor.min)));
+                (axis.x(nanos(floor.min)), format!("no {} before {}", row.phase.name(), duration(floor.min)));
             let rect = Rect { x: LEFT, y: base - HEIGHT + 14.0, width: x - LEFT, height: HEIGHT - 10.0 };
             svg.rect("below-floor", rect, &title);
             svg.line("floor", (x, base - HEIGHT + 14.0), (x, base + 4.0));
@@ -123,7 +121,7 @@ fn stack(svg: &mut Svg, axis: &Axis, row: &Distribution, base: f64, height: f64)
         let lift = f64::from(*level) * DOT * 2.0;
         if lift <= height {
             let title = duration(Duration::from_nanos(*sample));
-            svg.circle(&format!("dot {}", phase_name(row.phase)), (x, base - lift), DOT, &title);
+            svg.circle(&format!("dot {}", row.phase.name()), (x, base - lift), DOT, &title);
         }
         *level += 1;
     }

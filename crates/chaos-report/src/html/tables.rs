@@ -7,7 +7,6 @@ use minijinja::{Value, context};
 
 use crate::Report;
 use crate::model::{CheckVerdict, QuotedLine, WitnessSummary};
-use crate::terminal::{floor_of, phase_name};
 use crate::words::{duration, figure, grouped};
 
 const NOTHING: &str = "–";
@@ -67,11 +66,11 @@ pub(crate) fn figures(rows: &[&Distribution], floor: Option<&Floor>) -> Vec<Valu
     let optional = |value: Option<Duration>| value.map_or(NOTHING.to_owned(), duration);
     let row = |row: &&Distribution| {
         let figures = row.figures;
-        let floor = floor.and_then(|floor| floor_of(floor, row.phase));
+        let floor = floor.and_then(|floor| floor.of_phase(row.phase));
         let mean = floor.and_then(|floor| floor.mean);
         let ratio = figures.p50.zip(mean).map(|(p50, mean)| format!("{:.2}", p50.as_secs_f64() / mean.as_secs_f64()));
         context! {
-            phase => phase_name(row.phase),
+            phase => row.phase.name(),
             n => grouped(figures.n),
             min => duration(figures.min),
             p50 => optional(figures.p50),
