@@ -31,8 +31,10 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const SETTLE_AFTER_LIMIT: Duration = Duration::from_secs(1);
 /// How much longer than its own deadlines the world may take to complete operations.
 const GRACE: Duration = Duration::from_secs(1);
-/// For how long an interrupted run waits for its faults to be taken back.
+/// For how long an interrupted run waits for its faults to be taken back, and then again for its operations to end.
 const INTERRUPT_WITHIN: Duration = Duration::from_secs(1);
+/// For how long an interrupted run tries to read every key: without these reads nobody can tell whether a write was lost.
+const READ_AFTER_INTERRUPT: Duration = Duration::from_secs(2);
 /// The phase of the heartbeat is drawn from this where the system's heartbeat isn't known.
 const HEARTBEAT_UNKNOWN: Duration = Duration::from_millis(100);
 /// What starting, and then reading at the end, typically takes: for the estimate of progress.
@@ -195,7 +197,8 @@ impl Engine {
             }
             Stage::Settling { until } if now >= until => {
                 self.load.stop();
-                self.becomes(Stage::Draining { until: now + self.op_timeout + GRACE })
+                let patience = if self.is_interrupted() { INTERRUPT_WITHIN } else { self.op_timeout + GRACE };
+                self.becomes(Stage::Draining { until: now + patience })
             }
             Stage::Draining { until } => self.drain(until, out),
             Stage::FinalReads { until } => self.read(until, out),
@@ -253,8 +256,11 @@ impl Engine {
             out.push(Command::Remark(format!("no answer that these were taken back: {labels}")));
         }
         out.push(Command::Mark(Mark::FaultsEnd, String::new()));
-        let settle =
-            if self.ending == Finished::LimitReached { self.settle.min(SETTLE_AFTER_LIMIT) } else { self.settle };
+        let settle = match self.ending {
+            Finished::Interrupted => Duration::ZERO,
+            Finished::LimitReached => self.settle.min(SETTLE_AFTER_LIMIT),
+            Finished::Completed | Finished::NeverReady { .. } => self.settle,
+        };
         self.becomes(Stage::Settling { until: self.now + settle })
     }
 
@@ -275,8 +281,11 @@ impl Engine {
         out.push(Command::Mark(Mark::LoadEnd, String::new()));
         let first = self.view.working_leader(self.now).map_or(NodeId::new(1), |(leader, _)| leader);
         let (keys, nodes, timeout) = (self.keys, self.nodes, self.op_timeout);
-        self.final_reads = Some(FinalReads::new(keys, nodes, first, timeout, self.now, self.seed, &mut self.numbers));
-        self.becomes(Stage::FinalReads { until: self.now + final_reads::WITHIN + GRACE })
+        let within = if self.is_interrupted() { READ_AFTER_INTERRUPT } else { final_reads::WITHIN };
+        let until = self.now + within;
+        let timeout = timeout.min(within);
+        self.final_reads = Some(FinalReads::new(keys, nodes, first, timeout, until, self.seed, &mut self.numbers));
+        self.becomes(Stage::FinalReads { until: until + GRACE })
     }
 
     fn read(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
@@ -287,24 +296,38 @@ impl Engine {
             if !unread.is_empty() {
                 out.push(Command::Remark(format!("no final read succeeded of {}", unread.join(", "))));
             }
-            out.push(Command::Mark(Mark::RunEnd, String::new()));
+            if !self.is_interrupted() {
+                out.push(Command::Mark(Mark::RunEnd, String::new()));
+            }
             self.finish(self.ending.clone(), out);
         }
         false
     }
 
+    fn is_interrupted(&self) -> bool {
+        self.ending == Finished::Interrupted
+    }
+
     fn interrupt(&mut self, out: &mut Vec<Command>) {
-        if matches!(self.stage, Stage::Interrupted { .. }) {
+        if self.is_interrupted() {
             // Asked twice: no more waiting.
             self.stage = Stage::Interrupted { until: self.now };
             return;
         }
+        self.ending = Finished::Interrupted;
         self.nemesis.stop();
         self.load.stop();
         let lift = self.clean_up();
         self.faults.lift_all(None, &lift, out);
         out.push(Command::Mark(Mark::Interrupted, "by the user".to_owned()));
-        self.stage = Stage::Interrupted { until: self.now + INTERRUPT_WITHIN };
+        let until = self.now + INTERRUPT_WITHIN;
+        self.stage = match self.stage {
+            // Nothing was written yet, so there is nothing to read.
+            Stage::Starting { .. } | Stage::Interrupted { .. } | Stage::Done => Stage::Interrupted { until },
+            Stage::WarmUp { .. } | Stage::Faults | Stage::Lifting { .. } => Stage::Lifting { until },
+            Stage::Settling { .. } => Stage::Settling { until: self.now },
+            Stage::Draining { .. } | Stage::FinalReads { .. } => self.stage,
+        };
     }
 
     fn finish(&mut self, finished: Finished, out: &mut Vec<Command>) {
@@ -320,7 +343,10 @@ impl Engine {
             Stage::Starting { .. } => (Phase::Starting, "a majority that names a leader".to_owned()),
             Stage::WarmUp { .. } => (Phase::Load, "the warm-up to end".to_owned()),
             Stage::Faults => (Phase::Faults, self.nemesis.waiting_for()),
-            Stage::Lifting { .. } => (Phase::Faults, "the last faults to be taken back".to_owned()),
+            Stage::Lifting { .. } => {
+                let phase = if self.is_interrupted() { Phase::Stopping } else { Phase::Faults };
+                (phase, "the last faults to be taken back".to_owned())
+            }
             Stage::Settling { until } => (Phase::Settling, format!("time to pass until {until}")),
             Stage::Draining { .. } => (Phase::Settling, format!("{} operations to end", self.load.under_way())),
             Stage::FinalReads { .. } => {

@@ -39,13 +39,13 @@ pub(crate) struct FinalReads {
 }
 
 impl FinalReads {
-    /// Reads of `k0 … k<keys>`, asking `first` first, each for `timeout` at most.
+    /// Reads of `k0 … k<keys>` until `until` at the latest, asking `first` first, each for `timeout` at most.
     pub(crate) fn new(
         keys: usize,
         nodes: usize,
         first: NodeId,
         timeout: Duration,
-        now: RunNanos,
+        until: RunNanos,
         seed: Seed,
         numbers: &mut Numbers,
     ) -> Self {
@@ -59,7 +59,7 @@ impl FinalReads {
             open: (0..keys).collect(),
             under_way: BTreeMap::new(),
             timeout,
-            until: now + WITHIN,
+            until,
             counts: Counts::default(),
         }
     }

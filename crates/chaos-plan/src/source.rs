@@ -147,10 +147,8 @@ pub(crate) fn find(kind: Kind, name: &str, referrer: Option<&str>, read: ReadTex
         Kind::Workload => builtin::workload(name),
         Kind::Faults => builtin::fault(name),
     };
-    // A bare word is the built-in's name, whatever else may lie around under it; `./partition` is the file.
-    let bare = !name.contains(['/', '.']);
     match built_in {
-        Some(built_in) if bare => return Ok(built_in),
+        Some(built_in) if is_bare(name) => return Ok(built_in),
         Some(_) | None => {}
     }
     for candidate in &candidates {
@@ -161,6 +159,11 @@ pub(crate) fn find(kind: Kind, name: &str, referrer: Option<&str>, read: ReadTex
         }
     }
     built_in.ok_or(FindError::NowhereIn(candidates))
+}
+
+/// Whether this is a bare word: the built-in's name, whatever else may lie around under it. `./partition` is the file.
+pub(crate) fn is_bare(name: &str) -> bool {
+    !name.contains(['/', '.'])
 }
 
 fn describe(error: &io::Error) -> String {

@@ -113,6 +113,8 @@ impl Reader {
             }
         };
         let limit_field = fields.get("limit");
+        let checks = self.checks(fields.get("checks"));
+        let settle_default = settle_for(&checks);
         Some(WorkloadFields {
             name: match fields.get("name") {
                 Some(field) => self.name(field).unwrap_or_default(),
@@ -125,10 +127,10 @@ impl Reader {
             filter: fields.get("network").and_then(|field| self.network(field)).unwrap_or(Filter::Nftables),
             observe: self.observe(fields.get("observe")),
             clients: fields.get("clients").and_then(|field| self.clients(field)).unwrap_or_default(),
-            checks: self.checks(fields.get("checks")),
+            checks,
             expect: fields.get("expect").map(|field| self.expectations(field)).unwrap_or_default(),
             start_within: self.duration_or(&fields, "start-within", Duration::from_secs(10)),
-            settle: self.duration_or(&fields, "settle", Duration::from_secs(3)),
+            settle: self.duration_or(&fields, "settle", settle_default),
             limit: self.duration_or(&fields, "limit", Duration::from_secs(300)),
             limit_field,
             faults: self.fault_source(&fields),
@@ -288,4 +290,14 @@ impl Reader {
         }
         Some(mix)
     }
+}
+
+/// How long to settle where the plan doesn't say: 3 s, and longer than any bound that is checked, so that each bound is put to
+/// the test at least once, at the end.
+fn settle_for(checks: &[Check]) -> Duration {
+    let bounds = checks.iter().filter_map(|check| match check {
+        Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => Some(*within),
+        Check::ElectionSafety | Check::TermMonotonic | Check::Linearizable | Check::NoAcknowledgedWriteLost => None,
+    });
+    bounds.map(|bound| bound + Duration::from_secs(1)).max().unwrap_or_default().max(Duration::from_secs(3))
 }
