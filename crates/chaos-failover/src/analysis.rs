@@ -27,6 +27,9 @@ pub struct Analysis {
     pub floor: Option<Floor>,
     /// Every time without service that clients saw, in order.
     pub outages: Vec<Outage>,
+    /// Every leader that came without a fault under way and is no failover's, the first one left out.
+    #[serde(default)]
+    pub unplanned: Vec<Unplanned>,
     /// Every pair of leaderships that did, or may have, overlapped in time.
     pub overlaps: Vec<Overlap>,
     /// What clients asked and got.
@@ -95,7 +98,7 @@ pub struct Failover {
     pub terms_consumed: Option<u64>,
     /// How many of those nobody was seen to lead: split votes, or candidates that were never heard.
     pub terms_without_leader: Option<u64>,
-    /// The longest time without service that clients saw from t0 until the next fault of this list.
+    /// The longest of the outages that belong to this fault, see [`Outage::fault`].
     #[serde(with = "as_nanos_option")]
     pub outage: Option<Duration>,
     /// How long the old leader claimed to lead beside a newer one.
@@ -222,7 +225,7 @@ pub struct HealAftermath {
     pub last_disturbance: Option<Interval>,
     /// Leaders elected after the heal although a majority had one already: needless elections.
     pub elections: u64,
-    /// The longest time without service that began after the heal.
+    /// The longest time without service that began after the heal and was over before the next fault.
     #[serde(with = "as_nanos_option")]
     pub outage: Option<Duration>,
 }
@@ -239,6 +242,23 @@ pub struct Outage {
     pub lasted: Duration,
     /// Whether service came back before the load ended.
     pub ended: bool,
+    /// The fault that it belongs to: the first (of those that took a leader away, if there are any) whose injection falls into
+    /// it, otherwise the last that was injected before it. `None` before any fault.
+    #[serde(default)]
+    pub fault: Option<FaultId>,
+}
+
+/// A leader that a majority came to name though no fault was under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unplanned {
+    /// The new leader.
+    pub leader: TermLeader,
+    /// When a majority named it.
+    pub at: Interval,
+    /// The last fault that had ended before, which may have left a mark.
+    pub after: Option<FaultId>,
+    /// Whether the host stalled in the half second before, which is a fault that nobody planned.
+    pub stalled: bool,
 }
 
 /// Two leaderships of different nodes in one stretch of time.
@@ -263,6 +283,12 @@ pub struct OperationStats {
     pub write: OperationCounts,
     /// Compare-and-sets; one that was decided against is `ok` too.
     pub cas: OperationCounts,
+    /// Those of roaming clients, all kinds together.
+    #[serde(default)]
+    pub roaming: OperationCounts,
+    /// Those of clients that stay with one node, all kinds together.
+    #[serde(default)]
+    pub pinned: OperationCounts,
     /// The share of operations that were acknowledged, in parts per million: of the roaming clients' if there are any (a
     /// client that stays with a follower is refused by design), of all otherwise. `None` without operations.
     pub availability_millionths: Option<u32>,
@@ -274,6 +300,14 @@ pub struct OperationStats {
     /// Every operation, for drawings only.
     #[serde(skip)]
     pub points: Vec<OperationPoint>,
+}
+
+impl OperationCounts {
+    /// All of them.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.ok + self.fail + self.info
+    }
 }
 
 impl OperationStats {
@@ -354,6 +388,6 @@ pub struct Observed {
     pub silences: u64,
     /// Answers that claimed to lead.
     pub claims: u64,
-    /// The lowest and the highest term seen.
+    /// The lowest and the highest term seen; term 0, before the first election, is none.
     pub terms: Option<(Term, Term)>,
 }

@@ -127,10 +127,11 @@ fn answers(history: &History) -> (Vec<Answer>, Observed) {
         };
         observed.answers += 1;
         observed.claims += u64::from(belief.role == ElectionRole::Leader);
-        observed.terms = Some(match observed.terms {
-            Some((lowest, highest)) => (lowest.min(belief.term), highest.max(belief.term)),
-            None => (belief.term, belief.term),
-        });
+        // Term 0 is where every node begins, before anybody stood for anything.
+        if belief.term > Term(0) {
+            let (lowest, highest) = observed.terms.unwrap_or((belief.term, belief.term));
+            observed.terms = Some((lowest.min(belief.term), highest.max(belief.term)));
+        }
         answers.push(Answer {
             node: observation.node,
             incarnation: observation.incarnation,

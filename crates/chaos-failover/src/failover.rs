@@ -18,9 +18,10 @@ use crate::floor::{Floor, Timing};
 use crate::incident::incidents;
 use crate::interval::{Elapsed, Interval};
 use crate::operations::{is_acknowledged_write, is_load, statistics};
-use crate::outage::{longest, outages};
+use crate::outage::{longest, outages, owner};
 use crate::overlap::{leaderships, overlaps};
 use crate::timeline::timeline;
+use crate::unplanned::unplanned;
 
 /// Measures a history. `timing` is what is known of the system's timeouts, for the theoretical floor.
 ///
@@ -34,11 +35,14 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
     };
     let beliefs = Beliefs::read(history);
     let conditions = Conditions::read(history);
-    let outages = outages(&operations, conditions.load());
+    let mut outages = outages(&operations, conditions.load());
     let overlaps = overlaps(&leaderships(&beliefs, &conditions));
     let stalls = stalls(history);
     let taken: Vec<(&FaultSpan, TermLeader)> =
         conditions.faults().iter().filter_map(|fault| Some((fault, takes_leader(fault, &conditions)?))).collect();
+    for outage in &mut outages {
+        outage.fault = owner(outage, conditions.faults(), |id| taken.iter().any(|(fault, _)| fault.begin.id == id));
+    }
     let failovers: Vec<Failover> = taken
         .iter()
         .enumerate()
@@ -57,6 +61,7 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
         operations: statistics(&operations, unreadable),
         observed: beliefs.observed(),
         timeline: timeline(history, &beliefs, &conditions),
+        unplanned: unplanned(&beliefs, &conditions, &failovers, &stalls),
         failovers,
         outages,
         overlaps,
@@ -101,11 +106,10 @@ impl Case<'_> {
         let convergence = election.ok().and_then(|_| self.converged());
         let new = convergence.map(|(leader, _)| leader).or(election.ok().map(|(leader, _)| leader));
         let phases = self.phases(election, convergence);
-        let window = Interval::new(t0.lo, self.close());
         let furthest = [&phases.available, &phases.writable, &phases.converged, &phases.elected, &phases.detected]
             .into_iter()
             .find_map(PhaseOutcome::reached);
-        let measured = Interval::new(t0.lo, furthest.map_or(window.hi, |reached| reached.at.hi));
+        let measured = Interval::new(t0.lo, furthest.map_or(self.close(), |reached| reached.at.hi));
         let begin = &self.fault.begin;
         Failover {
             fault: begin.id,
@@ -120,7 +124,7 @@ impl Case<'_> {
             aftermath: self.aftermath(phases.converged.reached().is_some(), outages),
             terms_consumed: new.map(|new| new.term.0.saturating_sub(self.old.term.0)),
             terms_without_leader: new.map(|new| self.terms_without_leader(new.term)),
-            outage: longest(outages, window),
+            outage: longest(outages, begin.id),
             overlap: self.overlap(overlaps),
             stalled: stalls.iter().any(|stall| Interval::new(stall.from, stall.to).meets(measured)),
             phases,
@@ -316,7 +320,7 @@ impl Case<'_> {
         let changes = self.beliefs.changes().iter().map(|change| change.at);
         let elections =
             self.beliefs.elections_after(self.old.term).filter(|(_, at)| healed.hi <= at.lo && at.hi <= until);
-        let second = outages.iter().filter(|outage| healed.hi <= outage.from && outage.from < until);
+        let second = outages.iter().filter(|outage| healed.hi <= outage.from && outage.to <= until);
         Some(HealAftermath {
             last_disturbance: changes.filter(|at| at.hi > quiet.lo && at.hi <= quiet.hi).max_by_key(|at| at.hi),
             elections: if converged { elections.count() as u64 } else { 0 },

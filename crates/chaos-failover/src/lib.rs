@@ -35,10 +35,11 @@ mod operations;
 mod outage;
 mod overlap;
 mod timeline;
+mod unplanned;
 
 pub use analysis::{
     Analysis, Failover, HealAftermath, Latency, NotReached, Observed, OperationCounts, OperationPoint, OperationStats,
-    Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Why,
+    Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Unplanned, Why,
 };
 pub use distribution::{Distribution, Figures, distributions, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};

@@ -6,7 +6,7 @@
 
 use chaos_history::{Action, ClientRole, Completion, OpResult, Operation};
 
-use crate::analysis::{Latency, OperationPoint, OperationStats, PointOutcome};
+use crate::analysis::{Latency, OperationCounts, OperationPoint, OperationStats, PointOutcome};
 use crate::distribution::Sample;
 use crate::floor::millionths;
 
@@ -42,6 +42,14 @@ fn outcome(completion: &Completion) -> PointOutcome {
     }
 }
 
+fn count(counts: &mut OperationCounts, outcome: PointOutcome) {
+    match outcome {
+        PointOutcome::Ok => counts.ok += 1,
+        PointOutcome::Fail => counts.fail += 1,
+        PointOutcome::Info => counts.info += 1,
+    }
+}
+
 /// Counts, latencies and points.
 pub(crate) fn statistics(operations: &[Operation], unreadable: Option<String>) -> OperationStats {
     let mut stats = OperationStats { unreadable, ..OperationStats::default() };
@@ -52,10 +60,11 @@ pub(crate) fn statistics(operations: &[Operation], unreadable: Option<String>) -
             Action::Write { .. } => &mut stats.write,
             Action::Cas { .. } => &mut stats.cas,
         };
-        match outcome {
-            PointOutcome::Ok => counts.ok += 1,
-            PointOutcome::Fail => counts.fail += 1,
-            PointOutcome::Info => counts.info += 1,
+        count(counts, outcome);
+        match operation.role {
+            ClientRole::Roaming => count(&mut stats.roaming, outcome),
+            ClientRole::Pinned => count(&mut stats.pinned, outcome),
+            ClientRole::Final => {}
         }
         let latency = operation.completed.map(|completed| completed.since(operation.due));
         if let Some(latency) = latency {

@@ -1,0 +1,80 @@
+//! Leaders that came without a fault: an election timeout too short for the load, a stalled host, or the mark of a fault that
+//! had ended. Told apart from failovers, and never counted in their distributions.
+
+use std::time::Duration;
+
+use chaos_history::{RunNanos, Stall};
+
+use crate::analysis::{Failover, TermLeader, Unplanned};
+use crate::beliefs::{Beliefs, Changed};
+use crate::conditions::Conditions;
+use crate::interval::Interval;
+
+/// How long after a stall an election may still be its work: an election timeout and a round of votes, generously.
+const STALL_REACH: Duration = Duration::from_millis(500);
+
+/// All of them, in order. The first leader of the run is expected; a failover's own belongs to that failover.
+pub(crate) fn unplanned(
+    beliefs: &Beliefs,
+    conditions: &Conditions,
+    failovers: &[Failover],
+    stalls: &[Stall],
+) -> Vec<Unplanned> {
+    let mut seen: Option<TermLeader> = None;
+    let mut found = Vec::new();
+    for change in beliefs.changes() {
+        let Changed::Majority(leader) = change.what else { continue };
+        let newest = seen.is_none_or(|seen| leader.term > seen.term);
+        let first = seen.is_none();
+        if !newest {
+            continue;
+        }
+        seen = Some(leader);
+        let under_way = conditions
+            .faults()
+            .iter()
+            .any(|fault| fault.begun.lo <= change.at.hi && fault.ended.is_none_or(|ended| change.at.lo <= ended.hi));
+        // An election during a fault that took no leader away, or a second one of a failover, is that fault's work.
+        if first || under_way || failovers.iter().any(|failover| failover.new == Some(leader)) {
+            continue;
+        }
+        let ended = |hi: RunNanos| hi < change.at.lo;
+        let before = conditions.faults().iter().rev().find(|fault| fault.ended.is_some_and(|end| ended(end.hi)));
+        let reach = RunNanos(change.at.lo.0.saturating_sub(crate::interval::nanos(STALL_REACH)));
+        let watched = Interval::new(reach, change.at.hi);
+        found.push(Unplanned {
+            leader,
+            at: change.at,
+            after: before.map(|fault| fault.begin.id),
+            stalled: stalls.iter().any(|stall| Interval::new(stall.from, stall.to).meets(watched)),
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use chaos_history::{FaultKind, Term};
+
+    use crate::sample::{Sample, node};
+
+    #[test]
+    fn only_a_leader_that_no_fault_explains_is_unplanned() {
+        let mut sample = Sample::new(3);
+        sample
+            .all_follow(&[1, 2, 3], 100, 1, 1)
+            .all_follow(&[1, 2, 3], 900, 1, 1)
+            .fault(1, FaultKind::Kill, 1000, &[1], &[])
+            .all_follow(&[2, 3], 1200, 2, 2)
+            .heal(1, FaultKind::Kill, 2000, &[1])
+            .all_follow(&[1, 2, 3], 2900, 2, 2)
+            .stall(3000, 3200)
+            .all_follow(&[1, 2, 3], 3300, 3, 3)
+            .all_follow(&[1, 2, 3], 5000, 3, 3)
+            .all_follow(&[1, 2, 3], 5100, 4, 1);
+        let unplanned = crate::analyse(&sample.history(), None).unplanned;
+        let told: Vec<_> = unplanned.iter().map(|it| (it.leader.term, it.leader.node, it.stalled)).collect();
+        assert_eq!(told, [(Term(3), node(3), true), (Term(4), node(1), false)]);
+        assert!(unplanned.iter().all(|it| it.after.is_some_and(|id| id.0 == 1)));
+    }
+}
