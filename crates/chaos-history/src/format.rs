@@ -121,6 +121,14 @@ pub enum HistoryError {
         /// The file.
         path: PathBuf,
     },
+    /// The header tells of a cluster that can't be.
+    #[error("{}: a cluster of {found} nodes: not a history of chaos, or one that was edited", path.display())]
+    Nodes {
+        /// The file.
+        path: PathBuf,
+        /// The number found.
+        found: usize,
+    },
     /// The history is of a version that this program doesn't know.
     #[error("{}: history version {found}, this program reads version {VERSION}: use a newer chaos", path.display())]
     Version {
@@ -203,7 +211,7 @@ impl History {
     /// Reads a history file. A last line that is cut off or unreadable is left out and reported in [`History::torn`].
     ///
     /// # Errors
-    /// If the file can't be read, has no header, is of another version, or has a malformed line before its last.
+    /// If the file can't be read, has no header or an impossible one, is of another version, or has a malformed line before its last.
     pub fn read(path: &Path) -> Result<Self, HistoryError> {
         let failed = |source| HistoryError::Io { action: "read", path: path.to_owned(), source };
         let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
@@ -253,5 +261,10 @@ fn read_header(path: &Path, text: &[u8]) -> Result<Header, HistoryError> {
     if version.chaos_history != VERSION {
         return Err(HistoryError::Version { path: path.to_owned(), found: version.chaos_history });
     }
-    serde_json::from_slice(text).map_err(|_| no_header())
+    let header: Header = serde_json::from_slice(text).map_err(|_| no_header())?;
+    // Whoever reads the header makes a table of the nodes.
+    if header.nodes == 0 || header.nodes >= usize::from(u16::MAX) {
+        return Err(HistoryError::Nodes { path: path.to_owned(), found: header.nodes });
+    }
+    Ok(header)
 }

@@ -1,5 +1,7 @@
 //! What is written is what is read, and what was torn is told.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic; the lint exempts only the test functions themselves")]
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -73,6 +75,15 @@ fn other_versions_and_other_files_are_refused() {
     for other in ["", "hello\n", "{}\n", "[1,2]\n", "\u{0}\u{1}\n"] {
         let (_folder, path) = written(other);
         assert!(matches!(History::read(&path), Err(HistoryError::NoHeader { .. })), "{other:?}");
+    }
+}
+
+#[test]
+fn clusters_that_cannot_be_are_refused() {
+    let header = documented_lines().remove(0);
+    for nodes in ["0", "65535", "1000000000000"] {
+        let (_folder, path) = written(&header.replace("\"nodes\":5", &format!("\"nodes\":{nodes}")));
+        assert!(matches!(History::read(&path), Err(HistoryError::Nodes { .. })), "{nodes}");
     }
 }
 
