@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chaos_history::{RunNanos, Stall};
 
-use crate::analysis::{Failover, TermLeader, Unplanned};
+use crate::analysis::{Failover, PhaseOutcome, TermLeader, Unplanned, Why};
 use crate::beliefs::{Beliefs, Changed};
 use crate::conditions::Conditions;
 use crate::interval::Interval;
@@ -29,13 +29,14 @@ pub(crate) fn unplanned(
         if !newest {
             continue;
         }
-        seen = Some(leader);
+        let previous = seen.replace(leader);
         let under_way = conditions
             .faults()
             .iter()
             .any(|fault| fault.begun.lo <= change.at.hi && fault.ended.is_none_or(|ended| change.at.lo <= ended.hi));
         // An election during a fault that took no leader away, or a second one of a failover, is that fault's work.
-        if first || under_way || failovers.iter().any(|failover| failover.new == Some(leader)) {
+        let of_failover = |failover: &Failover| failover.new == Some(leader) || left_nobody(failover, previous);
+        if first || under_way || failovers.iter().any(of_failover) {
             continue;
         }
         let ended = |hi: RunNanos| hi < change.at.lo;
@@ -50,6 +51,14 @@ pub(crate) fn unplanned(
         });
     }
     found
+}
+
+/// Whether this failover took `previous` away and left no node that could be elected, so that the next leader comes of its end.
+fn left_nobody(failover: &Failover, previous: Option<TermLeader>) -> bool {
+    match failover.phases.elected {
+        PhaseOutcome::NotReached(missing) => missing.why == Why::NoMajority && previous == Some(failover.old),
+        PhaseOutcome::Reached(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -76,5 +85,17 @@ mod tests {
         let told: Vec<_> = unplanned.iter().map(|it| (it.leader.term, it.leader.node, it.stalled)).collect();
         assert_eq!(told, [(Term(3), node(3), true), (Term(4), node(1), false)]);
         assert!(unplanned.iter().all(|it| it.after.is_some_and(|id| id.0 == 1)));
+    }
+
+    #[test]
+    fn the_leader_that_comes_when_a_fault_of_everybody_ends_is_not_unplanned() {
+        let mut sample = Sample::new(3);
+        sample
+            .all_follow(&[1, 2, 3], 900, 1, 1)
+            .fault(1, FaultKind::Pause, 1000, &[1, 2, 3], &[])
+            .heal(1, FaultKind::Pause, 2000, &[1, 2, 3])
+            .all_follow(&[1, 2, 3], 2200, 1, 1)
+            .all_follow(&[1, 2, 3], 2400, 2, 2);
+        assert_eq!(crate::analyse(&sample.history(), None).unplanned, []);
     }
 }

@@ -10,6 +10,7 @@ use crate::model::{
     Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts, SCHEMA,
     Verdict, WitnessSummary,
 };
+use crate::notes::notes;
 use crate::words::{count, duration};
 
 /// Everything that a report is made of.
@@ -17,6 +18,8 @@ use crate::words::{count, duration};
 pub struct Input<'a> {
     /// The history's first line.
     pub header: &'a Header,
+    /// Which way the system was broken on purpose; `None` for the sound system.
+    pub specimen: Option<&'a str>,
     /// The workload's own words about itself.
     pub about: &'a str,
     /// The fault plan's name.
@@ -61,6 +64,7 @@ impl Report {
                 about: input.about.to_owned(),
                 fault_plan: input.fault_plan.to_owned(),
                 system: header.system.clone(),
+                specimen: input.specimen.map(str::to_owned),
                 nodes: header.nodes,
                 seed: header.seed,
                 started: header.started.clone(),
@@ -70,7 +74,8 @@ impl Report {
                 cut_short: input.cut_short.clone(),
             },
             faults: bands.iter().map(fault).collect(),
-            warnings: warnings(&input),
+            warnings: warnings(&input, verdict),
+            notes: notes(&input.analysis),
             checks,
             expectations: input.expectations,
             host: input.host,
@@ -175,10 +180,13 @@ fn fault(band: &FaultBand) -> FaultSummary {
 const INCIDENTS_MAX: usize = 12;
 
 /// What a reader should know before trusting the figures.
-fn warnings(input: &Input<'_>) -> Vec<String> {
+fn warnings(input: &Input<'_>, verdict: Verdict) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let Some(specimen) = input.specimen.filter(|_| verdict == Verdict::Pass) {
+        warnings.push(format!("the broken node `{specimen}` was not caught by this workload"));
+    }
     if let Some(cause) = &input.cut_short {
-        warnings.push(format!("the run ended early: {cause}"));
+        warnings.push(cut_short(cause));
     }
     let incidents = &input.analysis.incidents;
     warnings.extend(incidents.iter().take(INCIDENTS_MAX).map(|incident| format!("{}: {}", incident.at, incident.what)));
@@ -198,6 +206,15 @@ fn warnings(input: &Input<'_>) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// `by the user` is how, anything else is why.
+fn cut_short(cause: &str) -> String {
+    if cause.starts_with("by ") {
+        format!("the run was stopped early {cause}")
+    } else {
+        format!("the run ended early: {cause}")
+    }
 }
 
 #[cfg(test)]

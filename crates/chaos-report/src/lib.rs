@@ -14,6 +14,7 @@ mod build;
 mod evidence;
 mod html;
 mod model;
+mod notes;
 mod terminal;
 mod words;
 

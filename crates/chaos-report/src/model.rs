@@ -49,6 +49,9 @@ pub struct Report {
     pub host: Vec<Fact>,
     /// What a reader should know before trusting the figures.
     pub warnings: Vec<String>,
+    /// What else went on that no other line tells: stalls of the host, leaders without a fault, outages without a failover.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// The resolved plan, for the HTML's appendix; the run directory has it as a file of its own.
     #[serde(skip)]
     pub plan: String,
@@ -130,6 +133,9 @@ pub struct RunFacts {
     pub fault_plan: String,
     /// The system under test.
     pub system: String,
+    /// Which way it was broken on purpose; `None` for the sound system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub specimen: Option<String>,
     /// How many nodes.
     pub nodes: usize,
     /// The seed.
@@ -144,6 +150,18 @@ pub struct RunFacts {
     pub directory: String,
     /// Whether it ran to its end: `None` if so, otherwise what ended it.
     pub cut_short: Option<String>,
+}
+
+impl RunFacts {
+    /// `raft, 5 nodes`, or `raft (broken on purpose: double-vote), 5 nodes`.
+    #[must_use]
+    pub(crate) fn system_in_words(&self) -> String {
+        let nodes = crate::words::count(self.nodes as u64, "node");
+        match &self.specimen {
+            Some(specimen) => format!("{} (broken on purpose: {specimen}), {nodes}", self.system),
+            None => format!("{}, {nodes}", self.system),
+        }
+    }
 }
 
 /// One check.

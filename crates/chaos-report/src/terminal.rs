@@ -17,7 +17,7 @@ use chaos_failover::{Distribution, Floor, Judgement, samples_needed};
 use chaos_history::FaultKind;
 
 use crate::model::{Check, CheckGroup, CheckVerdict, Report, Verdict};
-use crate::words::{Lines, count, duration, figure, percent, visible};
+use crate::words::{Lines, count, duration, figure, visible};
 
 /// Whether escapes for colour are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +71,13 @@ pub fn to_terminal(report: &Report, style: Style, width: usize) -> String {
     for warning in &report.warnings {
         out.labelled("warning", Ink::Doubtful, &visible(warning, Lines::One));
     }
+    for (index, note) in report.notes.iter().enumerate() {
+        out.labelled(if index == 0 { "note" } else { "" }, Ink::Strong, &visible(note, Lines::One));
+    }
     let directory = report.run.directory.trim_end_matches('/');
-    out.labelled("report", Ink::Strong, &visible(&format!("{directory}/report.html · report.json"), Lines::One));
-    out.labelled("again", Ink::Strong, &visible(&report.run.command, Lines::One));
+    out.whole("report", &format!("{directory}/report.html"));
+    out.whole("", &format!("{directory}/report.json"));
+    out.whole("again", &report.run.command);
     out.text
 }
 
@@ -99,6 +103,14 @@ impl Terminal {
         }
     }
 
+    /// A label and a text that is never broken, since people copy it.
+    fn whole(&mut self, label: &str, text: &str) {
+        let pad = " ".repeat(INDENT.saturating_sub(label.chars().count() + 2));
+        let lead =
+            format!("  {}{pad}", if label.is_empty() { String::new() } else { self.style.paint(Ink::Strong, label) });
+        self.line(&format!("{lead}{}", visible(text, Lines::One)));
+    }
+
     fn head(&mut self, report: &Report) {
         let ink = match report.verdict {
             Verdict::Pass => Ink::Good,
@@ -107,10 +119,9 @@ impl Terminal {
         };
         let run = &report.run;
         let facts = format!(
-            "{} · {}, {} · seed {} · {}",
+            "{} · {} · seed {} · {}",
             run.workload,
-            run.system,
-            count(run.nodes as u64, "node"),
+            run.system_in_words(),
             run.seed,
             duration(Duration::from_nanos(run.duration_ns))
         );
@@ -210,24 +221,12 @@ impl Terminal {
 
     fn service(&mut self, report: &Report) {
         let operations = &report.measured.operations;
-        let total = operations.total();
-        if total.ok + total.fail + total.info == 0 {
-            return;
-        }
-        let mut text = format!(
-            "{} acknowledged, {} refused, {} unknown",
-            count(total.ok, "operation"),
-            crate::words::grouped(total.fail),
-            crate::words::grouped(total.info)
-        );
-        if let Some(share) = operations.availability_millionths {
-            let _ = write!(text, " · availability {}", percent(share));
-        }
+        let Some(text) = crate::words::clients(operations) else { return };
+        self.labelled("clients", Ink::Strong, &text);
         if let Some(longest) = report.measured.outage_max() {
             let outages = count(report.measured.outages.len() as u64, "outage");
-            let _ = write!(text, " · {outages}, the longest {}", duration(longest));
+            self.labelled("", Ink::Strong, &format!("{outages}, the longest {}", duration(longest)));
         }
-        self.labelled("clients", Ink::Strong, &text);
     }
 
     fn expectations(&mut self, report: &Report) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chaos_failover::Figure;
+use chaos_failover::{Figure, OperationStats};
 use chaos_history::ElectionRole;
 
 /// A duration with two or three significant digits: `412 µs`, `4.2 ms`, `612 ms`, `1.48 s`, `62.4 s`.
@@ -41,6 +41,29 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 /// Parts per million as per cent: `99.20 %`.
 pub(crate) fn percent(millionths: u32) -> String {
     format!("{:.2} %", f64::from(millionths) / 1e4)
+}
+
+/// What clients asked and got; `None` without operations. Roaming clients find the leader, so their share tells how available
+/// the service was; a client that stays with a follower is refused by design, which says nothing of the sort.
+pub(crate) fn clients(operations: &OperationStats) -> Option<String> {
+    let (roaming, pinned) = (operations.roaming, operations.pinned);
+    let share = percent(operations.availability_millionths?);
+    let unknown = |unknown: u64| if unknown == 0 { String::new() } else { format!(", {} unknown", grouped(unknown)) };
+    let stayed = format!(
+        "{} acknowledged, {} refused (as followers do){}",
+        grouped(pinned.ok),
+        grouped(pinned.fail),
+        unknown(pinned.info)
+    );
+    if roaming.asked() == 0 {
+        return Some(format!("all stay with one node: {stayed}; {share} of {} acknowledged", grouped(pinned.asked())));
+    }
+    let asked = count(roaming.asked(), "operation");
+    let mut text = format!("{} of {asked} of roaming clients acknowledged ({share})", grouped(roaming.ok));
+    if pinned.asked() > 0 {
+        text.push_str(&format!(" · pinned to one node: {stayed}"));
+    }
+    Some(text)
 }
 
 /// A measured figure.

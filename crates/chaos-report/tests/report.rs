@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use chaos_check::{Outcome, Property};
-use chaos_report::{Report, SCHEMA, quoted_lines};
-use support::{history, invalid, report, valid};
+use chaos_report::{Input, Report, SCHEMA, quoted_lines};
+use support::{history, input, invalid, report, valid};
 
 fn sound() -> Report {
     let outcomes = [Property::ElectionSafety, Property::Linearizable, bounded()].map(valid);
@@ -71,6 +71,47 @@ fn the_terminal_says_it_in_a_few_plain_lines() {
 fn the_terminal_explains_a_violation() {
     let words = "n3 and n5 both led term 8";
     insta::assert_snapshot!(convicted(words).to_terminal(false, 80));
+}
+
+#[test]
+fn a_broken_node_is_named_and_a_pass_of_it_is_warned_of() {
+    let run = history(6, 100);
+    let broken = |outcomes: &[Outcome]| {
+        let lines = BTreeMap::new();
+        Report::new(Input { specimen: Some("double-vote"), ..input(&run, outcomes, "", &lines) })
+    };
+    let uncaught = "the broken node `double-vote` was not caught by this workload";
+    let passed = broken(&[valid(Property::ElectionSafety)]);
+    assert!(passed.to_terminal(false, 100).contains("raft (broken on purpose: double-vote), 5 nodes"));
+    assert!(passed.to_html().unwrap().contains("raft (broken on purpose: double-vote), 5 nodes"));
+    assert_eq!(passed.warnings, [uncaught]);
+    assert!(broken(&[invalid("two leaders", "line 17: therefore")]).warnings.is_empty());
+    assert!(sound().warnings.is_empty() && !sound().to_json().unwrap().contains("specimen"));
+}
+
+#[test]
+fn how_a_run_was_stopped_is_a_sentence() {
+    let run = history(2, 100);
+    for (cause, expected) in [
+        ("by the user", "the run was stopped early by the user"),
+        ("the history has no end", "the run ended early: the history has no end"),
+    ] {
+        let lines = BTreeMap::new();
+        let report = Report::new(Input { cut_short: Some(cause.to_owned()), ..input(&run, &[], "", &lines) });
+        assert_eq!(report.warnings, [expected]);
+    }
+}
+
+#[test]
+fn what_people_copy_is_never_wrapped() {
+    let terminal = sound().to_terminal(false, 20);
+    for whole in [
+        "  report     reports/partition/20261121T024811-7/report.html",
+        "             reports/partition/20261121T024811-7/report.json",
+        "  again      chaos run workloads/partition.yaml --seed 7",
+    ] {
+        assert!(terminal.lines().any(|line| line == whole), "{terminal}");
+    }
 }
 
 #[test]

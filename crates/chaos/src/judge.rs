@@ -70,6 +70,7 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         .with_context(|| format!("read {}", saved.history().display()))?;
     Ok(Report::new(Input {
         header: &history.header,
+        specimen: options.specimen.as_deref(),
         about: &workload.about,
         fault_plan: &workload.faults.name,
         plan: &plan,

@@ -17,7 +17,7 @@ use chaos_failover::{Distribution, Failover};
 use chaos_history::FaultKind;
 use minijinja::{AutoEscape, Environment, Value, context};
 
-use crate::words::{Lines, count, duration, grouped, percent, visible};
+use crate::words::{Lines, duration, grouped, percent, visible};
 use crate::{Report, ReportError};
 
 const PAGE: &str = include_str!("../../templates/report.html");
@@ -47,6 +47,7 @@ pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
         timeline => Value::from_safe_string(timeline::draw(report)),
         legend => legend(report),
         latency => tables::latency(report),
+        clients => crate::words::clients(&report.measured.operations),
         plan => report.plan.clone(),
     })?;
     Ok(html)
@@ -70,6 +71,7 @@ fn page(report: &Report) -> Value {
         about => report.run.about.clone(),
         command => report.run.command.clone(),
         warnings => report.warnings.clone(),
+        notes => report.notes.clone(),
         host => report.host.iter().map(fact).collect::<Vec<Value>>(),
         has_operations => !report.measured.operations.points.is_empty(),
     }
@@ -78,9 +80,8 @@ fn page(report: &Report) -> Value {
 /// Name and value, for the strip below the verdict.
 fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let (run, measured) = (&report.run, &report.measured);
-    let total = measured.operations.total();
     let mut facts = vec![
-        ("system", format!("{}, {}", run.system, count(run.nodes as u64, "node"))),
+        ("system", run.system_in_words()),
         ("fault plan", run.fault_plan.clone()),
         ("seed", run.seed.to_string()),
         ("lasted", duration(Duration::from_nanos(run.duration_ns))),
@@ -91,8 +92,9 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         facts.push(("observed", format!("{answers} answers, terms {lowest}–{highest}")));
     }
     if let Some(share) = measured.operations.availability_millionths {
-        let asked = grouped(total.ok + total.fail + total.info);
-        facts.push(("availability", format!("{} of {asked} operations", percent(share))));
+        let (roaming, pinned) = (measured.operations.roaming.asked(), measured.operations.pinned.asked());
+        let (asked, whose) = if roaming > 0 { (roaming, "roaming") } else { (pinned, "pinned") };
+        facts.push(("availability", format!("{} of {} {whose} operations", percent(share), grouped(asked))));
     }
     if let Some(longest) = measured.outage_max() {
         facts.push(("longest outage", duration(longest)));

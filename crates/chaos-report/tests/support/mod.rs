@@ -228,8 +228,19 @@ pub(crate) fn invalid(sentence: &str, step: &str) -> Outcome {
 
 /// A report of such a run.
 pub(crate) fn report(history: &History, outcomes: &[Outcome], about: &str, lines: &BTreeMap<usize, String>) -> Report {
-    Report::new(Input {
+    Report::new(input(history, outcomes, about, lines))
+}
+
+/// What it is made of.
+pub(crate) fn input<'a>(
+    history: &'a History,
+    outcomes: &'a [Outcome],
+    about: &'a str,
+    lines: &'a BTreeMap<usize, String>,
+) -> Input<'a> {
+    Input {
         header: &history.header,
+        specimen: None,
         about,
         fault_plan: "mixed",
         plan: "name: partition\nnodes: 5\nseed: 7\n",
@@ -244,5 +255,5 @@ pub(crate) fn report(history: &History, outcomes: &[Outcome], about: &str, lines
             judgement: Judgement::Met { value: Figure::TimeNs(412 * MS) },
         }],
         host: vec![Fact { name: "kernel".to_owned(), value: "6.8.0".to_owned() }],
-    })
+    }
 }

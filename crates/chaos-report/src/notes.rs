@@ -1,0 +1,96 @@
+//! What went on beside the failovers: things that a reader would otherwise have to find in a drawing.
+//!
+//! Refuses to judge: a note is no warning, and changes no verdict.
+
+use std::time::Duration;
+
+use chaos_failover::{Analysis, FaultBand, Interval, Outage, Unplanned};
+use chaos_history::{FaultId, RunNanos};
+
+use crate::words::{count, duration, grouped};
+
+/// A note names at most so many single events, and counts the others.
+const NAMED_MAX: usize = 3;
+
+/// All notes of a run.
+pub(crate) fn notes(analysis: &Analysis) -> Vec<String> {
+    [stalls(analysis), unplanned(analysis), unexplained(analysis)].into_iter().flatten().collect()
+}
+
+fn stalls(analysis: &Analysis) -> Option<String> {
+    let longest = analysis.stalls.iter().map(|stall| stall.to.since(stall.from)).max()?;
+    let stalls = count(analysis.stalls.len() as u64, "host stall");
+    let longest = duration(longest);
+    Some(if analysis.stalls.len() == 1 {
+        format!("{stalls} of {longest}")
+    } else {
+        format!("{stalls}, the longest {longest}")
+    })
+}
+
+fn unplanned(analysis: &Analysis) -> Option<String> {
+    let one = |it: &Unplanned| {
+        let mut circumstances = Vec::new();
+        let fault = it.after.and_then(|id| band(analysis, id));
+        if let Some(fault) = fault {
+            let since = it.at.hi.since(fault.span.hi);
+            circumstances.push(format!("{} after the end of {}", duration(since), fault.label));
+        }
+        if it.stalled {
+            circumstances.push("during a host stall or just after it".to_owned());
+        }
+        let circumstances =
+            if circumstances.is_empty() { String::new() } else { format!(" ({})", circumstances.join(", ")) };
+        format!("{} led term {} at {}{circumstances}", it.leader.node, it.leader.term, moment(it.at.hi))
+    };
+    listed(
+        ["election without a fault", "elections without a fault"],
+        &analysis.unplanned.iter().map(one).collect::<Vec<_>>(),
+    )
+}
+
+/// Outages that are no failover's: of faults that took no leader away, or of none.
+fn unexplained(analysis: &Analysis) -> Option<String> {
+    let of_failover = |outage: &&Outage| {
+        outage.fault.is_some_and(|id| analysis.failovers.iter().any(|failover| failover.fault == id))
+    };
+    let one = |outage: &Outage| {
+        let (lasted, from) = (duration(outage.lasted), moment(outage.from));
+        let Some(fault) = outage.fault.and_then(|id| band(analysis, id)) else {
+            return format!("{lasted} from {from} on, before any fault");
+        };
+        let when = if fault.span.meets(Interval::new(outage.from, outage.to)) { "during" } else { "after" };
+        format!("{lasted} from {from} on, {when} {}", fault.label)
+    };
+    let outages: Vec<String> = analysis.outages.iter().filter(|outage| !of_failover(outage)).map(one).collect();
+    listed(["outage without a failover", "outages without a failover"], &outages)
+}
+
+fn band(analysis: &Analysis, id: FaultId) -> Option<&FaultBand> {
+    analysis.timeline.faults.iter().find(|band| band.id == id)
+}
+
+/// `noun` in the singular and in the plural.
+fn listed(noun: [&str; 2], items: &[String]) -> Option<String> {
+    let (named, rest) = items.split_at(items.len().min(NAMED_MAX));
+    let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
+    let noun = if items.len() == 1 { noun[0] } else { noun[1] };
+    (!items.is_empty()).then(|| format!("{} {noun}: {}{more}", grouped(items.len() as u64), named.join("; ")))
+}
+
+fn moment(at: RunNanos) -> String {
+    duration(Duration::from_nanos(at.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_events_are_counted_and_the_first_few_named() {
+        let items: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+        assert_eq!(listed(["outage", "outages"], &items).as_deref(), Some("5 outages: a; b; c; and 2 more"));
+        assert_eq!(listed(["outage", "outages"], &items[..1]).as_deref(), Some("1 outage: a"));
+        assert_eq!(listed(["outage", "outages"], &[]), None);
+    }
+}
