@@ -36,12 +36,14 @@ macro_rules! built_in {
     };
 }
 
-static WORKLOADS: [BuiltIn; 6] = built_in![
+static WORKLOADS: [BuiltIn; 8] = built_in![
     "workloads/partition.yaml" = "partition",
     "workloads/kill.yaml" = "kill",
     "workloads/pause.yaml" = "pause",
     "workloads/partial-partition.yaml" = "partial-partition",
     "workloads/rolling-restart.yaml" = "rolling-restart",
+    "workloads/split.yaml" = "split",
+    "workloads/contested.yaml" = "contested",
     "workloads/random.yaml" = "random",
 ];
 

@@ -1,5 +1,6 @@
 //! Why a command ends without a verdict, and with which exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use chaos_plan::PlanErrors;
@@ -21,17 +22,25 @@ impl Failure {
     }
 
     /// Tells the user on standard error.
-    #[expect(clippy::print_stderr, reason = "the one place where a failed command speaks")]
     pub(crate) fn report(&self, color: bool) -> ExitCode {
-        match self {
-            Self::Plan(errors) => eprint!("{}", errors.render(color)),
-            Self::Refused(error) | Self::Broken(error) => eprintln!("error: {error:#}"),
-        }
+        let mut out = std::io::stderr();
+        // `eprint!` would panic where the reader has gone away; the exit code still tells what it can.
+        let _ = match self {
+            Self::Plan(errors) => write!(out, "{}", errors.render(color)),
+            Self::Refused(error) | Self::Broken(error) => writeln!(out, "error: {}", printable(&format!("{error:#}"))),
+        };
         ExitCode::from(match self {
             Self::Plan(_) | Self::Refused(_) => 254,
             Self::Broken(_) => 255,
         })
     }
+}
+
+/// Text in which a node's or a file's words may stand, without what could steer a terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_unicode().collect() } else { vec![c] })
+        .collect()
 }
 
 impl From<PlanErrors> for Failure {

@@ -2,7 +2,7 @@
 //!
 //! Shows what the engine says of itself and decides nothing. Lines for faults and leader changes are the same in both.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use chaos_engine::{Engine, Event, Progress};
@@ -98,8 +98,8 @@ impl Live {
             None => "no leader".to_owned(),
         };
         let faults = match progress.faults_total {
-            Some(total) => format!("faults {}/{total}", progress.faults_done),
-            None => format!("faults {}", progress.faults_done),
+            Some(total) => format!("{} of {total} faults over", progress.faults_done),
+            None => format!("{} faults over", progress.faults_done),
         };
         let counts = &progress.operations;
         let active = match (progress.active_faults.is_empty(), progress.waiting_for.is_empty()) {
@@ -122,12 +122,12 @@ impl Live {
         }
     }
 
-    #[expect(clippy::print_stderr, reason = "the live view's only way out where there is no terminal")]
     fn line(&self, now: RunNanos, text: &str) {
         let line = format!("[{:7.2}s] {text}", now.as_secs_f64());
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            // `eprintln!` would panic where the reader has gone away (`chaos run … 2>&1 | head -1`), and end the run.
+            None => drop(writeln!(std::io::stderr(), "{line}")),
         }
     }
 }

@@ -65,7 +65,11 @@ fn check_specimen(workload: &Workload) -> Result<(), Failure> {
     let System::Raft(options) = &workload.system;
     match (&options.specimen, &options.program) {
         // Another program may know other specimens.
-        (Some(name), None) => name.parse::<SpecimenName>().map(drop).map_err(Failure::refused),
+        (Some(name), None) => name.parse::<SpecimenName>().map(drop).map_err(|error| {
+            let known = SpecimenName::ALL.map(SpecimenName::as_str);
+            let meant = chaos_plan::nearest(name, known).map(|name| format!("; did you mean `{name}`?"));
+            Failure::Refused(anyhow!("system.raft.specimen: {error}{}", meant.unwrap_or_default()))
+        }),
         (Some(_), Some(_)) | (None, _) => Ok(()),
     }
 }

@@ -27,19 +27,28 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Failure> {
 pub(crate) fn list() -> Result<ExitCode, Failure> {
     let mut text = "Workloads (chaos run NAME)\n".to_owned();
     for workload in chaos_plan::builtin::workloads() {
-        let about = chaos_plan::load(Path::new(workload.name), &[])?.workload.about;
-        text.push_str(&format!("  {:<18}  {about}\n", workload.name));
+        text.push_str(&format!("  {:<18}  {}\n", workload.name, workload.about()));
     }
     text.push_str("\nFault plans (faults: NAME, or --set faults=NAME)\n");
     for fault in chaos_plan::builtin::faults() {
-        text.push_str(&format!("  {:<18}  {}\n", fault.name, fault.file));
+        text.push_str(&format!("  {:<18}  {}\n", fault.name, fault.about()));
     }
-    text.push_str("\nBroken nodes (--set system.raft.specimen=NAME)\n");
+    text.push_str("\nBroken nodes (chaos run WORKLOAD --set system.raft.specimen=NAME)\n");
     for specimen in SpecimenName::ALL {
-        text.push_str(&format!("  {:<18}  {}\n", specimen.as_str(), specimen.about()));
+        let (name, workload) = (specimen.as_str(), convicting(specimen));
+        text.push_str(&format!("  {name:<18}  {} (seen by `{workload}`)\n", specimen.about()));
     }
     print(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The built-in workload that shows what is wrong with a broken node.
+fn convicting(specimen: SpecimenName) -> &'static str {
+    match specimen {
+        SpecimenName::DoubleVote => "contested",
+        SpecimenName::HalfIsMajority => "split",
+        SpecimenName::NoStepDown | SpecimenName::ReadUnconfirmed => "partition",
+    }
 }
 
 /// Prints the language of plans.

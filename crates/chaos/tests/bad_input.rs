@@ -1,5 +1,7 @@
 //! Whatever is wrong, the user learns what, where and what to do, with the right exit code, and nothing is left running.
+#![allow(clippy::unwrap_used, reason = "a test that can't set itself up fails")]
 
+#[allow(dead_code, reason = "each file of tests uses its part of it")]
 mod support;
 
 use std::fs;
@@ -38,6 +40,31 @@ fn a_node_that_exits_at_once_is_named_with_its_exit_code_and_its_words() {
 }
 
 #[test]
+fn the_words_of_a_node_never_steer_the_terminal() {
+    if host_can_run() {
+        check_program("#!/bin/sh\nprintf '\\033[2Jgone\\n' >&2\nexit 7\n", &["\\u{1b}[2Jgone"]);
+    }
+}
+
+#[test]
+fn a_run_outlives_the_reader_of_its_live_view() {
+    if !host_can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let plan = folder.path().join("plan.yaml");
+    fs::write(&plan, "system: raft\nnodes: 1\nfaults: none\nsettle: 100ms\n").unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let arguments = ["run", plan.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let status = chaos(&arguments).stdout(std::process::Stdio::null()).stderr(writer).status().unwrap();
+    // Whatever the verdict, it is one: not a panic's 101.
+    assert!(matches!(status.code(), Some(0 | 2 | 3)), "{status}");
+    assert!(out.join("report.json").is_file());
+}
+
+#[test]
 fn a_node_that_never_answers_is_named() {
     if host_can_run() {
         check_program("#!/bin/sh\nexec sleep 60\n", &["n1", "did not answer", "2s", "stderr.log"]);
@@ -45,13 +72,17 @@ fn a_node_that_never_answers_is_named() {
 }
 
 #[test]
-fn a_node_that_answers_as_another_is_named() {
+fn a_node_that_takes_itself_for_another_is_told_by_its_words() {
     if !host_can_run() {
         return;
     }
-    // Every node gets `--id nX` first; this one always says that it is n2.
+    // Every node gets `--id nX` first; these all take themselves for n2, whose address the others lack. Which of them
+    // ends first is chance.
     let chaos = env!("CARGO_BIN_EXE_chaos");
-    check_program(&format!("#!/bin/sh\nshift 2\nexec {chaos} node --id n2 \"$@\"\n"), &["n1"]);
+    check_program(
+        &format!("#!/bin/sh\nshift 2\nexec {chaos} node --id n2 \"$@\"\n"),
+        &["ended by itself", "stderr.log", "Cannot assign requested address"],
+    );
 }
 
 #[test]

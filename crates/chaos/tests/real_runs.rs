@@ -1,5 +1,7 @@
 //! The whole thing, on real processes: a sound cluster is acquitted, broken ones are convicted, and nothing is left behind.
+#![allow(clippy::unwrap_used, reason = "a test that can't set itself up fails")]
 
+#[allow(dead_code, reason = "each file of tests uses its part of it")]
 mod support;
 
 use std::fs;

@@ -1,6 +1,8 @@
 //! The verdict is sacred, both ways: each broken node is convicted, with a witness that names lines of the history, and the
 //! sound node is acquitted under the same plan and seed.
+#![allow(clippy::unwrap_used, reason = "a test that can't set itself up fails")]
 
+#[allow(dead_code, reason = "each file of tests uses its part of it")]
 mod support;
 
 use std::fs;

@@ -99,14 +99,14 @@ pub(super) const ALL: &[Trial] = &[
     },
     Trial {
         name: "tun",
-        needed_for: "duplicating, corrupting and capturing packets with offloads",
+        needed_for: "nothing in this version: later, duplicated, corrupted and captured packets",
         need: Need::Optional,
         remedy: "sudo modprobe tun && sudo chmod 0666 /dev/net/tun",
         run: tun,
     },
     Trial {
         name: "nfqueue",
-        needed_for: "delay, loss and reordering of packets",
+        needed_for: "nothing in this version: later, delayed, lost and reordered packets",
         need: Need::Optional,
         remedy: "sudo modprobe nfnetlink_queue",
         run: nfqueue,

@@ -83,6 +83,7 @@ pub(crate) fn wait_for(what: &str, child: &mut Child, condition: impl Fn() -> bo
     }
 }
 
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 /// Whether this host lets an ordinary process make the namespaces that a run needs. Says so loudly when not.
 pub(crate) fn host_can_run() -> bool {
     let doctor = output(&mut chaos(&["doctor"]));
