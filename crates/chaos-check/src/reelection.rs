@@ -30,7 +30,7 @@ use std::time::Duration;
 use chaos_history::{Event, History, Mark, NodeId, RunNanos, Term};
 
 use crate::answers::{Answer, answers};
-use crate::text::{count, seconds};
+use crate::text::{brief, count, seconds};
 use crate::topology::{Epoch, Topology, stalled};
 use crate::verdict::{Verdict, Witness};
 
@@ -49,12 +49,13 @@ pub(crate) fn bounded_reelection(history: &History, within: Duration) -> (Verdic
     };
     let (begin, end) = (load_begin(history), last.received);
     let topology = Topology::of(history);
-    let (mut tested, mut longest) = (0, Duration::ZERO);
+    let (mut calm, mut tested, mut longest) = (0, 0, Duration::ZERO);
     let mut unknown = None;
     let mut violation = None;
     for epoch in &topology.epochs {
         let epoch = Epoch { from: epoch.from.max(begin), to: epoch.to.min(end), ..epoch.clone() };
         let Some(clique) = epoch.majority_clique(topology.nodes) else { continue };
+        calm += usize::from(epoch.length() > Duration::ZERO);
         if epoch.length() <= within {
             continue;
         }
@@ -70,14 +71,13 @@ pub(crate) fn bounded_reelection(history: &History, within: Duration) -> (Verdic
             }
         }
     }
-    let basis = format!(
-        "{} of a majority clique longer than {}, {}, at most {} without an agreed leader",
-        count(tested, "interval"),
-        seconds(within),
-        count(answers.len(), "observation"),
-        seconds(longest)
-    );
-    let untested = || format!("no majority clique lasted longer than {}", seconds(within));
+    let basis = basis(within, longest, (tested, calm), answers.len());
+    let untested = || {
+        format!(
+            "no majority was up and connected, with nothing changing, for longer than {within:?}: let faults last longer than \
+             the bound, or raise `settle`"
+        )
+    };
     let verdict = match (violation, unknown) {
         (Some(witness), _) => Verdict::Invalid(witness),
         (None, Some(reason)) => Verdict::Unknown(reason),
@@ -85,6 +85,18 @@ pub(crate) fn bounded_reelection(history: &History, within: Duration) -> (Verdic
         (None, None) => Verdict::Valid,
     };
     (verdict, basis)
+}
+
+/// From how much: of the calm periods (a majority up and connected, nothing changing) those longer than the bound are judged.
+fn basis(within: Duration, longest: Duration, (tested, calm): (usize, usize), observations: usize) -> String {
+    let periods = format!("{tested} of {} (a majority up and connected)", count(calm, "calm period"));
+    let observations = count(observations, "observation");
+    if tested == 0 {
+        return format!("{periods} longer than the bound of {within:?}, {observations}");
+    }
+    // What was longer than the bound need not have ended in an agreement.
+    let what = if longest <= within { "slowest agreement" } else { "longest time without an agreed leader" };
+    format!("{what} {} (bound {within:?}), judged in {periods}, {observations}", brief(longest))
 }
 
 fn load_begin(history: &History) -> RunNanos {

@@ -1,7 +1,8 @@
 //! The witness of a key without a legal order, in words.
 //!
 //! The sentence is derived from the few operations that remain; where no simple story fits, it says that they have no
-//! order. The steps give each operation with its interval, so that a reader can try the orders for himself.
+//! order. The steps give each operation with the times of its question and its answer, so that a reader can try the orders for
+//! himself.
 
 use chaos_history::{Action, Completion, OpResult, Operation, Value};
 
@@ -11,19 +12,19 @@ use crate::verdict::Witness;
 /// The witness: these operations of the key have no legal order by themselves. `operations` are all of the key's, for the
 /// fate of a value that nobody wrote.
 pub(super) fn witness(key: &str, core: &[Taken<'_>], operations: &[&Operation]) -> Witness {
-    let mut steps: Vec<String> = core.iter().map(|taken| step(*taken)).collect();
     let story = unwritten(key, core, operations)
         .or_else(|| contradiction(key, core))
         .or_else(|| rivals(key, core))
-        .or_else(|| too_early(key, core))
-        .or_else(|| stale(key, core));
+        .or_else(|| too_early(key, core));
+    let staleness = if story.is_none() { stale(core) } else { None };
+    let mut steps: Vec<String> = core.iter().map(|taken| step(key, taken.operation, staleness.as_ref())).collect();
     let lines = core
         .iter()
         .flat_map(|taken| [Some(taken.operation.invoke_line), taken.operation.complete_line].into_iter().flatten());
     let lines: Vec<usize> = lines.collect();
-    steps.push(conclusion(key, core));
+    steps.push(conclusion(key, core, staleness.as_ref()));
     let at = core.iter().map(|taken| taken.operation.completed.unwrap_or(taken.operation.invoked)).max();
-    let sentence = story.unwrap_or_else(|| {
+    let sentence = story.or_else(|| staleness.map(|stale| stale.sentence(key))).unwrap_or_else(|| {
         format!("no single register could have answered as key {key} did to {} operations", core.len())
     });
     let nodes = core.iter().map(|taken| taken.operation.node).collect();
@@ -54,54 +55,71 @@ fn content(value: Option<Value>) -> String {
     value.map_or_else(|| "nothing".to_owned(), |value| value.to_string())
 }
 
-/// `n2 read 7`, `n1 acknowledged the write of 9`, in the past tense of an answer.
-fn answer(operation: &Operation) -> String {
-    let node = operation.node;
+/// What the node did, in the past tense of its answer: `wrote 9 to k0`, `replaced 7 by 9 in k0`.
+fn deed(key: &str, operation: &Operation) -> String {
     match (&operation.action, &operation.completion) {
-        (_, Completion::Ok(OpResult::Read { value, .. })) => format!("{node} read {}", content(*value)),
+        (_, Completion::Ok(OpResult::Read { value: Some(value), .. })) => format!("read {value} from {key}"),
+        (_, Completion::Ok(OpResult::Read { value: None, .. })) => format!("read nothing from {key}"),
         (_, Completion::Ok(OpResult::Written { .. })) => {
-            format!("{node} acknowledged the write of {}", content(operation.action.written()))
+            format!("wrote {} to {key}", content(operation.action.written()))
         }
         (Action::Cas { expect, value, .. }, Completion::Ok(OpResult::Cas { swapped: true, .. })) => {
-            format!("{node} swapped {} for {value}", content(*expect))
+            format!("replaced {} by {value} in {key}", content(*expect))
         }
         (Action::Cas { expect, value, .. }, Completion::Ok(OpResult::Cas { observed: Some(saw), .. })) => {
-            format!("{node} refused to swap {} for {value}, seeing {saw}", content(*expect))
+            format!("refused to replace {} by {value} in {key}, seeing {saw}", content(*expect))
         }
         (Action::Cas { expect, value, .. }, Completion::Ok(OpResult::Cas { .. })) => {
-            format!("{node} refused to swap {} for {value}", content(*expect))
+            format!("refused to replace {} by {value} in {key}", content(*expect))
         }
-        (Action::Cas { expect, value, .. }, Completion::Info(_)) => {
-            format!("{node} was asked to swap {} for {value} and never gave a definite answer", content(*expect))
-        }
-        (action, _) => {
-            format!("{node} was asked to write {} and never gave a definite answer", content(action.written()))
-        }
+        (Action::Cas { expect, value, .. }, _) => format!("replace {} by {value} in {key}", content(*expect)),
+        (action, _) => format!("write {} to {key}", content(action.written())),
     }
 }
 
-fn step(taken: Taken<'_>) -> String {
-    let operation = taken.operation;
+/// One operation with the times between which it must have happened, and the lines that show them.
+fn step(key: &str, operation: &Operation, staleness: Option<&Stale<'_>>) -> String {
+    let (node, deed) = (operation.node, deed(key, operation));
+    let (asked, asked_line) = (operation.invoked, operation.invoke_line);
     let end = match (&operation.completion, operation.completed, operation.complete_line) {
-        (Completion::Ok(_), Some(completed), Some(line)) => format!("to {completed} (line {line})"),
-        (_, _, Some(line)) => format!("with no end (line {line})"),
-        (_, _, None) => "with no end".to_owned(),
+        (Completion::Ok(_), Some(completed), Some(line)) => Some((completed, line)),
+        (_, _, _) => None,
     };
-    let weaker = if taken.as_write { "; what it expected is not needed" } else { "" };
-    format!(
-        "line {}: {}, at some moment from {} {end}{weaker}",
-        operation.invoke_line,
-        answer(operation),
-        operation.invoked
-    )
+    let Some((at, line)) = end else {
+        let noted = operation.complete_line.map_or(String::new(), |line| format!(" (line {line})"));
+        return format!(
+            "{node} was asked at {asked} (line {asked_line}) to {deed} and never gave a definite answer{noted}, so that it may \
+             have done so at any time since, or never"
+        );
+    };
+    let how = match operation.completion {
+        Completion::Ok(OpResult::Written { .. } | OpResult::Cas { swapped: true, .. }) => "acknowledged",
+        Completion::Ok(OpResult::Read { .. } | OpResult::Cas { swapped: false, .. })
+        | Completion::Fail(_)
+        | Completion::Info(_) => "answered",
+    };
+    match staleness {
+        Some(stale) if std::ptr::eq(stale.reader, operation) => format!(
+            "{node}, asked at {asked} (line {asked_line}), still {deed}, after {} had been {}: {how} at {at} (line {line})",
+            stale.value, stale.how
+        ),
+        Some(_) | None => format!("{node} {deed}, asked at {asked} (line {asked_line}), {how} at {at} (line {line})"),
+    }
 }
 
-fn conclusion(key: &str, core: &[Taken<'_>]) -> String {
-    let lines: Vec<String> = core.iter().map(|taken| format!("line {}", taken.operation.invoke_line)).collect();
-    match lines.as_slice() {
-        [only] => format!("the operation of {only} fits no state of key {key}"),
-        _ => format!("key {key} is absent at first, and the operations of {} fit no order", lines.join(", ")),
+fn conclusion(key: &str, core: &[Taken<'_>], staleness: Option<&Stale<'_>>) -> String {
+    let lines: Vec<String> = core.iter().map(|taken| taken.operation.invoke_line.to_string()).collect();
+    let (first, lines) = (lines.first().map_or("", String::as_str), lines.join(", "));
+    let last =
+        core.last().is_some_and(|last| staleness.is_some_and(|stale| std::ptr::eq(stale.reader, last.operation)));
+    if core.len() == 1 {
+        return format!("nothing that key {key} can have held explains that answer (line {first})");
     }
+    let what = if last { "the last one" } else { "all their answers" };
+    format!(
+        "no order of these operations (asked in lines {lines}) that respects their times explains {what}; key {key} held \
+         nothing at first"
+    )
 }
 
 /// An answer with a value that nobody wrote.
@@ -175,27 +193,42 @@ fn too_early(key: &str, core: &[Taken<'_>]) -> Option<String> {
 }
 
 /// An old value seen after a newer one was acknowledged or seen.
-fn stale(key: &str, core: &[Taken<'_>]) -> Option<String> {
-    let reader = core
-        .iter()
-        .map(|taken| taken.operation)
-        .filter(|operation| seen(operation).is_some())
-        .max_by_key(|operation| operation.invoked)?;
+struct Stale<'a> {
+    /// Who saw the old value.
+    reader: &'a Operation,
+    /// Who had acknowledged or seen the newer one before.
+    newer: &'a Operation,
+    /// The old value.
+    old: Option<Value>,
+    /// The newer one.
+    value: Value,
+    /// `acknowledged` or `read`.
+    how: &'static str,
+}
+
+impl Stale<'_> {
+    fn sentence(&self, key: &str) -> String {
+        let saw = match (&self.reader.action, self.old) {
+            (Action::Read { .. }, Some(old)) => format!("read {old} for key {key}"),
+            (Action::Read { .. }, None) => format!("read nothing for key {key}"),
+            (Action::Write { .. } | Action::Cas { .. }, old) => format!("saw {} at key {key}", content(old)),
+        };
+        let (value, how) = (self.value, self.how);
+        let line = self.newer.complete_line.unwrap_or(self.newer.invoke_line);
+        format!("{} {saw} after {value} had been {how} by {} (line {line})", self.reader.node, self.newer.node)
+    }
+}
+
+fn stale<'a>(core: &[Taken<'a>]) -> Option<Stale<'a>> {
+    let all = || core.iter().map(|taken| taken.operation);
+    let reader = all().filter(|operation| seen(operation).is_some()).max_by_key(|operation| operation.invoked)?;
     let old = seen(reader)?;
-    let newer = core
-        .iter()
-        .map(|taken| taken.operation)
+    let newer = all()
         .filter(|operation| matches!(operation.completion, Completion::Ok(_)))
         .filter(|operation| operation.completed.is_some_and(|completed| completed < reader.invoked))
         .filter(|operation| left(operation).or(seen(operation).flatten()).is_some_and(|value| Some(value) != old))
         .max_by_key(|operation| operation.completed)?;
     let value = left(newer).or(seen(newer).flatten())?;
     let how = if left(newer).is_some() { "acknowledged" } else { "read" };
-    let saw = match (&reader.action, old) {
-        (Action::Read { .. }, Some(old)) => format!("read {old} for key {key}"),
-        (Action::Read { .. }, None) => format!("read nothing for key {key}"),
-        (Action::Write { .. } | Action::Cas { .. }, old) => format!("saw {} at key {key}", content(old)),
-    };
-    let line = newer.complete_line.unwrap_or(newer.invoke_line);
-    Some(format!("{} {saw} after {value} had been {how} by {} (line {line})", reader.node, newer.node))
+    Some(Stale { reader, newer, old, value, how })
 }
