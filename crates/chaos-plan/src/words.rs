@@ -57,7 +57,7 @@ pub(crate) static WORKLOAD: Table = Table {
         word(
             "settle",
             "3s",
-            "how long the load goes on after the last fault [3s, or 1s more than the longest bound of a check]",
+            "how long the load goes on after the last fault [3s; outlasts every bound]",
         ),
         word("limit", "5min", "when the run is ended whatever happens [5min]"),
     ],
@@ -115,7 +115,7 @@ pub(crate) static REGISTER: Table = Table {
         ),
         word("mix", "{ read: 2, write: 1, cas: 1 }", "the weights of the kinds of operation [2, 1, 1]"),
         word("roaming", "4", "clients that follow the leader, 0 to 64 [4]"),
-        word("pinned", "true", "also two clients per node, a reader and a writer, that stay with it [true]"),
+        word("pinned", "true", "also two clients per node, reader and writer, that stay with it [true]"),
         word("timeout", "1s", "when a client gives up: the outcome is then unknown [1s]"),
     ],
 };
