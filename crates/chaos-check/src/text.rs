@@ -24,7 +24,7 @@ pub(crate) fn seconds(duration: Duration) -> String {
 /// A short duration in whole milliseconds, a longer one in seconds: `2 ms`, `12.3 s`.
 pub(crate) fn brief(duration: Duration) -> String {
     if duration < Duration::from_secs(10) {
-        format!("{} ms", duration.as_millis())
+        format!("{:.0} ms", duration.as_secs_f64() * 1e3)
     } else {
         format!("{:.1} s", duration.as_secs_f64())
     }
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn short_times_are_milliseconds() {
         assert_eq!(
-            (brief(Duration::from_micros(2_900)).as_str(), brief(Duration::from_secs(12)).as_str()),
+            (brief(Duration::from_micros(1_900)).as_str(), brief(Duration::from_secs(12)).as_str()),
             ("2 ms", "12.0 s")
         );
     }

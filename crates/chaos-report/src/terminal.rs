@@ -162,12 +162,11 @@ impl Terminal {
         if witness.sentence != headline {
             self.labelled("", Ink::Strong, &visible(&witness.sentence, Lines::One));
         }
-        for step in &witness.steps {
-            for (index, line) in
-                wrap(&visible(step, Lines::One), self.width.saturating_sub(INDENT + 2)).iter().enumerate()
-            {
-                let bullet = if index == 0 { "· " } else { "  " };
-                self.line(&format!("{}{bullet}{line}", " ".repeat(INDENT)));
+        for (number, step) in witness.steps.iter().enumerate() {
+            let room = self.width.saturating_sub(INDENT + 3);
+            for (index, line) in wrap(&visible(step, Lines::One), room).iter().enumerate() {
+                let number = if index == 0 { format!("{}.", number + 1) } else { String::new() };
+                self.line(&format!("{}{number:<2} {line}", " ".repeat(INDENT)));
             }
         }
     }

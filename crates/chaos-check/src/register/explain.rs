@@ -100,7 +100,7 @@ fn step(key: &str, operation: &Operation, staleness: Option<&Stale<'_>>) -> Stri
     };
     match staleness {
         Some(stale) if std::ptr::eq(stale.reader, operation) => format!(
-            "{node}, asked at {asked} (line {asked_line}), still {deed}, after {} had been {}: {how} at {at} (line {line})",
+            "{node}, asked at {asked} (line {asked_line}), still {deed}, after {} had been {}: answered at {at} (line {line})",
             stale.value, stale.how
         ),
         Some(_) | None => format!("{node} {deed}, asked at {asked} (line {asked_line}), {how} at {at} (line {line})"),

@@ -9,6 +9,7 @@ use super::svg::{Anchor, Svg};
 /// Maps nanoseconds to horizontal positions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Axis {
+    start_ns: u64,
     span_ns: u64,
     left: f64,
     right: f64,
@@ -17,7 +18,14 @@ pub(crate) struct Axis {
 impl Axis {
     /// From 0 at `left` to `span` at `right`; a span of zero is taken for one nanosecond.
     pub(crate) fn new(span: Duration, left: f64, right: f64) -> Self {
-        Self { span_ns: u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).max(1), left, right }
+        Self::between(Duration::ZERO, span, left, right)
+    }
+
+    /// From `start` at `left` to `end` at `right`, where lengths from zero mean nothing and the space before `start` would be
+    /// empty; an end that is not after the start is taken for one nanosecond after it.
+    pub(crate) fn between(start: Duration, end: Duration, left: f64, right: f64) -> Self {
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self { start_ns: nanos(start), span_ns: nanos(end.saturating_sub(start)).max(1), left, right }
     }
 
     /// Where a moment of the run stands.
@@ -25,9 +33,9 @@ impl Axis {
         self.x(at.0)
     }
 
-    /// Where a duration from zero stands; what is beyond the end stands at the end.
+    /// Where a duration from zero stands; what is beyond an end stands at that end.
     pub(crate) fn x(&self, ns: u64) -> f64 {
-        let share = ns.min(self.span_ns) as f64 / self.span_ns as f64;
+        let share = ns.saturating_sub(self.start_ns).min(self.span_ns) as f64 / self.span_ns as f64;
         self.left + share * (self.right - self.left)
     }
 
@@ -42,7 +50,8 @@ impl Axis {
 
     fn ticks(&self) -> impl Iterator<Item = u64> {
         let step = step(self.span_ns, 9);
-        (0..=self.span_ns / step).map(move |index| index * step)
+        let end = self.start_ns.saturating_add(self.span_ns);
+        (self.start_ns.div_ceil(step)..=end / step).map(move |index| index * step)
     }
 
     fn label(&self, ns: u64) -> String {
@@ -74,6 +83,15 @@ mod tests {
         for (span, expected) in [(60_000_000_000, 10_000_000_000), (9, 1), (480_000_000, 50_000_000), (0, 1)] {
             assert_eq!(step(span, 9), expected);
         }
+    }
+
+    #[test]
+    fn an_axis_that_begins_late_has_its_marks_where_they_belong() {
+        let axis = Axis::between(Duration::from_millis(88), Duration::from_millis(250), 0.0, 162.0);
+        let ticks: Vec<(u64, f64)> = axis.ticks().map(|tick| (tick / 1_000_000, axis.x(tick))).collect();
+        assert_eq!(ticks[0], (100, 12.0));
+        assert_eq!(ticks.last(), Some(&(240, 152.0)));
+        assert_eq!(axis.x(0), 0.0, "what is before the start stands at it");
     }
 
     #[test]

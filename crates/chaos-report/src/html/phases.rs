@@ -38,9 +38,9 @@ pub(crate) fn bars(failovers: &[&Failover], floor: Option<&Floor>) -> String {
         svg.line("floor", (x, top - 4.0), (x, bottom));
         // The two texts lead away from each other, since their lines may be close.
         svg.text("floor-label", (x + 3.0, top - 7.0), Anchor::End, &text);
-        if let Some(mean) = floor.writable.mean {
+        if let Some(mean) = floor.elected.mean {
             let x = axis.x(nanos(mean)).max(x + 9.0);
-            let text = format!("writable, expected mean {}", duration(mean));
+            let text = format!("elected, expected mean {}", duration(mean));
             svg.line("floor mean", (axis.x(nanos(mean)), top - 4.0), (axis.x(nanos(mean)), bottom));
             svg.text("floor-label", (x - 3.0, top - 7.0), Anchor::Start, &text);
         }
@@ -79,7 +79,10 @@ fn bar(svg: &mut Svg, axis: &Axis, failover: &Failover, y: f64) {
 pub(crate) fn dots(rows: &[&Distribution], floor: Option<&Floor>, kind: FaultKind) -> String {
     const HEIGHT: f64 = 46.0;
     let longest = rows.iter().map(|row| row.figures.max).max().unwrap_or_default();
-    let axis = Axis::new(longest.mul_f64(1.06), LEFT, RIGHT);
+    let floors = rows.iter().filter_map(|row| floor?.of_phase(row.phase)).map(|floor| floor.min);
+    let least = rows.iter().map(|row| row.figures.min).chain(floors).min().unwrap_or_default();
+    // A little before the first dot, so that a narrow screen, which shows the left part first, shows dots.
+    let axis = Axis::between(least.mul_f64(0.8), longest.mul_f64(1.06), LEFT, RIGHT);
     let mut svg = Svg::default();
     let (top, bottom) = (8.0, 8.0 + rows.len() as f64 * HEIGHT);
     axis.draw(&mut svg, top, bottom);
