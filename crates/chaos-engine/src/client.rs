@@ -5,8 +5,8 @@
 //! makes the final reads, goes where a refusal points it, and otherwise to the next node in turn; its turn goes on from where
 //! it was, so that two nodes that point at each other can't keep it.
 //!
-//! After a refusal it rests for a drawn time, so that a node that refuses at once isn't asked in a spin. After an operation
-//! whose outcome is unknown the client goes on as a new process: the old one might yet take effect.
+//! After a refusal or a nonsense it rests for a drawn time, so that a node that answers so at once isn't asked in a spin. After
+//! an operation whose outcome is unknown the client goes on as a new process: the old one might yet take effect.
 
 use std::time::Duration;
 
@@ -122,6 +122,8 @@ impl Client {
                 self.goes_on(completed.leader_hint);
             }
             OpPhase::Info { .. } => {
+                // It mostly took its whole timeout, but a node may also answer nonsense at once.
+                self.available = now + self.stream.within(self.rest);
                 self.process = numbers.process();
                 self.goes_on(None);
             }

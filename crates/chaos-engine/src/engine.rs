@@ -233,6 +233,7 @@ impl Engine {
         }
         if self.now >= until {
             let seen = self.view.seen(self.now);
+            out.push(Command::Mark(Mark::Interrupted, format!("no majority named a leader in time: {seen}")));
             self.finish(Finished::NeverReady { seen }, out);
         }
         false

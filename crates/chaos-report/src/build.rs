@@ -51,8 +51,8 @@ impl Report {
         let header = input.header;
         let bands = &input.analysis.timeline.faults;
         let checks: Vec<Check> = input.outcomes.iter().map(|outcome| check(outcome, input.lines, bands)).collect();
-        let verdict = verdict(&checks, &input.expectations);
-        let sentence = sentence(verdict, &checks, &input.expectations, &input.analysis);
+        let verdict = verdict(&checks, &input.expectations, input.cut_short.is_none());
+        let sentence = sentence(verdict, &checks, &input);
         Self {
             schema: SCHEMA.to_owned(),
             chaos: header.chaos.clone(),
@@ -86,14 +86,15 @@ impl Report {
 }
 
 /// A definite violation outranks what is unknown, which outranks a missed expectation. A run without checks is unknown, and so
-/// is one whose expectation can't be told: exit code 0 promises that every expectation is *met*.
-fn verdict(checks: &[Check], expectations: &[ExpectationResult]) -> Verdict {
+/// is one whose expectation can't be told: exit code 0 promises that every expectation is *met*. So is a run that did not come
+/// to its end, since what it did not get to might have failed: half a history must not pass for a whole one.
+fn verdict(checks: &[Check], expectations: &[ExpectationResult], ran_to_its_end: bool) -> Verdict {
     let any = |wanted| checks.iter().any(|check| check.verdict == wanted);
     let missed = |result: &ExpectationResult| matches!(result.judgement, Judgement::Missed { .. });
     let not_told = |result: &ExpectationResult| matches!(result.judgement, Judgement::NotTold { .. });
     if any(CheckVerdict::Invalid) {
         Verdict::Fail
-    } else if any(CheckVerdict::Unknown) || checks.is_empty() {
+    } else if any(CheckVerdict::Unknown) || checks.is_empty() || !ran_to_its_end {
         Verdict::Unknown
     } else if expectations.iter().any(missed) {
         Verdict::Missed
@@ -104,8 +105,9 @@ fn verdict(checks: &[Check], expectations: &[ExpectationResult]) -> Verdict {
     }
 }
 
-fn sentence(verdict: Verdict, checks: &[Check], expectations: &[ExpectationResult], analysis: &Analysis) -> String {
-    let failovers = count(analysis.failovers.len() as u64, "failover");
+fn sentence(verdict: Verdict, checks: &[Check], input: &Input<'_>) -> String {
+    let expectations = &input.expectations;
+    let failovers = count(input.analysis.failovers.len() as u64, "failover");
     match verdict {
         Verdict::Pass => format!("Every check holds over {failovers}."),
         Verdict::Fail => {
@@ -117,7 +119,10 @@ fn sentence(verdict: Verdict, checks: &[Check], expectations: &[ExpectationResul
             let first = expectations.iter().find(missed).map_or("", |result| &result.text);
             format!("Every check holds over {failovers}, but an expectation was missed: {first}.")
         }
-        Verdict::Unknown => unknown_sentence(checks, expectations),
+        Verdict::Unknown => match &input.cut_short {
+            Some(cause) => format!("The run did not come to its end ({cause}); until then no check was violated."),
+            None => unknown_sentence(checks, expectations),
+        },
     }
 }
 
@@ -240,17 +245,24 @@ mod tests {
         let missed = || judged(Judgement::Missed { value });
         let not_told = || judged(Judgement::NotTold { reason: "no samples".to_owned() });
         let cases = [
-            (vec![valid], vec![met()], 0),
-            (vec![valid], vec![], 0),
-            (vec![valid, invalid, unknown], vec![missed()], 1),
-            (vec![valid, unknown], vec![missed()], 2),
-            (vec![], vec![met()], 2),
-            (vec![valid], vec![met(), missed(), not_told()], 3),
-            (vec![valid], vec![met(), not_told()], 2),
+            (vec![valid], vec![met()], true, 0),
+            (vec![valid], vec![], true, 0),
+            (vec![valid, invalid, unknown], vec![missed()], true, 1),
+            (vec![valid, unknown], vec![missed()], true, 2),
+            (vec![], vec![met()], true, 2),
+            (vec![valid], vec![met(), missed(), not_told()], true, 3),
+            (vec![valid], vec![met(), not_told()], true, 2),
+            (vec![valid], vec![met()], false, 2),
+            (vec![valid], vec![missed()], false, 2),
+            (vec![valid, invalid], vec![met()], false, 1),
         ];
-        for (verdicts, expectations, expected) in cases {
+        for (verdicts, expectations, ran_to_its_end, expected) in cases {
             let checks: Vec<Check> = verdicts.iter().map(|verdict| checked(*verdict)).collect();
-            assert_eq!(verdict(&checks, &expectations).exit_code(), expected, "{verdicts:?} {expectations:?}");
+            assert_eq!(
+                verdict(&checks, &expectations, ran_to_its_end).exit_code(),
+                expected,
+                "{verdicts:?} {expectations:?}"
+            );
         }
     }
 }

@@ -28,7 +28,7 @@ Examples:
 
 Exit codes:
   0  valid, and every expectation met         1  a safety property is violated
-  2  unknown                                  3  valid, but an expectation was missed
+  2  unknown, or not run to its end           3  valid, but an expectation was missed
   254  the plan or the arguments are wrong, or this host can't do it
   255  our own failure";
 
@@ -77,7 +77,7 @@ pub(crate) struct RunArguments {
 }
 
 const RUN_HELP: &str = "\
-Ctrl-C once ends the run early: faults are taken back and what happened is still judged and reported.
+Ctrl-C once ends the run early: faults are taken back, and what happened is judged and reported (as unknown at best).
 Ctrl-C twice ends it at once.
 
 Set CHAOS_LOG (for example CHAOS_LOG=debug) to see what the harness does.";

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use chaos_check::{Limits, Property};
 use chaos_failover::{Timing, analyse, evaluate};
 use chaos_history::{Event, History, Mark, RunDir};
@@ -53,6 +53,11 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
     let no_other_file = |_: &str| Err(std::io::ErrorKind::NotFound.into());
     let workload = chaos_plan::load_source(source, &[], &no_other_file)?.workload;
 
+    if workload.nodes != history.header.nodes {
+        let (plan, run) = (workload.nodes, history.header.nodes);
+        let path = saved.plan().display().to_string();
+        return Err(Failure::Refused(anyhow!("{path} is of {plan} nodes, the history beside it of {run}")));
+    }
     let properties = workload.checks.iter().flat_map(|check| properties(*check));
     let outcomes: Vec<_> =
         properties.map(|property| chaos_check::check(&history, property, &Limits::default())).collect();

@@ -34,7 +34,7 @@ fn a_node_that_exits_at_once_is_named_with_its_exit_code_and_its_words() {
     if host_can_run() {
         check_program(
             "#!/bin/sh\necho no licence found >&2\nexit 7\n",
-            &["n1", "exit code 7", "stderr.log", "no licence found"],
+            &["ended by itself", "exit code 7", "stderr.log", "no licence found"],
         );
     }
 }
