@@ -2,9 +2,9 @@
 //!
 //! | change | mechanism | confirmed when |
 //! |---|---|---|
-//! | kill | SIGKILL or SIGTERM to every process of the node | the main process is reaped |
+//! | kill | SIGKILL or SIGTERM to every process of the node | the main process has ended and no other is left |
 //! | restart | fork, enter the namespace, exec | the process exists (it being *ready* is another event) |
-//! | pause | SIGSTOP to every thread | every thread's state is "stopped" |
+//! | pause | SIGSTOP to every thread | every thread is stopped, or in the kernel with the signal ahead of it |
 //! | resume | SIGCONT to every process | the call has returned |
 //! | cut | one transaction of the packet filter | probes on cut links are lost, on all others delivered |
 //!
@@ -28,11 +28,15 @@ const ORDERLY_END_WITHIN: Duration = Duration::from_secs(5);
 /// How long the probes of a cut may take to agree.
 const CUT_CONFIRMED_WITHIN: Duration = Duration::from_millis(100);
 
+/// How often is looked for processes that a killed main process has left behind.
+pub(crate) const LOOK_FOR_LEFTOVERS_EVERY: Duration = Duration::from_millis(1);
+
 /// A kill whose effect is not confirmed yet.
 #[derive(Debug)]
 pub(crate) struct PendingKill {
     command: FaultCommand,
     stamps: Stamps,
+    signal: Signal,
     waiting: BTreeSet<NodeId>,
     forced_at: RunNanos,
 }
@@ -48,7 +52,7 @@ impl RealWorld {
             FaultChange::Restart | FaultChange::Resume => {
                 let error = self.bring_back(command.id, &command.change, &command.nodes)?;
                 stamps.call_end = self.clock.now();
-                stamps.effect = Some(stamps.call_end);
+                stamps.effect = error.is_none().then_some(stamps.call_end);
                 error
             }
             FaultChange::Cut(links) => self.cut(links, &mut stamps)?,
@@ -63,9 +67,7 @@ impl RealWorld {
         };
         let mut waiting = BTreeSet::new();
         let error = self.each_node(&command, |world, node| {
-            let process = &mut world.nodes[node.index()];
-            process.ending = process.is_running();
-            process.signal(signal)?;
+            world.nodes[node.index()].end(signal)?;
             waiting.insert(node);
             Ok(())
         })?;
@@ -74,15 +76,15 @@ impl RealWorld {
             return self.fault_done(command, stamps, error);
         }
         let forced_at = stamps.call_end + ORDERLY_END_WITHIN;
-        self.pending_kills.push(PendingKill { command, stamps, waiting, forced_at });
+        self.pending_kills.push(PendingKill { command, stamps, signal, waiting, forced_at });
         Ok(())
     }
 
-    /// Notes that a node's process was reaped, which may complete a kill.
+    /// Notes that nothing of a node is alive, which may complete a kill.
     pub(crate) fn kill_confirmed(&mut self, node: NodeId, at: RunNanos) -> Result<(), WorldError> {
         for pending in &mut self.pending_kills {
             if pending.waiting.remove(&node) {
-                pending.stamps.effect = pending.stamps.effect.max(Some(at));
+                pending.stamps.effect = pending.stamps.effect.max(Some(at.max(pending.stamps.call_begin)));
             }
         }
         while let Some(done) = self.pending_kills.iter().position(|pending| pending.waiting.is_empty()) {
@@ -92,17 +94,42 @@ impl RealWorld {
         Ok(())
     }
 
+    /// Nodes that are being killed, whose main process has ended, and of which other processes may be left.
+    fn lingering(&self) -> BTreeSet<NodeId> {
+        let waiting = self.pending_kills.iter().flat_map(|pending| pending.waiting.iter().copied());
+        waiting.filter(|node| !self.nodes[node.index()].is_running()).collect()
+    }
+
+    /// Looks after the kills that are not confirmed, and says how soon that is to be done again.
+    pub(crate) fn tend_kills(&mut self, now: RunNanos) -> Result<Option<Duration>, WorldError> {
+        for node in self.lingering() {
+            if self.nodes[node.index()].processes().is_empty() {
+                self.kill_confirmed(node, self.clock.now())?;
+            } else if self
+                .pending_kills
+                .iter()
+                .any(|kill| kill.signal == Signal::SIGKILL && kill.waiting.contains(&node))
+            {
+                // Forked while its siblings were being killed; or dying, which this doesn't disturb.
+                let _ = self.nodes[node.index()].end(Signal::SIGKILL);
+            }
+        }
+        self.end_overdue(now)?;
+        Ok((!self.lingering().is_empty()).then_some(LOOK_FOR_LEFTOVERS_EVERY))
+    }
+
     /// Ends by force what did not end when it was asked to.
-    pub(crate) fn end_overdue(&mut self, now: RunNanos) -> Result<(), WorldError> {
+    fn end_overdue(&mut self, now: RunNanos) -> Result<(), WorldError> {
         let mut overdue = Vec::new();
         for pending in self.pending_kills.iter_mut().filter(|pending| now >= pending.forced_at) {
             pending.forced_at = now + ORDERLY_END_WITHIN;
-            overdue.extend(pending.waiting.iter().copied());
+            overdue.extend(pending.waiting.iter().map(|&node| (node, pending.signal)));
+            pending.signal = Signal::SIGKILL;
         }
-        for node in overdue {
-            self.remark(format!("{node} did not end within {ORDERLY_END_WITHIN:?} of SIGTERM; it gets SIGKILL"))?;
+        for (node, signal) in overdue {
+            self.remark(format!("{node} did not end within {ORDERLY_END_WITHIN:?} of {signal}; it gets SIGKILL"))?;
             // That it has ended meanwhile is what we want.
-            let _ = self.nodes[node.index()].signal(Signal::SIGKILL);
+            let _ = self.nodes[node.index()].end(Signal::SIGKILL);
         }
         Ok(())
     }
@@ -116,18 +143,28 @@ impl RealWorld {
     ) -> Result<Option<String>, WorldError> {
         let mut missed = Vec::new();
         for &node in nodes {
-            let process = &mut self.nodes[node.index()];
-            let outcome = match (change, process.is_running()) {
-                (FaultChange::Restart, false) => self.start_node(node)?,
-                (FaultChange::Resume, true) => process.signal(Signal::SIGCONT),
-                (FaultChange::Restart, true) | (FaultChange::Resume, false) => Ok(()),
-                (FaultChange::Kill(_) | FaultChange::Pause | FaultChange::Cut(_), _) => {
+            let outcome = match change {
+                FaultChange::Restart => self.restart(node)?,
+                // Nobody there to go on is what a resume leaves alone.
+                FaultChange::Resume => match self.nodes[node.index()].signal(Signal::SIGCONT) {
+                    Err(ProcessError::NotRunning(_)) => Ok(()),
+                    outcome => outcome,
+                },
+                FaultChange::Kill(_) | FaultChange::Pause | FaultChange::Cut(_) => {
                     unreachable!("a fault is taken back by a restart or a resume")
                 }
             };
             missed.extend(outcome.err());
         }
         self.verdict_on(fault, nodes.len(), &missed)
+    }
+
+    fn restart(&mut self, node: NodeId) -> Result<Result<(), ProcessError>, WorldError> {
+        if self.nodes[node.index()].is_zombie() {
+            // It has ended, and the message that says so is still on its way.
+            self.ended(node, self.nodes[node.index()].incarnation, self.clock.now())?;
+        }
+        if self.nodes[node.index()].is_running() { Ok(Ok(())) } else { self.start_node(node) }
     }
 
     fn pause(&mut self, command: &FaultCommand, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {

@@ -1,6 +1,10 @@
 //! What `/proc` says of a node: which processes live in its network namespace, which threads they have and what those do.
 //!
-//! Everything here is a snapshot of something that moves, so a process that vanishes half-way is no error: it is gone.
+//! Everything here is a snapshot of something that moves, so a process that vanishes half-way is no error: it is gone. A
+//! zombie is gone, too: it has left its namespaces and runs nothing.
+//!
+//! Where the kernel refuses a fresh `/proc` (containers with a masked one), the outer one is seen, whose numbers are not those
+//! that signals take. `NSpid` in `status` holds both (`proc_pid_status(5)`), so every number is translated.
 
 use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -18,26 +22,76 @@ pub(crate) fn namespace_inode(namespace: BorrowedFd<'_>) -> std::io::Result<Name
     Ok(NamespaceInode(metadata.ino()))
 }
 
-/// Every process whose network namespace is this one.
-pub(crate) fn processes_in(namespace: NamespaceInode) -> Vec<Pid> {
+/// A process or a thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Task {
+    /// Its directory in `/proc`.
+    place: String,
+    /// Its number here.
+    pub(crate) pid: Pid,
+}
+
+/// Every process of which a thread lives in this network namespace.
+pub(crate) fn processes_in(namespace: NamespaceInode) -> Vec<Task> {
+    let depth = numbers_in_status("/proc/self").len();
     numbers("/proc")
         .into_iter()
-        .filter(|pid| fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|metadata| metadata.ino() == namespace.0))
-        .map(Pid::from_raw)
+        .map(|shown| format!("/proc/{shown}"))
+        .filter(|place| is_in(place, namespace))
+        .filter_map(|place| task(place, depth))
         .collect()
 }
 
 /// The threads of a process; none if it is gone.
-pub(crate) fn threads_of(pid: Pid) -> Vec<Pid> {
-    numbers(&format!("/proc/{pid}/task")).into_iter().map(Pid::from_raw).collect()
+pub(crate) fn threads_of(process: &Task) -> Vec<Task> {
+    let depth = numbers_in_status("/proc/self").len();
+    let place = format!("{}/task", process.place);
+    numbers(&place).into_iter().filter_map(|shown| task(format!("{place}/{shown}"), depth)).collect()
 }
 
-/// Whether a thread is stopped, or gone (which stops it for good).
-pub(crate) fn thread_is_stopped(pid: Pid, thread: Pid) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")) else { return true };
+/// Whether a thread runs code of its own, as far as stopping it is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Motion {
+    /// It is stopped, or gone, which stops it for good.
+    Stopped,
+    /// It waits in the kernel and can't be disturbed there, for a disk or for a child of `vfork`. With a SIGSTOP waiting for
+    /// it, it stops before it comes back to its own code.
+    InKernel,
+    /// It runs or may run.
+    Free,
+}
+
+/// What a thread is doing.
+pub(crate) fn motion(thread: &Task) -> Motion {
+    let Ok(stat) = fs::read_to_string(format!("{}/stat", thread.place)) else { return Motion::Stopped };
     // The state follows the command, which stands in parentheses and may itself contain any character.
-    let state = stat.rfind(')').and_then(|end| stat[end + 1..].split_whitespace().next());
-    matches!(state, Some("T" | "t" | "Z" | "X"))
+    match stat.rfind(')').and_then(|end| stat[end + 1..].split_whitespace().next()) {
+        Some("T" | "t" | "Z" | "X") => Motion::Stopped,
+        Some("D") => Motion::InKernel,
+        Some(_) | None => Motion::Free,
+    }
+}
+
+fn is_in(process: &str, namespace: NamespaceInode) -> bool {
+    let has = |place: &str| fs::metadata(format!("{place}/ns/net")).map(|metadata| metadata.ino() == namespace.0);
+    // A main thread that has ended before its siblings has left the namespace, and they have not.
+    has(process).unwrap_or_else(|_| {
+        numbers(&format!("{process}/task"))
+            .into_iter()
+            .any(|thread| has(&format!("{process}/task/{thread}")).unwrap_or(false))
+    })
+}
+
+fn task(place: String, depth: usize) -> Option<Task> {
+    let number = *numbers_in_status(&place).get(depth.checked_sub(1)?)?;
+    Some(Task { place, pid: Pid::from_raw(number) })
+}
+
+/// A task's numbers, from the pid namespace of `/proc` inwards to its own.
+fn numbers_in_status(place: &str) -> Vec<i32> {
+    let status = fs::read_to_string(format!("{place}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    line.split_whitespace().filter_map(|number| number.parse().ok()).collect()
 }
 
 fn numbers(directory: &str) -> Vec<i32> {

@@ -9,6 +9,7 @@
 
 mod clock;
 mod faults;
+mod inbox;
 mod inspect;
 mod observer;
 mod process;

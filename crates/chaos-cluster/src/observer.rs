@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use chaos_history::{NodeId, Observation, ObservationOutcome, ObservationSource, RunNanos};
@@ -14,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::clock::RunClock;
-use crate::world::Message;
+use crate::inbox::{Message, Outbox};
 
 /// How long to wait before listening again to a node that hung up.
 const RELISTEN_AFTER: Duration = Duration::from_millis(20);
@@ -27,7 +26,7 @@ pub(crate) struct Observers {
     /// The system's protocol.
     pub(crate) driver: Arc<dyn Driver>,
     /// Where observations go.
-    pub(crate) messages: Sender<Message>,
+    pub(crate) messages: Outbox,
     /// How many times each node has been started.
     pub(crate) incarnations: Arc<[AtomicU64]>,
     /// The poll interval.
@@ -67,7 +66,7 @@ impl Observers {
                 Err(error) => ObservationOutcome::Silent(error.to_string()),
             };
             let source = ObservationSource::Poll;
-            if !self.report(Observation { node, incarnation, source, sent, received, outcome }) {
+            if !self.report(Observation { node, incarnation, source, sent, received, outcome }).await {
                 return;
             }
         }
@@ -83,7 +82,7 @@ impl Observers {
                     if incarnation != self.incarnation(node) {
                         break;
                     }
-                    if !self.report(self.pushed(node, incarnation, pushed)) {
+                    if !self.report(self.pushed(node, incarnation, pushed)).await {
                         return;
                     }
                 }
@@ -105,7 +104,7 @@ impl Observers {
     }
 
     /// Whether anybody still listens.
-    fn report(&self, observation: Observation) -> bool {
-        self.messages.send(Message::Observed(observation)).is_ok()
+    async fn report(&self, observation: Observation) -> bool {
+        self.messages.send_from_task(Message::Observed(observation)).await
     }
 }

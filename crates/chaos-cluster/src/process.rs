@@ -1,13 +1,17 @@
 //! One node's processes: started, stopped, resumed, killed, and gone when the owner is.
 //!
-//! Signals go to the node's main process and to every other process in its network namespace, since that is what a node is.
+//! Signals go to the node's main process and to every other process in its network namespace, since that is what a node is:
+//! also to daemons that outlived the main process. The main process is this process's child and stays a zombie until
+//! [`NodeProcess::take_ending`], so that its number means nobody else meanwhile. Whatever else a node starts ends up as a
+//! child of the namespace's init, and whether it is gone can only be looked up.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,13 +19,18 @@ use chaos_history::NodeId;
 use chaos_systems::Launch;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
-use crate::inspect::{self, NamespaceInode};
+use crate::inbox::Ending;
+use crate::inspect::{self, Motion, NamespaceInode, Task};
 use crate::sys;
 
 /// How long the threads of a paused node may take to stop before the pause counts as unconfirmed.
 const STOP_CONFIRMED_WITHIN: Duration = Duration::from_millis(100);
+
+/// How long what was killed may take to vanish before the harness goes on without.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why something can't be done to a node.
 #[derive(Debug, thiserror::Error)]
@@ -75,9 +84,9 @@ pub(crate) struct NodeProcess {
     directory: PathBuf,
     namespace: OwnedFd,
     inode: NamespaceInode,
-    main: Option<Pid>,
+    main: Option<Child>,
     /// Whether the next end of the process is the harness's doing.
-    pub(crate) ending: bool,
+    ending: bool,
     /// How many times it was started.
     pub(crate) incarnation: u64,
 }
@@ -94,16 +103,33 @@ impl NodeProcess {
         self.directory.join("data")
     }
 
-    /// Whether the main process has been started and not been seen to end.
+    /// Whether the main process has been started and its end not been taken in.
     pub(crate) fn is_running(&self) -> bool {
         self.main.is_some()
     }
 
-    /// Starts the node and returns its process id. `ended` is called, on a thread of its own, when the main process ends.
+    /// Whether the main process has ended, and nobody has taken that in.
+    pub(crate) fn is_zombie(&self) -> bool {
+        self.main.is_some() && self.living_main().is_none()
+    }
+
+    /// The main process, unless it is a zombie.
+    fn living_main(&self) -> Option<Pid> {
+        let pid = pid_of(self.main.as_ref()?);
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        matches!(waitid(Id::Pid(pid), flags), Ok(WaitStatus::StillAlive)).then_some(pid)
+    }
+
+    /// All processes of the node that are alive.
+    pub(crate) fn processes(&self) -> Vec<Task> {
+        inspect::processes_in(self.inode)
+    }
+
+    /// Starts the node and returns its process id. `ended` is called, on a thread of its own, when the main process has ended.
     pub(crate) fn start(
         &mut self,
         launch: &Launch,
-        ended: impl FnOnce(io::Result<ExitStatus>) + Send + 'static,
+        ended: impl FnOnce() + Send + 'static,
     ) -> Result<u32, ProcessError> {
         if self.is_running() {
             return Err(ProcessError::Running(self.node));
@@ -121,56 +147,105 @@ impl NodeProcess {
         command.process_group(0);
         chaos_net::start_in_namespace(&mut command, self.namespace.as_fd()).map_err(failed)?;
         let mut child = command.spawn().map_err(failed)?;
-        let pid = child.id();
-        self.main = Some(Pid::from_raw(i32::try_from(pid).expect("process ids are below 2^22")));
+        let pid = pid_of(&child);
+        let watched = thread::Builder::new().name(format!("chaos-wait-{node}")).spawn(move || {
+            // Only looks: the status is taken by the owner. Any other error than an interruption means that it was taken.
+            while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
+            ended();
+        });
+        if let Err(source) = watched {
+            // A node that nobody watches is worse than none. That it can't be killed means that it has ended.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(failed(source));
+        }
+        let id = child.id();
+        self.main = Some(child);
         self.incarnation += 1;
         self.ending = false;
-        thread::spawn(move || ended(child.wait()));
-        Ok(pid)
+        Ok(id)
     }
 
-    /// Notes that the main process has ended.
-    pub(crate) fn has_ended(&mut self) {
-        self.main = None;
+    /// Takes in that the main process has ended: how, and whether that was the harness's doing. `None` if there is none.
+    /// Returns at once if it has ended.
+    pub(crate) fn take_ending(&mut self) -> Option<(Ending, bool)> {
+        let status = self.main.take()?.wait();
+        Some((status, std::mem::take(&mut self.ending)))
+    }
+
+    /// Sends a signal that is meant to end the node to all of its processes, the main one first.
+    pub(crate) fn end(&mut self, signal: Signal) -> Result<(), ProcessError> {
+        let lived = self.living_main().is_some();
+        self.signal(signal)?;
+        // What had ended before ended by itself.
+        self.ending |= lived;
+        Ok(())
     }
 
     /// Sends a signal to all of the node's processes, the main one first.
     pub(crate) fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
-        let main = self.main.ok_or(ProcessError::NotRunning(self.node))?;
-        kill(main, signal).map_err(|source| ProcessError::Signal { node: self.node, source })?;
-        for other in inspect::processes_in(self.inode).into_iter().filter(|&pid| pid != main) {
+        let main = self.living_main();
+        if let Some(main) = main {
+            kill(main, signal).map_err(|source| ProcessError::Signal { node: self.node, source })?;
+        }
+        let processes = self.processes();
+        if main.is_none() && processes.is_empty() {
+            return Err(ProcessError::NotRunning(self.node));
+        }
+        for other in processes.iter().filter(|process| Some(process.pid) != main) {
             // It may have ended by itself since it was listed.
-            let _ = kill(other, signal);
+            let _ = kill(other.pid, signal);
         }
         Ok(())
     }
 
+    /// Ends what a main process that is gone has left behind, and returns how many processes that were.
+    pub(crate) fn end_leftovers(&mut self) -> usize {
+        let count = self.processes().len();
+        let give_up = Instant::now() + GONE_WITHIN;
+        while self.signal(Signal::SIGKILL).is_ok() && Instant::now() < give_up {
+            thread::sleep(Duration::from_micros(200));
+        }
+        count
+    }
+
     /// Stops every thread of the node's processes, without waiting for the effect.
     pub(crate) fn pause(&mut self) -> Result<(), ProcessError> {
-        let main = self.main.ok_or(ProcessError::NotRunning(self.node))?;
-        stop_threads(main).map_err(|source| ProcessError::Signal { node: self.node, source })?;
-        for other in inspect::processes_in(self.inode).into_iter().filter(|&pid| pid != main) {
-            let _ = stop_threads(other);
+        let main = self.living_main();
+        let mut processes = self.processes();
+        if processes.is_empty() {
+            return Err(ProcessError::NotRunning(self.node));
         }
+        processes.sort_by_key(|process| Some(process.pid) != main);
+        processes.iter().for_each(stop_threads);
         Ok(())
     }
 
     /// Waits until no thread of the node runs. A thread or process made while the others were being stopped is stopped here.
     pub(crate) fn confirm_paused(&self) -> Result<(), ProcessError> {
         let give_up = Instant::now() + STOP_CONFIRMED_WITHIN;
+        let mut told = BTreeSet::new();
         loop {
-            let running: Vec<Pid> = inspect::processes_in(self.inode)
-                .into_iter()
-                .filter(|&pid| inspect::threads_of(pid).iter().any(|&thread| !inspect::thread_is_stopped(pid, thread)))
-                .collect();
+            let mut running: Vec<(Task, Task)> = Vec::new();
+            for process in self.processes() {
+                let threads = inspect::threads_of(&process).into_iter();
+                let still_free = threads.filter(|thread| match inspect::motion(thread) {
+                    Motion::Stopped => false,
+                    Motion::InKernel => !told.contains(&thread.pid),
+                    Motion::Free => true,
+                });
+                running.extend(still_free.map(|thread| (process.clone(), thread)));
+            }
             if running.is_empty() {
                 return Ok(());
             }
             if Instant::now() > give_up {
                 return Err(ProcessError::StillRunning(self.node));
             }
-            for pid in running {
-                let _ = stop_threads(pid);
+            for (process, thread) in running {
+                // It may have ended since.
+                let _ = sys::signal_thread(process.pid, thread.pid, Signal::SIGSTOP);
+                told.insert(thread.pid);
             }
             thread::sleep(Duration::from_micros(100));
         }
@@ -188,16 +263,22 @@ impl NodeProcess {
 
 impl Drop for NodeProcess {
     fn drop(&mut self) {
-        // SIGKILL reaches stopped processes too. That it fails means that nothing was left to kill.
-        let _ = self.signal(Signal::SIGKILL);
+        // SIGKILL reaches stopped processes too. Processes that are just being forked are met in the next round.
+        self.end_leftovers();
+        if self.living_main().is_none() {
+            // Nobody is left to be told how it ended.
+            let _ = self.take_ending();
+        }
     }
 }
 
-/// Sends SIGSTOP to each thread. Only the failure of the first counts: later ones may have ended meanwhile.
-fn stop_threads(pid: Pid) -> nix::Result<()> {
-    sys::signal_thread(pid, pid, Signal::SIGSTOP)?;
-    for thread in inspect::threads_of(pid).into_iter().filter(|&thread| thread != pid) {
-        let _ = sys::signal_thread(pid, thread, Signal::SIGSTOP);
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).expect("process ids are below 2^22"))
+}
+
+/// Sends SIGSTOP to each thread. Those that have ended meanwhile are as still as can be.
+fn stop_threads(process: &Task) {
+    for thread in inspect::threads_of(process) {
+        let _ = sys::signal_thread(process.pid, thread.pid, Signal::SIGSTOP);
     }
-    Ok(())
 }

@@ -56,7 +56,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        // A failure here was a failure of an append before, and was reported there.
+        // Whoever must know that everything is written flushes before; this is for what an error left unfinished.
         let _ = self.writer.flush();
     }
 }

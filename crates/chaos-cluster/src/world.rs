@@ -2,21 +2,23 @@
 //! anybody acts on it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::unix::process::ExitStatusExt;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use chaos_engine::{Capabilities, Command, Completed, Event, Invocation, World};
 use chaos_history::{
     self as history, FaultKind, HistoryError, Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation,
-    ObservationOutcome, OpEvent, OpId, OpPhase, ProcessId, RunDir, RunNanos, Stall,
+    ObservationOutcome, OpEvent, OpId, OpPhase, ProcessId, RunDir, RunNanos,
 };
 use chaos_net::Star;
 use chaos_plan::Observe;
 use chaos_systems::Driver;
+use futures::FutureExt;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
@@ -24,10 +26,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::RunClock;
 use crate::faults::PendingKill;
+use crate::inbox::{Message, Outbox, inbox};
 use crate::observer::Observers;
 use crate::process::{NodeProcess, ProcessError};
 use crate::recorder::Recorder;
 use crate::watchdog::Watchdog;
+
+/// How long the world waits for a message at most: for the flush, and for kills that take too long.
+const WAKE_UP_EVERY: Duration = Duration::from_millis(25);
 
 /// What a real world is made of.
 pub struct RealWorldOptions {
@@ -100,20 +106,6 @@ pub enum StartError {
     Interrupted,
 }
 
-/// What the world's threads and tasks tell its owner.
-pub(crate) enum Message {
-    /// A node was asked, or told.
-    Observed(Observation),
-    /// An operation ended.
-    Completed { at: RunNanos, completed: Completed },
-    /// A node's main process ended.
-    Exited { node: NodeId, at: RunNanos, status: std::io::Result<ExitStatus> },
-    /// The host stalled.
-    Stalled(Stall),
-    /// The user asks for an end.
-    Interrupt,
-}
-
 /// Real processes in real namespaces.
 pub struct RealWorld {
     pub(crate) clock: RunClock,
@@ -132,9 +124,11 @@ pub struct RealWorld {
     last_silence: BTreeMap<NodeId, String>,
     incarnations: Arc<[AtomicU64]>,
     capabilities: Capabilities,
-    messages: Sender<Message>,
+    messages: Outbox,
     inbox: Receiver<Message>,
-    /// Stops before the inbox closes.
+    /// Whether the last event was a tick.
+    ticked: bool,
+    /// Ends after the inbox, so that it can't be waiting for a place in there.
     _watchdog: Watchdog,
     runtime: Runtime,
 }
@@ -152,12 +146,12 @@ impl RealWorld {
             .enable_all()
             .build()
             .map_err(setup("start the runtime of clients and observers"))?;
-        let (messages, inbox) = channel();
+        let (messages, inbox) = inbox();
         let incarnations: Arc<[AtomicU64]> = (0..nodes).map(|_| AtomicU64::new(0)).collect();
         let stalls = messages.clone();
         let watchdog = Watchdog::start(clock, move |stall| {
             // Nobody listens any more when the run is over.
-            let _ = stalls.send(Message::Stalled(stall));
+            stalls.send(Message::Stalled(stall));
         });
         let processes = NodeId::all(nodes)
             .map(|node| {
@@ -192,6 +186,7 @@ impl RealWorld {
             capabilities: Capabilities { faults, remedy: String::new() },
             messages,
             inbox,
+            ticked: false,
             _watchdog: watchdog,
             runtime,
         })
@@ -222,7 +217,7 @@ impl RealWorld {
                 }
                 asked_before = true;
                 // Nobody listens any more when the run is over, and then there is nothing to interrupt.
-                let _ = messages.send(Message::Interrupt);
+                messages.send_from_task(Message::Interrupt).await;
             }
         });
         Ok(())
@@ -271,9 +266,8 @@ impl RealWorld {
     /// If the history can't be written.
     pub fn finish(mut self) -> Result<(), WorldError> {
         for node in &mut self.nodes {
-            node.ending = true;
             // That it isn't running is what we want.
-            let _ = node.signal(Signal::SIGKILL);
+            let _ = node.end(Signal::SIGKILL);
         }
         let give_up = self.clock.now() + Duration::from_secs(2);
         while self.nodes.iter().any(NodeProcess::is_running) && self.clock.now() < give_up {
@@ -288,18 +282,31 @@ impl RealWorld {
 
     /// Starts one node and records its start.
     pub(crate) fn start_node(&mut self, node: NodeId) -> Result<Result<(), ProcessError>, WorldError> {
+        let leftovers = self.nodes[node.index()].end_leftovers();
+        if leftovers > 0 {
+            self.remark(format!(
+                "{node} had left {leftovers} processes behind; they were ended before it was started again"
+            ))?;
+        }
+        self.kill_confirmed(node, self.clock.now())?;
         let (messages, clock) = (self.messages.clone(), self.clock);
         let process = &mut self.nodes[node.index()];
         let launch = self.driver.launch(node, &process.data());
-        let started = process.start(&launch, move |status| {
-            let _ = messages.send(Message::Exited { node, at: clock.now(), status });
+        let (before, incarnation) = (process.incarnation, process.incarnation + 1);
+        // Before the process exists: what it answers must not count as the word of the one before.
+        self.incarnations[node.index()].store(incarnation, Ordering::Release);
+        let started = process.start(&launch, move || {
+            // Nobody listens any more when the run is over.
+            messages.send(Message::Ended { node, incarnation, at: clock.now() });
         });
         let pid = match started {
             Ok(pid) => pid,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => {
+                self.incarnations[node.index()].store(before, Ordering::Release);
+                return Ok(Err(error));
+            }
         };
         self.answered.remove(&node);
-        self.incarnations[node.index()].store(process.incarnation, Ordering::Release);
         self.node_event(self.clock.now(), node, NodeLife::Started { pid })?;
         Ok(Ok(()))
     }
@@ -342,12 +349,15 @@ impl RealWorld {
         let (messages, clock) = (self.messages.clone(), self.clock);
         self.runtime.spawn(async move {
             let patience = deadline.since(clock.now());
+            // A driver that panics must not leave an operation without its end.
+            let operation = AssertUnwindSafe(operation).catch_unwind();
             let (phase, leader_hint) = match tokio::time::timeout(patience, operation).await {
-                Ok(answer) => (answer.phase, answer.leader_hint),
+                Ok(Ok(answer)) => (answer.phase, answer.leader_hint),
+                Ok(Err(_)) => (OpPhase::Info { error: "the driver panicked".to_owned() }, None),
                 Err(_) => (OpPhase::Info { error: "no answer in time".to_owned() }, None),
             };
             let completed = Completed { id, phase, leader_hint };
-            let _ = messages.send(Message::Completed { at: clock.now(), completed });
+            messages.send_from_task(Message::Completed { at: clock.now(), completed }).await;
         });
         Ok(())
     }
@@ -360,23 +370,37 @@ impl RealWorld {
                 let event = OpEvent { id: completed.id, process, node, phase: completed.phase.clone() };
                 self.record(at, history::Event::Op(event), Some(Event::Completed(completed)))
             }
-            Message::Exited { node, at, status } => {
-                use std::os::unix::process::ExitStatusExt;
-                let process = &mut self.nodes[node.index()];
-                process.has_ended();
-                let expected = std::mem::take(&mut process.ending);
-                let status = status.ok();
-                let code = status.and_then(|status| status.code());
-                let signal = status.and_then(|status| status.signal());
-                self.node_event(at, node, NodeLife::Exited { code, signal, expected })?;
-                self.kill_confirmed(node, at)
-            }
+            Message::Ended { node, incarnation, at } => self.ended(node, incarnation, at),
             Message::Stalled(stall) => self.record(stall.to, history::Event::Stall(stall), None),
             Message::Interrupt => {
                 self.ready.push_back((self.clock.now(), Event::Interrupt));
                 Ok(())
             }
         }
+    }
+
+    /// Takes in that a node's main process has ended. Says nothing twice.
+    pub(crate) fn ended(&mut self, node: NodeId, incarnation: u64, at: RunNanos) -> Result<(), WorldError> {
+        let process = &mut self.nodes[node.index()];
+        if process.incarnation != incarnation {
+            return Ok(());
+        }
+        let Some((status, expected)) = process.take_ending() else { return Ok(()) };
+        let alone = process.processes().is_empty();
+        let status = status.ok();
+        let code = status.and_then(|status| status.code());
+        let signal = status.and_then(|status| status.signal());
+        self.node_event(at, node, NodeLife::Exited { code, signal, expected })?;
+        if alone { self.kill_confirmed(node, at) } else { Ok(()) }
+    }
+
+    /// Takes in messages until one has become an event for the engine; whether there is one.
+    fn something_waits(&mut self) -> Result<bool, WorldError> {
+        while self.ready.is_empty() {
+            let Ok(message) = self.inbox.try_recv() else { return Ok(false) };
+            self.handle(message)?;
+        }
+        Ok(true)
     }
 
     fn observed(&mut self, observation: Observation) -> Result<(), WorldError> {
@@ -427,22 +451,35 @@ impl World for RealWorld {
     fn next_event(&mut self, deadline: RunNanos) -> Result<(RunNanos, Event), WorldError> {
         loop {
             let now = self.clock.now();
-            if now >= deadline {
+            self.recorder.flush_if_due(now)?;
+            let tend_within = self.tend_kills(now)?;
+            // Two ticks in a row come only if nothing waits: dense deadlines must not starve what happens.
+            if now >= deadline && !(self.ticked && self.something_waits()?) {
+                self.ticked = true;
                 return Ok((now, Event::Tick));
             }
             if let Some((at, event)) = self.ready.pop_front() {
+                self.ticked = false;
                 return Ok((at, event));
             }
-            self.recorder.flush_if_due(now)?;
-            self.end_overdue(now)?;
-            // Wake up now and then all the same: for the flush, and for kills that take too long.
-            let patience = deadline.since(now).min(Duration::from_millis(50));
+            let patience = deadline.since(now).min(tend_within.unwrap_or(WAKE_UP_EVERY));
             match self.inbox.recv_timeout(patience) {
                 Ok(message) => self.handle(message)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the world holds a sender of its own inbox"),
             }
         }
+    }
+}
+
+impl Drop for RealWorld {
+    fn drop(&mut self) {
+        for node in &mut self.nodes {
+            // That it isn't running is what we want.
+            let _ = node.end(Signal::SIGKILL);
+        }
+        // Each waits until it is gone, and all that before their network goes.
+        self.nodes.clear();
     }
 }
 

@@ -54,11 +54,7 @@ pub(crate) static WORKLOAD: Table = Table {
         word("checks", "[election-safety, linearizable]", "what must hold [the four safety checks]"),
         word("expect", "{ outage.max: < 3s }", "what is hoped for; a miss is exit code 3, never a violation"),
         word("start-within", "10s", "how long the first election may take [10s]"),
-        word(
-            "settle",
-            "3s",
-            "how long the load goes on after the last fault [3s; outlasts every bound]",
-        ),
+        word("settle", "3s", "how long the load goes on after the last fault [3s; outlasts every bound]"),
         word("limit", "5min", "when the run is ended whatever happens [5min]"),
     ],
 };
