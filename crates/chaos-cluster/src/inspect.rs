@@ -6,11 +6,15 @@
 //! Where the kernel refuses a fresh `/proc` (containers with a masked one), the outer one is seen, whose numbers are not those
 //! that signals take. `NSpid` in `status` holds both (`proc_pid_status(5)`), so every number is translated.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
 use nix::unistd::Pid;
+
+/// How often is looked again because there are new processes: on a busy host with its own `/proc` in sight there always are.
+const LOOKS_MAX: usize = 8;
 
 /// Identifies a network namespace: the inode of its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +35,22 @@ pub(crate) struct Task {
     pub(crate) pid: Pid,
 }
 
-/// Every process of which a thread lives in this network namespace.
+/// Every process of which a thread lives in this network namespace. Of processes that fork while this looks, some may be
+/// missing; but none at all are found only if none were there.
 pub(crate) fn processes_in(namespace: NamespaceInode) -> Vec<Task> {
     let depth = numbers_in_status("/proc/self").len();
-    numbers("/proc")
-        .into_iter()
-        .map(|shown| format!("/proc/{shown}"))
-        .filter(|place| is_in(place, namespace))
-        .filter_map(|place| task(place, depth))
-        .collect()
+    let mut shown = numbers("/proc");
+    for _ in 0..LOOKS_MAX {
+        let places = shown.iter().map(|number| format!("/proc/{number}")).filter(|place| is_in(place, namespace));
+        let found: Vec<Task> = places.filter_map(|place| task(place, depth)).collect();
+        // A process may have been seen, have forked, and have gone: its child is among those that are new.
+        let before: BTreeSet<i32> = shown.into_iter().collect();
+        shown = numbers("/proc");
+        if !found.is_empty() || shown.iter().all(|number| before.contains(number)) {
+            return found;
+        }
+    }
+    Vec::new()
 }
 
 /// The threads of a process; none if it is gone.

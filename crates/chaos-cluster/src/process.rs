@@ -32,6 +32,11 @@ const STOP_CONFIRMED_WITHIN: Duration = Duration::from_millis(100);
 /// How long what was killed may take to vanish before the harness goes on without.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 
+/// How many listings in a row must show that nothing runs.
+const STILL_ROUNDS: u32 = 2;
+/// The same while a thread waits in the kernel, perhaps for a child that it is just making.
+const STILL_ROUNDS_IN_KERNEL: u32 = 10;
+
 /// Why something can't be done to a node.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -225,18 +230,26 @@ impl NodeProcess {
     pub(crate) fn confirm_paused(&self) -> Result<(), ProcessError> {
         let give_up = Instant::now() + STOP_CONFIRMED_WITHIN;
         let mut told = BTreeSet::new();
+        // A thread may have forked between the listing and its stop; a later listing has its child. One that waits in the kernel
+        // may be in the middle of that, so more listings must agree.
+        let mut still_rounds = 0;
         loop {
             let mut running: Vec<(Task, Task)> = Vec::new();
+            let mut in_kernel = false;
             for process in self.processes() {
                 let threads = inspect::threads_of(&process).into_iter();
                 let still_free = threads.filter(|thread| match inspect::motion(thread) {
                     Motion::Stopped => false,
-                    Motion::InKernel => !told.contains(&thread.pid),
+                    Motion::InKernel => {
+                        in_kernel = true;
+                        !told.contains(&thread.pid)
+                    }
                     Motion::Free => true,
                 });
                 running.extend(still_free.map(|thread| (process.clone(), thread)));
             }
-            if running.is_empty() {
+            still_rounds = if running.is_empty() { still_rounds + 1 } else { 0 };
+            if still_rounds >= if in_kernel { STILL_ROUNDS_IN_KERNEL } else { STILL_ROUNDS } {
                 return Ok(());
             }
             if Instant::now() > give_up {

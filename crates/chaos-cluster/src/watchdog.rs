@@ -28,12 +28,16 @@ impl Watchdog {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
+            // From one look at the clock to the next, so that no moment lies between two measurements.
+            let mut last = clock.now();
             while !stopped.load(Ordering::Relaxed) {
-                let due = clock.now() + PERIOD;
                 thread::sleep(PERIOD);
-                let now = clock.now();
+                let (due, now) = (last + PERIOD, clock.now());
+                last = now;
                 if now.since(due) >= STALL_MIN {
                     report(Stall { from: due, to: now });
+                    // Waiting for somebody to hear the report is no stall of the host.
+                    last = clock.now();
                 }
             }
         });

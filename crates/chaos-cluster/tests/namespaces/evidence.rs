@@ -131,8 +131,7 @@ fn a_stall_of_the_controller_is_recorded() {
             history::Event::Stall(stall) => Some(stall),
             _ => None,
         });
-        let long =
-            |stall: &history::Stall| stall.from >= begin && stall.to.since(stall.from) > Duration::from_millis(150);
+        let long = |stall: &history::Stall| stall.to > begin && stall.to.since(stall.from) > Duration::from_millis(150);
         if stalls.into_iter().any(|stall| long(&stall)) {
             return;
         }
