@@ -5,7 +5,8 @@
 //! every epoch. Judged from the mark `load_begin` on (the first election has a bound of its own), to the last answer.
 //!
 //! *Demand.* No stretch of such an epoch longer than `within` without agreement. *Agreement*: a majority of all nodes, each
-//! by its latest answer in the epoch, names the same leader of the same term. A stretch is measured short, in the system's
+//! by its latest answer in the epoch, names the same leader of the same term, and that leader is up, unpaused and connected both
+//! ways with a majority (itself counted): followers that go on naming a leader that is gone agree on nobody. A stretch is measured short, in the system's
 //! favour: from the answer that ended the last agreement (or the epoch's begin) to the question before the one whose answer
 //! completed the next (or the epoch's end).
 //!
@@ -148,15 +149,23 @@ impl<'a> Judge<'_, 'a> {
         self.nodes / 2 + 1
     }
 
+    /// The nodes that could lead throughout the epoch: usable, and connected both ways with a majority of usable ones.
+    fn electable(&self) -> BTreeSet<NodeId> {
+        let usable = &self.epoch.usable;
+        let reach = |node: NodeId| usable.iter().filter(|&&other| self.epoch.connects(node, other)).count();
+        usable.iter().copied().filter(|&node| reach(node) >= self.majority()).collect()
+    }
+
     /// All stretches of the epoch, in order.
     fn stretches(&self) -> Vec<Stretch<'a>> {
         let mut stretches = Vec::new();
         let mut latest: BTreeMap<NodeId, Answer<'a>> = BTreeMap::new();
+        let electable = self.electable();
         let begin = |from, broken_by| Stretch { from, to: self.epoch.to, named: 0, broken_by, ended_by: None };
         let mut open = Some(begin(self.epoch.from, None));
         for answer in self.answers {
             let previous = latest.insert(answer.node, *answer);
-            let named = most_named(&latest);
+            let named = most_named(&latest, &electable);
             if named < self.majority() {
                 let stretch = open.get_or_insert_with(|| begin(answer.received, Some(*answer)));
                 stretch.named = stretch.named.max(named);
@@ -262,7 +271,7 @@ impl<'a> Judge<'_, 'a> {
             steps.push(format!("{}; only then a majority named one leader", ended.step()));
         }
         steps.push(format!(
-            "line {} to line {}: in {} at most {} of {} nodes named one leader at once",
+            "line {} to line {}: in {} at most {} of {} nodes at once named one leader that could lead",
             inside.first().map_or(0, |answer| answer.line),
             inside.last().map_or(0, |answer| answer.line),
             count(inside.len(), "answer"),
@@ -270,7 +279,7 @@ impl<'a> Judge<'_, 'a> {
             self.nodes
         ));
         let sentence = format!(
-            "no majority named one leader for {} from {} on, though {} were up and connected (bound {})",
+            "no majority named a leader that could lead for {} from {} on, though {} were up and connected (bound {})",
             seconds(stretch.length()),
             stretch.from,
             names(&clique),
@@ -280,10 +289,10 @@ impl<'a> Judge<'_, 'a> {
     }
 }
 
-/// The most nodes whose latest answers name one leader of one term.
-fn most_named(latest: &BTreeMap<NodeId, Answer<'_>>) -> usize {
+/// The most nodes whose latest answers name one leader, of those that could lead, of one term.
+fn most_named(latest: &BTreeMap<NodeId, Answer<'_>>, electable: &BTreeSet<NodeId>) -> usize {
     let mut counts: BTreeMap<(Term, NodeId), usize> = BTreeMap::new();
-    for named in latest.values().filter_map(Answer::named) {
+    for named in latest.values().filter_map(Answer::named).filter(|(_, leader)| electable.contains(leader)) {
         *counts.entry(named).or_default() += 1;
     }
     counts.into_values().max().unwrap_or_default()
