@@ -51,7 +51,9 @@ fn read(directory: &str, strikes: &mut BTreeMap<String, Histogram<u64>>) -> Resu
                         .entry(format!("{} {edge}", fault.kind.name()))
                         .or_insert_with(|| Histogram::new(3).expect("three digits are allowed"));
                     let micros = effect.since(fault.stamps.call_begin).as_micros();
-                    times.saturating_record(u64::try_from(micros).unwrap_or(u64::MAX).max(1));
+                    // Not `saturating_record`: that clamps to what the histogram has grown to so far.
+                    let micros = u64::try_from(micros).unwrap_or(u64::MAX).max(1);
+                    times.record(micros).expect("the histogram grows");
                 }
             }
             Event::Note(note) if note.text.contains("processor time") => println!("{directory}: {}", note.text),
