@@ -36,6 +36,12 @@ fn signal_to(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
 
+/// Waits until so many processes are left. A process that has left its namespace on its way out runs no code of its own any
+/// more, but is listed for a moment longer.
+fn left(count: usize) {
+    eventually("the dead are gone", LONG, || states().len() == count);
+}
+
 /// Waits until a script says that it is what the case needs.
 fn ready(number: u16) {
     let path = format!("/tmp/ready{number}");
@@ -47,7 +53,7 @@ fn a_kill_ends_daemons() {
     eventually("all daemons run", LONG, || states().len() == 6);
     let event = rig.fault(KILL, &[1]);
     assert!(event.error.is_none() && event.stamps.effect > Some(event.stamps.call_begin), "{event:?}");
-    assert_eq!(states().len(), 1, "only the other node is left once the kill is confirmed");
+    left(1);
     let history = serde_lines(&rig);
     let (exit, fault) = (position(&history, "\"exited\""), position(&history, "\"fault\""));
     assert!(exit < fault && history[exit].contains("\"expected\":true"), "{}", history[exit]);
@@ -67,7 +73,7 @@ fn a_kill_ends_what_keeps_forking() {
     eventually("a storm", LONG, || states().len() > 30);
     let event = rig.fault(KILL, &[1]);
     assert!(event.error.is_none() && event.stamps.effect.is_some(), "{event:?}");
-    assert_eq!(states(), [], "no child was forked past the signals");
+    left(0);
 }
 
 fn who_ignores_sigterm_is_ended_by_force() {
@@ -80,7 +86,8 @@ fn who_ignores_sigterm_is_ended_by_force() {
     let event = rig.fault(TERM, &[1, 2]);
     let took = event.stamps.effect.unwrap().since(event.stamps.call_end);
     assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(8), "{took:?}");
-    assert_eq!((event.error, states().len()), (None, 1));
+    assert_eq!(event.error, None);
+    left(1);
     for node in ["n1", "n2"] {
         assert!(rig.remarks().contains(&format!("{node} did not end within 5s of SIGTERM; it gets SIGKILL")));
     }
@@ -119,7 +126,7 @@ fn a_paused_node_can_be_killed() {
     let mut rig = Rig::started(&[DAEMONS]);
     assert_eq!(rig.fault(FaultChange::Pause, &[1]).error, None);
     assert_eq!(rig.fault(KILL, &[1]).error, None);
-    assert_eq!(states(), []);
+    left(0);
     assert_eq!(rig.fault(FaultChange::Resume, &[1]).error, None, "there is nothing to resume, and that is no error");
 }
 
@@ -130,12 +137,12 @@ fn a_kill_ends_daemons_without_a_main_process() {
     assert_eq!(rig.exit_of(1), NodeLife::Exited { code: None, signal: Some(9), expected: false });
     assert_eq!(states().len(), 4, "the daemons live on");
     assert_eq!(rig.fault(FaultChange::Pause, &[1]).error, None);
-    assert!(states().iter().all(|state| matches!(state.1, 'T' | 'D')));
+    eventually("all are still", LONG, || states().iter().all(|state| matches!(state.1, 'T' | 'D')));
     assert_eq!(rig.fault(FaultChange::Resume, &[1]).error, None);
     eventually("all go on", LONG, || states().iter().all(|&(_, state)| state != 'T'));
     let event = rig.fault(KILL, &[1]);
     assert!(event.error.is_none() && event.stamps.effect.is_some(), "{event:?}");
-    assert_eq!(states(), []);
+    left(0);
     // And a restart finds the place empty, also if nobody has killed the daemons.
     assert_eq!(rig.fault(FaultChange::Restart, &[1]).error, None);
     eventually("all daemons run", LONG, || states().len() == 5);
@@ -161,7 +168,8 @@ fn an_end_before_the_kill_is_nobodys_doing() {
     signal_to(rig.pids_of(1)[1], Signal::SIGKILL);
     eventually("it is dead", LONG, || states().is_empty());
     assert_eq!(rig.fault(FaultChange::Restart, &[1]).error, None);
-    assert_eq!((rig.pids_of(1).len(), states().len()), (3, 1));
+    assert_eq!(rig.pids_of(1).len(), 3);
+    left(1);
     let exits = serde_lines(&rig).iter().filter(|line| line.contains("\"exited\"")).count();
     assert_eq!(exits, 2, "each end is told once");
 }

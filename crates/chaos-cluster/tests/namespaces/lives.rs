@@ -36,7 +36,7 @@ fn a_program_that_is_missing_fails_the_start() {
     std::fs::write(rig.directory.node(NodeId::new(1)), "in the way").unwrap();
     let error = rig.try_start().unwrap_err();
     assert!(matches!(error, StartError::Process(_)), "{error:?}");
-    assert_eq!(states(), []);
+    eventually("nobody is left", LONG, || states().is_empty());
 }
 
 fn an_observation_across_a_restart_is_silent() {
@@ -68,13 +68,13 @@ fn a_dropped_world_leaves_no_process() {
     assert_eq!(rig.fault(FaultChange::Pause, &[1, 2]).error, None);
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(rig.pids_of(3)[0]), nix::sys::signal::Signal::SIGKILL).unwrap();
     drop(rig.world);
-    assert_eq!(states(), []);
+    eventually("nobody is left", LONG, || states().is_empty());
 }
 
 fn a_finished_world_leaves_no_process() {
     let rig = Rig::started(&[STUBBORN]);
     rig.world.finish().unwrap();
-    assert_eq!(states(), []);
+    eventually("nobody is left", LONG, || states().is_empty());
     let text = std::fs::read_to_string(rig.directory.history()).unwrap();
     assert!(text.ends_with("\n") && text.lines().last().unwrap().contains("processor time"), "{text}");
 }
