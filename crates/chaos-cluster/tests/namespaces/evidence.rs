@@ -100,7 +100,7 @@ fn a_full_disk_ends_the_run() {
     let path = rig.directory.history();
     drop(rig);
     assert!(history::History::read(&path).unwrap().events.len() > 50);
-    crate::rig::eventually("nobody is left", crate::rig::LONG, || crate::rig::states().is_empty());
+    crate::eventually("nobody is left", LONG, || crate::rig::states().is_empty());
 }
 
 fn dense_deadlines_starve_nothing() {
