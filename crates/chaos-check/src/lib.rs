@@ -24,6 +24,7 @@
 mod acknowledged;
 mod answers;
 mod election;
+pub mod linear;
 mod reelection;
 mod register;
 mod stale_leader;

@@ -1,0 +1,5 @@
+//! Sequential specifications, one file per family, each with the polynomial path that it knows.
+
+mod register;
+
+pub use register::{ABSENT, Register, RegisterOp};

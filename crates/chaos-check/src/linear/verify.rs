@@ -1,0 +1,109 @@
+//! The independent verifier: believes neither shortcuts nor engine.
+//!
+//! It reads entries as recorded and the model's sequential specification, and shares no code with what decides: not ranks, not
+//! normal forms, not reductions. [`replays`] re-plays a claimed order. [`refutes`] tries every order of a few operations,
+//! remembering which sets of operations led to which state, and nothing cleverer; and it checks that the few were reached from
+//! the many by weakening only.
+//!
+//! What is trusted: [`Model::apply`], and of a refutation [`Model::effect`]'s read-only, [`Model::independent`] and
+//! [`Model::weaker`].
+
+use std::collections::BTreeSet;
+
+use super::decision::Kept;
+use super::entry::Entry;
+use super::model::{Effect, Model};
+
+/// How many partial orders [`refutes`] looks at before it gives up.
+const PARTIAL_ORDERS_MAX: usize = 300_000;
+
+/// Checks that `order` (places in `entries`) is a legal order of all of them: every answered one once, every other at most
+/// once, each possible in the state at its place, and none placed after one that was invoked only when it was over.
+///
+/// # Errors
+/// If it is not; the text says where.
+pub fn replays<M: Model>(model: &M, entries: &[Entry<M::Op>], order: &[u32]) -> Result<(), String> {
+    let mut placed = vec![false; entries.len()];
+    let mut state = model.initial();
+    let mut invoked_latest = 0;
+    for &place in order {
+        let Some(entry) = entries.get(place as usize) else { return Err(format!("there is no operation {place}")) };
+        if std::mem::replace(&mut placed[place as usize], true) {
+            return Err(format!("operation {place} is placed twice"));
+        }
+        invoked_latest = invoked_latest.max(entry.invoked);
+        if entry.answered.is_some_and(|answered| answered < invoked_latest) {
+            return Err(format!("operation {place} is placed after one that was invoked only when it was over"));
+        }
+        state =
+            model.apply(&state, &entry.what).ok_or_else(|| format!("operation {place} is impossible at its place"))?;
+    }
+    let missing = entries.iter().zip(placed).position(|(entry, placed)| !placed && entry.answered.is_some());
+    missing.map_or(Ok(()), |place| Err(format!("operation {place} was answered and is not placed")))
+}
+
+/// Checks that `core` is a weakening of `entries` and that it has no legal order. `Ok(false)`: a weakening, but there are too
+/// many orders to try.
+///
+/// # Errors
+/// If it is no weakening, or has a legal order; the text says which.
+pub fn refutes<M: Model>(model: &M, entries: &[Entry<M::Op>], core: &[Kept<M::Op>]) -> Result<bool, String> {
+    weakens(model, entries, core)?;
+    let mut visited: BTreeSet<(Vec<u64>, usize)> = BTreeSet::new();
+    let mut states = vec![model.initial()];
+    let mut open = vec![(vec![0_u64; core.len().div_ceil(64)], 0)];
+    while let Some((placed, state)) = open.pop() {
+        let left: Vec<usize> = (0..core.len()).filter(|index| placed[index / 64] >> (index % 64) & 1 == 0).collect();
+        let Some(deadline) = left.iter().filter_map(|&index| core[index].entry.answered).min() else {
+            return Err(format!("an order exists for the {} operations that were convicted", core.len()));
+        };
+        for index in left.into_iter().filter(|&index| core[index].entry.invoked <= deadline) {
+            let Some(next) = model.apply(&states[state], &core[index].entry.what) else { continue };
+            let next = states.iter().position(|known| *known == next).unwrap_or_else(|| {
+                states.push(next);
+                states.len() - 1
+            });
+            let mut placed = placed.clone();
+            placed[index / 64] |= 1 << (index % 64);
+            if visited.insert((placed.clone(), next)) {
+                open.push((placed, next));
+            }
+        }
+        if visited.len() > PARTIAL_ORDERS_MAX {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Checks that each operation of `core` demands no more than its entry, and that what was left out could be.
+fn weakens<M: Model>(model: &M, entries: &[Entry<M::Op>], core: &[Kept<M::Op>]) -> Result<(), String> {
+    let mut kept = BTreeSet::new();
+    for Kept { index, entry } in core {
+        let Some(original) = entries.get(*index as usize) else { return Err(format!("there is no operation {index}")) };
+        if !kept.insert(*index) {
+            return Err(format!("operation {index} is in the counterexample twice"));
+        }
+        let later = match (original.answered, entry.answered) {
+            (_, None) => true,
+            (Some(original), Some(answered)) => answered >= original,
+            (None, Some(_)) => false,
+        };
+        let weaker = entry.what == original.what || model.weaker(&original.what).contains(&entry.what);
+        if !later || entry.invoked > original.invoked || !weaker {
+            return Err(format!("operation {index} demands more in the counterexample than in the history"));
+        }
+    }
+    // An order ends with the last answered operation that stays; what began after that was over is behind it and of no matter.
+    let end = core.iter().filter_map(|kept| kept.entry.answered).max().unwrap_or_default();
+    for (index, dropped) in (0_u32..).zip(entries) {
+        if !kept.contains(&index)
+            && dropped.invoked <= end
+            && model.effect(&dropped.what) != Effect::ReadOnly
+            && !core.iter().all(|kept| model.independent(&kept.entry.what, &dropped.what))
+        {
+            return Err(format!("operation {index} is not in the counterexample and may matter to it"));
+        }
+    }
+    Ok(())
+}

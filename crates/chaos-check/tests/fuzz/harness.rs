@@ -1,0 +1,201 @@
+//! Draws histories, decides them by brute force, and compares.
+//!
+//! An honest history is a simulation: processes invoke, take effect at some moment in between, and answer or crash; instants
+//! often coincide. A corrupt one then has an answer changed or an instant moved; most of those are violations, some are not,
+//! and brute force knows which.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use chaos_check::linear::engine::{self, Found};
+use chaos_check::linear::{Budget, Decision, Effect, Entry, Model, Op, Timeline, check};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The random numbers of one history.
+pub(crate) type Random = ChaCha8Rng;
+
+/// The operation of a subject.
+pub(crate) type OpOf<S> = <<S as Subject>::Model as Model>::Op;
+
+/// A model under test, with a specification of its own that is as plain as can be.
+pub(crate) trait Subject {
+    /// The model under test.
+    type Model: Model;
+    /// The plain specification's state.
+    type State: Clone + Eq + Debug;
+
+    /// The plain specification's first state.
+    fn initial(&self) -> Self::State;
+
+    /// The plain specification.
+    fn apply(&self, state: &Self::State, op: &OpOf<Self>) -> Option<Self::State>;
+
+    /// An operation that `process` might do now. Called again if it turns out to be impossible in the state.
+    fn propose(&mut self, random: &mut Random, process: usize) -> OpOf<Self>;
+
+    /// `op`, proposed for `process`, took effect.
+    fn took(&mut self, _process: usize, _op: &OpOf<Self>) {}
+
+    /// The model for these entries.
+    fn model(&self, entries: &[Entry<OpOf<Self>>]) -> Self::Model;
+}
+
+/// Holds as many histories as `CHAOS_FUZZ` says against brute force. `new` makes the subject of one history.
+pub(crate) fn fuzz<S: Subject>(name: &str, new: impl Fn(&mut Random) -> S) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let (from, count) = (number("CHAOS_FUZZ_FROM").unwrap_or(0), number("CHAOS_FUZZ").unwrap_or(100_000));
+    let (mut valid, mut invalid) = (0_u64, 0_u64);
+    for case in from..from + count {
+        let mut random = Random::seed_from_u64(case);
+        let mut subject = new(&mut random);
+        let entries = history(&mut subject, &mut random);
+        let ops = Timeline::new(&entries).expect("the stamps are in order").ops;
+        let truth = brute(&subject, &ops);
+        *(if truth { &mut valid } else { &mut invalid }) += 1;
+        let model = subject.model(&entries);
+        let show = || {
+            let lines: Vec<String> = entries.iter().map(|entry| format!("  {entry:?}")).collect();
+            format!("{name}, CHAOS_FUZZ_FROM={case} CHAOS_FUZZ=1, truth {truth}:\n{}", lines.join("\n"))
+        };
+        let decision = check(&model, &entries, &Budget::default()).expect("the stamps are in order");
+        match (&decision, truth) {
+            (Decision::Linearizable(_), true) | (Decision::Violation { verified: true, .. }, false) => {}
+            _ => panic!("{}\ncheck says {decision:?}", show()),
+        }
+        let found = engine::decide(&model, &ops, &Budget::default());
+        match (&found, truth) {
+            (Found::Order(_), true) | (Found::Nothing { .. }, false) => {}
+            _ => panic!("{}\nthe engine says {found:?}", show()),
+        }
+        if let Some(normal) = model.normalise(&ops) {
+            let normal = brute_of(&model.initial(), &normal, |state, op| model.apply(state, op));
+            assert_eq!(normal, truth, "{}\nthe normal form is not equivalent", show());
+        }
+        if truth {
+            let some = weakened(&model, &ops, &mut random);
+            assert!(brute(&subject, &some), "{}\na weakening has no order: {some:#?}", show());
+        }
+    }
+    println!("{name}: {valid} valid, {invalid} invalid, 0 disagreements");
+    let both = count < 1000 || (valid > count / 10 && invalid > count / 50);
+    assert!(both, "{name}: the histories are one-sided: {valid} valid, {invalid} invalid");
+}
+
+/// Where a process is in its operation.
+enum Stage<T> {
+    Idle,
+    Invoked(u64),
+    Took(u64, T),
+}
+
+fn history<S: Subject>(subject: &mut S, random: &mut Random) -> Vec<Entry<OpOf<S>>> {
+    let (processes, size) = (random.random_range(2..=5_usize), random.random_range(3..=9_usize));
+    let crash = [0, 5, 20, 50][random.random_range(0..4_usize)];
+    let corrupt = random.random_bool(0.45);
+    let mut entries: Vec<Entry<OpOf<S>>> = Vec::new();
+    let mut names: Vec<usize> = (0..processes).collect();
+    let mut stages: Vec<Stage<OpOf<S>>> = (0..processes).map(|_| Stage::Idle).collect();
+    let (mut state, mut now, mut begun) = (subject.initial(), 0_u64, 0);
+    for _ in 0..400 {
+        let process = random.random_range(0..processes);
+        now += u64::from(random.random_range(0..3_u32) > 0);
+        stages[process] = match std::mem::replace(&mut stages[process], Stage::Idle) {
+            Stage::Idle if begun == size => Stage::Idle,
+            Stage::Idle => {
+                begun += 1;
+                Stage::Invoked(now)
+            }
+            Stage::Invoked(at) if random.random_ratio(crash, 100) => {
+                // Crashed before it took effect, if it ever would have.
+                let what = subject.propose(random, names[process]);
+                entries.push(Entry { what, invoked: at, answered: None });
+                names[process] = processes + begun;
+                Stage::Idle
+            }
+            Stage::Invoked(at) => {
+                let mut stage = Stage::Invoked(at);
+                for _ in 0..8 {
+                    let op = subject.propose(random, names[process]);
+                    if let Some(next) = subject.apply(&state, &op) {
+                        state = next;
+                        subject.took(names[process], &op);
+                        stage = Stage::Took(at, op);
+                        break;
+                    }
+                }
+                stage
+            }
+            Stage::Took(at, what) => {
+                let crashed = random.random_ratio(crash, 100);
+                entries.push(Entry { what, invoked: at, answered: (!crashed).then_some(now) });
+                if crashed {
+                    names[process] = processes + begun;
+                }
+                Stage::Idle
+            }
+        };
+    }
+    for stage in stages {
+        if let Stage::Took(invoked, what) = stage {
+            entries.push(Entry { what, invoked, answered: None });
+        }
+    }
+    if corrupt && !entries.is_empty() {
+        let place = random.random_range(0..entries.len());
+        let (invoked, answered) = (entries[place].invoked, entries[place].answered);
+        match random.random_range(0..4_u32) {
+            0 => entries[place].answered = answered.map(|answered| random.random_range(invoked..=answered)),
+            1 => entries[place].invoked = random.random_range(invoked..=answered.unwrap_or(now)),
+            _ => entries[place].what = subject.propose(random, place),
+        }
+    }
+    entries
+}
+
+/// Whether `ops` have a legal order by the subject's plain specification: every order is tried.
+fn brute<S: Subject>(subject: &S, ops: &[Op<OpOf<S>>]) -> bool {
+    brute_of(&subject.initial(), ops, |state, op| subject.apply(state, op))
+}
+
+fn brute_of<T, State: Clone + Eq>(initial: &State, ops: &[Op<T>], apply: impl Fn(&State, &T) -> Option<State>) -> bool {
+    let mut visited: Vec<(u32, State)> = vec![(0, initial.clone())];
+    let mut next = 0;
+    while let Some((placed, state)) = visited.get(next).cloned() {
+        next += 1;
+        let left = || ops.iter().enumerate().filter(|(index, _)| placed >> index & 1 == 0);
+        let Some(first) = left().filter_map(|(_, op)| op.ret).min() else { return true };
+        for (index, op) in left().filter(|(_, op)| op.call < first.get()) {
+            let Some(after) = apply(&state, &op.what) else { continue };
+            let configuration = (placed | 1 << index, after);
+            if !visited.contains(&configuration) {
+                visited.push(configuration);
+            }
+        }
+    }
+    false
+}
+
+/// A weakening that the model says is sound: some operations, whatever they depend on, some in weaker form.
+fn weakened<M: Model>(model: &M, ops: &[Op<M::Op>], random: &mut Random) -> Vec<Op<M::Op>> {
+    let mut keep: BTreeSet<usize> = (0..ops.len()).filter(|_| random.random_bool(0.4)).collect();
+    let mut what: Vec<M::Op> = ops.iter().map(|op| op.what.clone()).collect();
+    for what in &mut what {
+        let weaker = model.weaker(what);
+        if !weaker.is_empty() && random.random_bool(0.5) {
+            *what = weaker[random.random_range(0..weaker.len())].clone();
+        }
+    }
+    loop {
+        let needed = |place: &usize| {
+            !keep.contains(place)
+                && model.effect(&ops[*place].what) != Effect::ReadOnly
+                && !keep.iter().all(|kept| model.independent(&what[*kept], &ops[*place].what))
+        };
+        let more: Vec<usize> = (0..ops.len()).filter(needed).collect();
+        if more.is_empty() {
+            return keep.into_iter().map(|place| Op { what: what[place].clone(), ..ops[place] }).collect();
+        }
+        keep.extend(more);
+    }
+}
