@@ -92,7 +92,7 @@ enum Stage<T> {
 fn history<S: Subject>(subject: &mut S, random: &mut Random) -> Vec<Entry<OpOf<S>>> {
     let (processes, size) = (random.random_range(2..=5_usize), random.random_range(3..=9_usize));
     let crash = [0, 5, 20, 50][random.random_range(0..4_usize)];
-    let corrupt = random.random_bool(0.45);
+    let corruptions = if random.random_bool(0.65) { random.random_range(1..=3) } else { 0 };
     let mut entries: Vec<Entry<OpOf<S>>> = Vec::new();
     let mut names: Vec<usize> = (0..processes).collect();
     let mut stages: Vec<Stage<OpOf<S>>> = (0..processes).map(|_| Stage::Idle).collect();
@@ -141,10 +141,10 @@ fn history<S: Subject>(subject: &mut S, random: &mut Random) -> Vec<Entry<OpOf<S
             entries.push(Entry { what, invoked, answered: None });
         }
     }
-    if corrupt && !entries.is_empty() {
+    for _ in 0..if entries.is_empty() { 0 } else { corruptions } {
         let place = random.random_range(0..entries.len());
         let (invoked, answered) = (entries[place].invoked, entries[place].answered);
-        match random.random_range(0..4_u32) {
+        match random.random_range(0..5_u32) {
             0 => entries[place].answered = answered.map(|answered| random.random_range(invoked..=answered)),
             1 => entries[place].invoked = random.random_range(invoked..=answered.unwrap_or(now)),
             _ => entries[place].what = subject.propose(random, place),
