@@ -36,7 +36,7 @@ fn seen(operation: &Operation) -> Option<Option<Value>> {
     match (&operation.action, &operation.completion) {
         (_, Completion::Ok(OpResult::Read { value, .. })) => Some(*value),
         (Action::Cas { expect, .. }, Completion::Ok(OpResult::Cas { swapped: true, .. })) => Some(*expect),
-        (_, Completion::Ok(OpResult::Cas { swapped: false, observed: Some(value), .. })) => Some(Some(*value)),
+        (_, Completion::Ok(OpResult::Cas { swapped: false, observed: Some(value), .. })) => Some(*value),
         (Action::Read { .. } | Action::Write { .. } | Action::Cas { .. }, _) => None,
     }
 }
@@ -67,7 +67,7 @@ fn deed(key: &str, operation: &Operation) -> String {
             format!("replaced {} by {value} in {key}", content(*expect))
         }
         (Action::Cas { expect, value, .. }, Completion::Ok(OpResult::Cas { observed: Some(saw), .. })) => {
-            format!("refused to replace {} by {value} in {key}, seeing {saw}", content(*expect))
+            format!("refused to replace {} by {value} in {key}, seeing {}", content(*expect), content(*saw))
         }
         (Action::Cas { expect, value, .. }, Completion::Ok(OpResult::Cas { .. })) => {
             format!("refused to replace {} by {value} in {key}", content(*expect))
@@ -151,7 +151,7 @@ fn contradiction(key: &str, core: &[Taken<'_>]) -> Option<String> {
         "{} {did} {} for {value} at key {key} and says that it saw {}, which contradicts itself",
         only.operation.node,
         content(*expect),
-        content(*observed)
+        content(observed.flatten())
     ))
 }
 

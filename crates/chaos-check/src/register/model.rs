@@ -14,8 +14,7 @@
 //! * A read that ended in `info` is dropped: it returned nothing and changes nothing.
 //! * A write or cas that ended in `info`, or was under way when the history ended, is [`Op::ret`] = `None`: it takes effect
 //!   at any time after its invocation, or never. (A cas that was refused unseen is the same as one that never happened.)
-//! * A refused cas that tells which value it saw is a read of it. One that doesn't is [`Effect::Refused`]. (A refused cas
-//!   that tells nothing may also have seen the key absent: the format can't say which, so only "not `e`" is kept.)
+//! * A refused cas that tells what it saw is a read of it. One that doesn't is [`Effect::Refused`].
 //! * An answer that contradicts itself (refused, though it saw what it expected; swapped, though it saw neither what it
 //!   expected nor what it wrote) fits no state at all and is a violation by itself.
 //!
@@ -182,15 +181,15 @@ fn meaning(operation: &Operation, intern: &mut impl FnMut(Option<Value>) -> Cont
         (Action::Read { .. }, OpResult::Read { value, .. }) => Meaning::Effect(Effect::Read(intern(*value))),
         (Action::Write { value, .. }, OpResult::Written { .. }) => Meaning::Effect(Effect::Write(intern(Some(*value)))),
         (Action::Cas { expect, value, .. }, OpResult::Cas { swapped: true, observed, .. }) => {
-            if observed.is_some() && observed != expect && *observed != Some(*value) {
+            if observed.is_some_and(|observed| observed != *expect && observed != Some(*value)) {
                 Meaning::Contradiction
             } else {
                 Meaning::Effect(Effect::Cas { expect: intern(*expect), new: intern(Some(*value)) })
             }
         }
         (Action::Cas { expect, .. }, OpResult::Cas { swapped: false, observed, .. }) => match observed {
-            Some(_) if observed == expect => Meaning::Contradiction,
-            Some(_) => Meaning::Effect(Effect::Read(intern(*observed))),
+            Some(observed) if observed == expect => Meaning::Contradiction,
+            Some(observed) => Meaning::Effect(Effect::Read(intern(*observed))),
             None => Meaning::Effect(Effect::Refused { unlike: intern(*expect) }),
         },
         (Action::Read { .. } | Action::Write { .. } | Action::Cas { .. }, _) => {

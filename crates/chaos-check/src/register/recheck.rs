@@ -56,11 +56,11 @@ fn step(taken: Taken<'_>, held: Option<Value>) -> Option<Option<Value>> {
         Action::Cas { value, .. } if taken.as_write => Some(Some(*value)),
         Action::Cas { expect, value, .. } => match completion {
             Completion::Ok(OpResult::Cas { swapped: false, observed, .. }) => {
-                let fits = held != *expect && (observed.is_none() || *observed == held);
+                let fits = held != *expect && observed.is_none_or(|observed| observed == held);
                 fits.then_some(held)
             }
             Completion::Ok(OpResult::Cas { swapped: true, observed, .. }) => {
-                let tells = observed.is_none() || *observed == held || *observed == Some(*value);
+                let tells = observed.is_none_or(|observed| observed == held || observed == Some(*value));
                 (held == *expect && tells).then_some(Some(*value))
             }
             Completion::Ok(_) | Completion::Fail(_) | Completion::Info(_) => (held == *expect).then_some(Some(*value)),

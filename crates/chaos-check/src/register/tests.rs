@@ -96,7 +96,7 @@ fn answer(operation: &mut Operation, held: &mut Option<Value>, random: &mut ChaC
             if swapped && !lost {
                 *held = Some(*value);
             }
-            OpResult::Cas { swapped, observed: before.filter(|_| shape.tells || swapped), revision: None }
+            OpResult::Cas { swapped, observed: (shape.tells || swapped).then_some(before), revision: None }
         }
     };
     if operation.completed.is_some() {

@@ -234,7 +234,7 @@ impl FakeWorld {
                 if swapped {
                     self.registers.insert(key, value);
                 }
-                OpResult::Cas { swapped, observed: held, revision: None }
+                OpResult::Cas { swapped, observed: Some(held), revision: None }
             }
         }
     }
