@@ -32,11 +32,13 @@ mod terms;
 mod text;
 pub mod topology;
 mod verdict;
+mod watch;
 
 use chaos_history::History;
 
 pub use topology::{Epoch, Topology};
 pub use verdict::{Limits, Outcome, Overall, Property, Verdict, Witness, overall};
+pub use watch::{Alarm, Watch};
 
 /// Judges one property of one history.
 #[must_use]

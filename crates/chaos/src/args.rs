@@ -71,6 +71,10 @@ pub(crate) struct RunArguments {
     /// Keep the nodes' data directories after a valid run too.
     #[arg(long)]
     pub(crate) keep: bool,
+    /// End the run at the first violation that can be seen while it goes on (two leaders, a second vote, a fallen term, an
+    /// impossible answer), instead of when the fault plan is through.
+    #[arg(long)]
+    pub(crate) stop_on_violation: bool,
     /// Print only the summary.
     #[arg(long, short)]
     pub(crate) quiet: bool,

@@ -58,7 +58,7 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         let path = saved.plan().display().to_string();
         return Err(Failure::Refused(anyhow!("{path} is of {plan} nodes, the history beside it of {run}")));
     }
-    let properties = workload.checks.iter().flat_map(|check| properties(*check));
+    let properties = properties_of(&workload).into_iter();
     let outcomes: Vec<_> =
         properties.map(|property| chaos_check::check(&history, property, &Limits::default())).collect();
     let System::Raft(options) = &workload.system;
@@ -100,6 +100,11 @@ pub(crate) fn write(saved: &RunDir, report: &Report) -> Result<(), Failure> {
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Everything that a workload wants checked.
+pub(crate) fn properties_of(workload: &Workload) -> Vec<Property> {
+    workload.checks.iter().flat_map(|check| properties(*check)).collect()
 }
 
 /// A plan's check as the checkers' properties. A node that votes twice is on its way to two leaders, so whoever asks for one

@@ -89,7 +89,7 @@ impl FakeWorld {
             quirks: quirks.clone(),
         };
         for at in quirks.interrupts {
-            world.queue(at, Event::Interrupt);
+            world.queue(at, Event::Interrupt { why: "by the user".to_owned() });
         }
         world
     }
