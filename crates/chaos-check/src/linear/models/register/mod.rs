@@ -1,9 +1,25 @@
 //! A register: `read`, `write v`, `cas e v`; absent at first.
+//!
+//! [`zones`] decides histories whose values are unique, refused swaps aside, which [`refusals`] fits into the zones' order;
+//! [`relax`] convicts histories whose values are not, but can't acquit them. What is left goes to the engine, in the fewer
+//! words of [`normal`].
 
+mod normal;
+mod refusals;
+mod relax;
+mod zones;
+
+use crate::linear::decision::Shortcut;
+use crate::linear::entry::Op;
 use crate::linear::model::{Effect, Model};
 
-/// The content before the first write. Contents are interned by whoever builds the entries.
+/// The content before the first write. Contents are interned by whoever builds the entries, from 1 on and best without gaps;
+/// writing this one is a deletion.
 pub const ABSENT: u32 = 0;
+
+/// Reserved for [`Model::normalise`]: a content that no operation needs. Its writes are hidden overwrites, so a history that
+/// has it from elsewhere and observes it would be judged wrongly.
+pub const HIDDEN: u32 = u32::MAX;
 
 /// One register.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,9 +87,17 @@ impl Model for Register {
     fn effect(&self, op: &RegisterOp) -> Effect {
         match op {
             RegisterOp::Read(_) | RegisterOp::Refused { .. } => Effect::ReadOnly,
-            RegisterOp::Write(_) => Effect::Overwrite { hidden: false },
+            RegisterOp::Write(new) => Effect::Overwrite { hidden: *new == HIDDEN },
             RegisterOp::Cas { .. } => Effect::Update,
         }
+    }
+
+    fn shortcut(&self, ops: &[Op<RegisterOp>]) -> Shortcut {
+        relax::decide(ops)
+    }
+
+    fn normalise(&self, ops: &[Op<RegisterOp>]) -> Option<Vec<Op<RegisterOp>>> {
+        normal::normalise(ops)
     }
 
     fn independent(&self, kept: &RegisterOp, dropped: &RegisterOp) -> bool {
