@@ -4,6 +4,7 @@
 //! [`relax`] convicts histories whose values are not, but can't acquit them. What is left goes to the engine, in the fewer
 //! words of [`normal`].
 
+mod gaps;
 mod normal;
 mod refusals;
 mod relax;

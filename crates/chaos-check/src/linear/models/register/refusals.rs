@@ -1,68 +1,30 @@
-//! Swaps that were refused without telling what they saw, fitted into the zones' order.
+//! Swaps that were refused without telling what they saw, fitted into an order of the zones.
 //!
-//! *Gaps.* Gap g lies between ranks g and g + 1. Give every write a gap between its invocation and its answer, so that gaps
-//! do not fall along the order of clusters; the *reign* of a content lasts from its own write to the next one. A read fits
-//! iff the reign meets the read's interval. A refusal `not a` with invocation c and answer r fits iff some other content was
-//! there at some time in between: iff a's reign begins at gap c or later, or ends at gap r - 1 or earlier. Reads and refusals
-//! change nothing, so *given the gaps of all writes* they fit or don't, each by itself. (Placing refusals one by one into an
-//! order without gaps, each wherever it fits, is unsound: two may rely on the same write being early and late.)
+//! Given an order of clusters, [`gaps`](super::gaps) decide exactly. The order itself is what this path doesn't choose exactly:
+//! it begins with the zones' order by earliest or by latest, and where a content can't make way in time for a refusal, it
+//! lets another block go between, one nearby or a write without an answer that nobody observed, and takes the change that
+//! carries it furthest. An order that is found is an order. A refusal whose interval lies where its content must have been
+//! there is a conflict. The rest is passed on.
 //!
-//! *The gaps of a fixed order of clusters* are found exactly: let F(i) be the gaps at which write i can begin, everything
-//! before it being in order. From a gap t in F(i), write i + 1 may be at any gap from t on that its own interval and the reads
-//! allow, but before the answer of each refusal `not i` invoked after t. The later t, the fewer those are; so between the
-//! invocations of two refusals the earliest t in F(i) is best, and F(i + 1) is a union of as many intervals as i has refusals,
-//! and one. O(n log n) in all.
-//!
-//! ```text
-//!   write 7   ├──────────────┤                     7 may begin late: then 'not 7' happened before it;
-//!   not 7        ├────────┤                        or end early: then it happened after write 9
-//!   write 9      ├────────────────┤
-//! ```
-//!
-//! *The order of clusters* is not fixed, and choosing it is what this path doesn't do exactly: it tries some. An order that is
-//! found is an order. A refusal whose interval lies where its content must have been there is a conflict. The rest is passed
-//! on.
+//! O(n log n), and a bounded number of changes, each tried on a bounded stretch.
 
 use super::RegisterOp;
+use super::gaps::{Refusal, Refusals, Reign, Schedule, order};
 use super::zones::{Block, Clusters};
 use crate::linear::decision::Shortcut;
 use crate::linear::entry::Op;
 
-/// A refused swap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Refusal {
-    /// The content that it did not see.
-    unlike: u32,
-    /// The rank of its invocation.
-    call: u32,
-    /// The rank of its answer.
-    deadline: u32,
-    /// Its place.
-    op: u32,
-}
-
-/// A content in an order of clusters.
-#[derive(Clone, Copy, Debug)]
-struct Reign {
-    content: u32,
-    /// Whether it is the first of its block.
-    starts_block: bool,
-    /// The invocation of its write; 0 of the absent register.
-    call: u32,
-    /// The first answer among its operations: the write is in an earlier gap. 0 of the absent register.
-    deadline: u32,
-    /// The last invocation among its operations: the next write is in this gap or later.
-    last_call: u32,
-}
-
-/// Gaps at which a reign can begin.
-#[derive(Clone, Copy, Debug)]
-struct Gaps {
-    from: u32,
-    to: u32,
-    /// The gap of the write before, for all of these.
-    before: u32,
-}
+/// How many reigns before and after a stuck one are asked to go between.
+const REACH: usize = 48;
+/// How many writes that need not have happened are looked at, latest first, and how many are tried.
+const SPARE_SEEN: usize = 512;
+const SPARE_TRIED: usize = 24;
+/// How many block beginnings before a stuck reign may be changed.
+const BOUNDARIES: usize = 6;
+/// How far behind a change the schedule must get to be content with it.
+const AHEAD: usize = 64;
+/// How many steps of schedules are spent on trying changes, per operation.
+const STEPS_PER_OPERATION: usize = 200;
 
 /// Orders all operations, refusals included, given blocks that don't exclude each other.
 ///
@@ -70,187 +32,228 @@ struct Gaps {
 /// The operations of a conflict.
 pub(super) fn place(clusters: &Clusters<'_>, mut blocks: Vec<Block>) -> Result<Shortcut, Vec<u32>> {
     let refusals = Refusals::new(clusters);
-    let reigns = reigns(clusters, &blocks);
-    refusals.possible(clusters, &reigns)?;
-    if let Ok(starts) = refusals.gaps(&reigns) {
-        return Ok(Shortcut::Order(refusals.order(clusters, &reigns, &starts)));
+    let early = reigns(clusters, &blocks);
+    possible(clusters, &refusals, &early)?;
+    let mut arrangement = Arrangement::new(clusters, &refusals, early);
+    if arrangement.arrange() {
+        return Ok(arrangement.into_order());
     }
     blocks.sort_unstable_by_key(Block::latest);
-    let reigns = self::reigns(clusters, &blocks);
-    if let Ok(starts) = refusals.gaps(&reigns) {
-        return Ok(Shortcut::Order(refusals.order(clusters, &reigns, &starts)));
-    }
-    Ok(Shortcut::Pass)
+    let mut arrangement = Arrangement::new(clusters, &refusals, reigns(clusters, &blocks));
+    Ok(if arrangement.arrange() { arrangement.into_order() } else { Shortcut::Pass })
 }
 
 fn reigns(clusters: &Clusters<'_>, blocks: &[Block]) -> Vec<Reign> {
     let chain = |block: &Block| std::iter::successors(Some(block.start), |&content| clusters.next(content));
     let contents = blocks.iter().flat_map(|block| chain(block).map(move |content| (content, content == block.start)));
-    let reign = |(content, starts_block)| {
-        let writer = clusters.writer(content).map(|writer| clusters.ops[writer as usize]);
-        let call = writer.map_or(0, |writer| writer.call);
-        let deadline = writer.map_or(0, |writer| writer.deadline());
-        let mut reign = Reign { content, starts_block, call, deadline, last_call: call };
-        for read in clusters.reads(content) {
-            let read = &clusters.ops[read as usize];
-            reign.deadline = reign.deadline.min(read.deadline());
-            reign.last_call = reign.last_call.max(read.call);
-        }
-        reign
-    };
-    contents.map(reign).collect()
+    contents.map(|(content, starts_block)| Reign::new(clusters, content, starts_block)).collect()
 }
 
-/// The refused swaps of a history.
-struct Refusals {
-    /// By content, then by invocation.
-    all: Vec<Refusal>,
+/// Checks that no refusal lies where its content must have been there: behind the first answer of those that come not
+/// before its write, and before the last invocation of those that come not after its reads.
+///
+/// # Errors
+/// The operations of a conflict.
+fn possible(clusters: &Clusters<'_>, refusals: &Refusals, reigns: &[Reign]) -> Result<(), Vec<u32>> {
+    for block in reigns.chunk_by(|_, next| !next.starts_block) {
+        let mut deadlines: Vec<u32> = block.iter().map(|reign| reign.deadline).collect();
+        for place in (1..block.len()).rev() {
+            deadlines[place - 1] = deadlines[place - 1].min(deadlines[place]);
+        }
+        let mut last_call = 0;
+        for (reign, deadline) in block.iter().zip(deadlines) {
+            last_call = last_call.max(reign.last_call);
+            let covered = |refusal: &&Refusal| deadline < refusal.call && refusal.deadline < last_call;
+            if let Some(refusal) = refusals.of(reign.content).iter().find(covered) {
+                let mut conflict = vec![refusal.op];
+                conflict.extend(clusters.holds(block[0].content, reign.content, deadline, last_call));
+                conflict.sort_unstable();
+                conflict.dedup();
+                return Err(conflict);
+            }
+        }
+    }
+    Ok(())
 }
 
-impl Refusals {
-    fn new(clusters: &Clusters<'_>) -> Self {
-        let refusal = |(op, what): (u32, &Op<RegisterOp>)| match what.what {
-            RegisterOp::Refused { unlike } => {
-                what.ret.map(|ret| Refusal { unlike, call: what.call, deadline: ret.get(), op })
-            }
-            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Cas { .. } => None,
+/// A change of an order of reigns.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    /// The block at `from` goes to the block beginning at `to`, before it.
+    Earlier { from: usize, to: usize },
+    /// The block at `from` goes behind those before the block beginning at `to`.
+    Later { from: usize, to: usize },
+    /// A write that was never answered or observed goes there.
+    Insert { reign: Reign, at: usize },
+}
+
+/// An order of reigns under change.
+struct Arrangement<'a> {
+    clusters: &'a Clusters<'a>,
+    refusals: &'a Refusals,
+    /// The reigns up to where changes may reach.
+    reigns: Vec<Reign>,
+    /// The reigns behind them, the last one first.
+    rest: Vec<Reign>,
+    schedule: Schedule,
+    /// Writes that need not have happened, by invocation.
+    spare: Vec<Reign>,
+    /// By content: whether it is spare and was inserted.
+    inserted: Vec<bool>,
+    steps_left: usize,
+}
+
+impl<'a> Arrangement<'a> {
+    fn new(clusters: &'a Clusters<'a>, refusals: &'a Refusals, mut reigns: Vec<Reign>) -> Self {
+        let spare = |op: &Op<RegisterOp>| {
+            let content = op.what.writes()?;
+            let starts_block = op.what.observes().is_none();
+            (op.ret.is_none() && !clusters.is_alive(content)).then(|| Reign::new(clusters, content, starts_block))
         };
-        let mut all: Vec<Refusal> = (0..).zip(clusters.ops).filter_map(refusal).collect();
-        all.sort_unstable();
-        Self { all }
+        let spare = clusters.ops.iter().filter_map(spare).collect();
+        let steps_left = clusters.ops.len().saturating_mul(STEPS_PER_OPERATION).max(100_000);
+        reigns.reverse();
+        let (schedule, inserted) = (Schedule::new(), vec![false; clusters.contents()]);
+        Self { clusters, refusals, reigns: Vec::new(), rest: reigns, schedule, spare, inserted, steps_left }
     }
 
-    /// Those of one content.
-    fn of(&self, content: u32) -> &[Refusal] {
-        let from = self.all.partition_point(|refusal| refusal.unlike < content);
-        let count = self.all[from..].partition_point(|refusal| refusal.unlike == content);
-        &self.all[from..from + count]
-    }
-
-    /// Checks that no refusal lies where its content must have been there: behind the first answer of those that come not
-    /// before its write, and before the last invocation of those that come not after its reads.
-    ///
-    /// # Errors
-    /// The operations of a conflict.
-    fn possible(&self, clusters: &Clusters<'_>, reigns: &[Reign]) -> Result<(), Vec<u32>> {
-        let mut from = 0;
-        while from < reigns.len() {
-            let length = 1 + reigns[from + 1..].iter().take_while(|reign| !reign.starts_block).count();
-            let block = &reigns[from..from + length];
-            from += length;
-            // In a block, calls don't fall behind deadlines; the bounds are running extremes from both ends.
-            let mut deadlines: Vec<u32> = block.iter().map(|reign| reign.deadline).collect();
-            for place in (1..length).rev() {
-                deadlines[place - 1] = deadlines[place - 1].min(deadlines[place]);
+    /// Changes the order until it works out; false if it doesn't.
+    fn arrange(&mut self) -> bool {
+        loop {
+            let reached = self.advance(usize::MAX);
+            if reached > self.reigns.len() {
+                return true;
             }
-            let mut last_call = 0;
-            for (reign, deadline) in block.iter().zip(deadlines) {
-                last_call = last_call.max(reign.last_call);
-                let covered = |refusal: &&Refusal| deadline < refusal.call && refusal.deadline < last_call;
-                if let Some(refusal) = self.of(reign.content).iter().find(covered) {
-                    let mut conflict = vec![refusal.op];
-                    conflict.extend(clusters.holds(block[0].content, reign.content, deadline, last_call));
-                    return Err(conflict);
+            self.fill(reached + AHEAD + REACH);
+            let Some(change) = self.best(reached) else { return false };
+            self.apply(&change);
+            if let Change::Insert { reign, .. } = change {
+                self.inserted[reign.content as usize] = true;
+            }
+        }
+    }
+
+    fn into_order(self) -> Shortcut {
+        let starts = self.schedule.gaps(&self.reigns, self.refusals).expect("the arrangement worked out");
+        Shortcut::Order(order(self.clusters, self.refusals, &self.reigns, &starts))
+    }
+
+    /// Brings `until` reigns within reach.
+    fn fill(&mut self, until: usize) {
+        while self.reigns.len() < until
+            && let Some(next) = self.rest.pop()
+        {
+            self.reigns.push(next);
+        }
+    }
+
+    /// Goes on with the schedule up to `until` reigns, and returns how many can begin: one more than there are if the last
+    /// one's refusals are satisfied, too.
+    fn advance(&mut self, until: usize) -> usize {
+        while self.schedule.len() < until {
+            self.fill(self.schedule.len() + 1);
+            if self.schedule.len() == self.reigns.len() {
+                return self.schedule.len() + usize::from(self.schedule.ends(&self.reigns, self.refusals));
+            }
+            self.steps_left = self.steps_left.saturating_sub(1);
+            if !self.schedule.step(&self.reigns, self.refusals) {
+                break;
+            }
+        }
+        self.schedule.len()
+    }
+
+    /// The change that lets the schedule get furthest beyond `reached` reigns.
+    fn best(&mut self, reached: usize) -> Option<Change> {
+        let mut best: Option<(Change, usize)> = None;
+        for change in self.changes(reached) {
+            if self.steps_left == 0 {
+                return None;
+            }
+            let (kept, added) = (self.first(&change), usize::from(matches!(change, Change::Insert { .. })));
+            let length = self.apply(&change);
+            let further = self.advance(reached + AHEAD);
+            self.undo(&change, length);
+            self.schedule.truncate(kept);
+            if further > reached + added && best.is_none_or(|(_, most)| most < further) {
+                best = Some((change, further));
+                if further >= reached + AHEAD {
+                    break;
                 }
             }
         }
-        Ok(())
+        best.map(|(change, _)| change)
     }
 
-    /// Gaps for the beginnings of reigns in a fixed order.
-    ///
-    /// # Errors
-    /// The index of the reign behind which there is no place for the next one, or none that satisfies its refusals.
-    fn gaps(&self, reigns: &[Reign]) -> Result<Vec<u32>, usize> {
-        let mut all: Vec<Gaps> = vec![Gaps { from: 0, to: 0, before: 0 }];
-        let mut starts: Vec<usize> = vec![0];
-        let mut ends: Vec<u32> = Vec::new();
-        let mut last = 0;
-        for (index, reign) in reigns.iter().enumerate() {
-            let refusals = self.of(reign.content);
-            ends.clear();
-            ends.resize(refusals.len() + 1, u32::MAX);
-            for (place, refusal) in refusals.iter().enumerate().rev() {
-                ends[place] = ends[place + 1].min(refusal.deadline);
-            }
-            let next = reigns.get(index + 1);
-            let (begin, end) = (starts[index], all.len());
-            for place in 0..=refusals.len() {
-                let from = if place == 0 { 0 } else { refusals[place - 1].call };
-                let to = refusals.get(place).map_or(u32::MAX, |refusal| refusal.call - 1);
-                let first = begin + all[begin..end].partition_point(|gaps| gaps.to < from);
-                let Some(before) = all[..end].get(first).map(|gaps| gaps.from.max(from)).filter(|&gap| gap <= to)
-                else {
-                    continue;
-                };
-                let Some(next) = next else {
-                    if ends[place] == u32::MAX {
-                        last = before;
-                        all.push(Gaps { from: 0, to: 0, before });
-                        break;
-                    }
-                    continue;
-                };
-                let gaps = Gaps {
-                    from: before.max(reign.last_call).max(next.call),
-                    to: next.deadline.min(ends[place]) - 1,
-                    before,
-                };
-                if gaps.from <= gaps.to && (all.len() == end || all[all.len() - 1].to < gaps.to) {
-                    all.push(gaps);
-                }
-            }
-            if all.len() == end {
-                return Err(index);
-            }
-            starts.push(end);
+    /// Where blocks begin near the last of the reigns that can begin, and what might go there.
+    fn changes(&self, reached: usize) -> Vec<Change> {
+        let begins = |&at: &usize| self.reigns.get(at).is_none_or(|reign| reign.starts_block);
+        let blocks = |range: std::ops::Range<usize>| range.filter(|at| self.reigns[*at].starts_block);
+        let last = self.reigns[reached - 1];
+        let until = self.refusals.of(last.content).iter().map(|refusal| refusal.deadline).max();
+        let until = until.unwrap_or(0).max(last.last_call);
+        let begun = self.spare.partition_point(|spare| spare.call < until);
+        let mut changes = Vec::new();
+        for to in (1..=reached).rev().filter(begins).take(BOUNDARIES) {
+            let before = Some(self.reigns[to - 1].content);
+            let fits = |spare: &&Reign| {
+                !self.inserted[spare.content as usize]
+                    && (spare.starts_block || self.clusters.expects(spare.content) == before)
+            };
+            let spare = self.spare[..begun].iter().rev().take(SPARE_SEEN).filter(fits).take(SPARE_TRIED);
+            changes.extend(spare.map(|&reign| Change::Insert { reign, at: to }));
+            let end = self.reigns.len().min(to + REACH);
+            changes.extend(blocks((to + 1).min(end)..end).map(|from| Change::Earlier { from, to }));
+            let begin = to.saturating_sub(REACH).max(1);
+            changes
+                .extend(blocks(begin..to).filter(|&from| self.end(from) < to).map(|from| Change::Later { from, to }));
         }
-        let mut gaps = vec![0; reigns.len()];
-        for index in (0..reigns.len()).rev() {
-            gaps[index] = last;
-            let some = &all[starts[index]..starts[index + 1]];
-            last = some[some.partition_point(|gaps| gaps.to < last)].before;
-        }
-        Ok(gaps)
+        changes
     }
 
-    /// All operations in the order of reigns, and in a reign by gap.
-    fn order(&self, clusters: &Clusters<'_>, reigns: &[Reign], starts: &[u32]) -> Vec<u32> {
-        let mut reign_of: Vec<Option<usize>> = vec![None; clusters.contents()];
-        reigns.iter().enumerate().for_each(|(index, reign)| reign_of[reign.content as usize] = Some(index));
-        // Before which reign a refusal happens, and in which gap.
-        let slot = |refusal: &Refusal| {
-            let own = reign_of.get(refusal.unlike as usize).copied().flatten();
-            let edge = own.and_then(|own| {
-                if refusal.call <= starts[own] {
-                    Some((own, starts[own]))
-                } else {
-                    Some((own + 2, *starts.get(own + 1)?))
-                }
-            });
-            match edge.filter(|(_, gap)| (refusal.call..refusal.deadline).contains(gap)) {
-                Some((before, gap)) => (before, gap, refusal.op),
-                // The whole interval lies outside the reign; any gap will do.
-                None => (starts.partition_point(|&gap| gap <= refusal.call), refusal.call, refusal.op),
+    /// Where the block ends that begins at `from`.
+    fn end(&self, from: usize) -> usize {
+        (from + 1..self.reigns.len()).find(|&at| self.reigns[at].starts_block).unwrap_or(self.reigns.len())
+    }
+
+    /// The first reign whose beginning a change may affect.
+    fn first(&self, change: &Change) -> usize {
+        match *change {
+            Change::Earlier { to, .. } => to,
+            Change::Later { from, .. } => from,
+            Change::Insert { at, .. } => at,
+        }
+    }
+
+    /// Makes a change, and says how many reigns it moved.
+    fn apply(&mut self, change: &Change) -> usize {
+        self.schedule.truncate(self.first(change));
+        match *change {
+            Change::Earlier { from, to } => {
+                let end = self.end(from);
+                self.reigns[to..end].rotate_right(end - from);
+                end - from
             }
-        };
-        let mut refusals: Vec<(usize, u32, u32)> = self.all.iter().map(slot).collect();
-        refusals.sort_unstable();
-        let mut refusals = refusals.into_iter().peekable();
-        let mut order = Vec::with_capacity(clusters.ops.len());
-        for (index, (reign, &start)) in reigns.iter().zip(starts).enumerate() {
-            order.extend(clusters.writer(reign.content));
-            for read in clusters.reads(reign.content) {
-                let gap = clusters.ops[read as usize].call.max(start);
-                while let Some((.., op)) = refusals.next_if(|&(before, at, _)| before == index + 1 && at < gap) {
-                    order.push(op);
-                }
-                order.push(read);
+            Change::Later { from, to } => {
+                let end = self.end(from);
+                self.reigns[from..to].rotate_left(end - from);
+                end - from
             }
-            while let Some((.., op)) = refusals.next_if(|&(before, ..)| before == index + 1) {
-                order.push(op);
+            Change::Insert { reign, at } => {
+                self.reigns.insert(at, reign);
+                1
             }
         }
-        order
+    }
+
+    /// Takes back a change that moved `length` reigns.
+    fn undo(&mut self, change: &Change, length: usize) {
+        match *change {
+            Change::Earlier { from, to } => self.reigns[to..from + length].rotate_left(length),
+            Change::Later { from, to } => self.reigns[from..to].rotate_right(length),
+            Change::Insert { at, .. } => {
+                self.reigns.remove(at);
+            }
+        }
     }
 }

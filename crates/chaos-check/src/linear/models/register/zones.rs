@@ -144,6 +144,11 @@ impl<'a> Clusters<'a> {
         std::iter::successors(self.clusters[content as usize].read.get(), |&read| self.next_read[read as usize].get())
     }
 
+    /// What the swap that writes a content expects.
+    pub(super) fn expects(&self, content: u32) -> Option<u32> {
+        self.ops[self.writer(content)? as usize].what.observes()
+    }
+
     /// What a content is swapped for.
     pub(super) fn next(&self, content: u32) -> Option<u32> {
         let swap = self.clusters[content as usize].swap.get()?;
