@@ -50,7 +50,7 @@ impl Refusals {
             RegisterOp::Refused { unlike } => {
                 what.ret.map(|ret| Refusal { unlike, call: what.call, deadline: ret.get(), op })
             }
-            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Cas { .. } => None,
+            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Cas { .. } | RegisterOp::Ousted { .. } => None,
         };
         let mut all: Vec<Refusal> = (0..).zip(clusters.ops).filter_map(refusal).collect();
         all.sort_unstable();

@@ -8,6 +8,8 @@ mod gaps;
 mod normal;
 mod refusals;
 mod relax;
+#[cfg(test)]
+mod tests;
 mod zones;
 
 use crate::linear::decision::Shortcut;
@@ -45,6 +47,12 @@ pub enum RegisterOp {
         /// What it did not see.
         unlike: u32,
     },
+    /// A refused cas in a counterexample that leaves out who made it right: whatever `unlike` was overwritten by is content
+    /// now, if it was not before. Not found in histories; see [`Model::weaker`].
+    Ousted {
+        /// What is gone.
+        unlike: u32,
+    },
 }
 
 impl RegisterOp {
@@ -54,7 +62,7 @@ impl RegisterOp {
         match self {
             Self::Read(seen) => Some(seen),
             Self::Cas { expect, .. } => Some(expect),
-            Self::Write(_) | Self::Refused { .. } => None,
+            Self::Write(_) | Self::Refused { .. } | Self::Ousted { .. } => None,
         }
     }
 
@@ -63,7 +71,7 @@ impl RegisterOp {
     pub fn writes(self) -> Option<u32> {
         match self {
             Self::Write(new) | Self::Cas { new, .. } => Some(new),
-            Self::Read(_) | Self::Refused { .. } => None,
+            Self::Read(_) | Self::Refused { .. } | Self::Ousted { .. } => None,
         }
     }
 }
@@ -82,6 +90,7 @@ impl Model for Register {
             RegisterOp::Write(new) => Some(new),
             RegisterOp::Cas { expect, new } => (expect == state).then_some(new),
             RegisterOp::Refused { unlike } => (unlike != state).then_some(state),
+            RegisterOp::Ousted { unlike } => Some(if unlike == state { HIDDEN } else { state }),
         }
     }
 
@@ -89,7 +98,7 @@ impl Model for Register {
         match op {
             RegisterOp::Read(_) | RegisterOp::Refused { .. } => Effect::ReadOnly,
             RegisterOp::Write(new) => Effect::Overwrite { hidden: *new == HIDDEN },
-            RegisterOp::Cas { .. } => Effect::Update,
+            RegisterOp::Cas { .. } | RegisterOp::Ousted { .. } => Effect::Update,
         }
     }
 
@@ -101,11 +110,13 @@ impl Model for Register {
         normal::normalise(ops)
     }
 
+    /// An ousted content was overwritten in the whole history, so whoever observes it later does so of a later write of it,
+    /// which stays with him: that the ousting happens in place of writes that were left out is of no matter to him.
     fn independent(&self, kept: &RegisterOp, dropped: &RegisterOp) -> bool {
         match kept {
             // It may have been any other content that made the refusal right.
             RegisterOp::Refused { .. } => false,
-            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Cas { .. } => {
+            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Cas { .. } | RegisterOp::Ousted { .. } => {
                 dropped.writes().is_none_or(|written| kept.observes() != Some(written))
             }
         }
@@ -114,7 +125,8 @@ impl Model for Register {
     fn weaker(&self, op: &RegisterOp) -> Vec<RegisterOp> {
         match *op {
             RegisterOp::Cas { new, .. } => vec![RegisterOp::Write(new)],
-            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Refused { .. } => Vec::new(),
+            RegisterOp::Refused { unlike } => vec![RegisterOp::Ousted { unlike }],
+            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Ousted { .. } => Vec::new(),
         }
     }
 }

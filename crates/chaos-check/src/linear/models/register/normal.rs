@@ -15,12 +15,16 @@ pub(super) fn normalise(ops: &[Op<RegisterOp>]) -> Option<Vec<Op<RegisterOp>>> {
     let named = |op: &Op<RegisterOp>| match op.what {
         RegisterOp::Read(seen) => Some(seen),
         RegisterOp::Cas { expect, .. } => Some(expect),
-        RegisterOp::Refused { unlike } => Some(unlike),
+        RegisterOp::Refused { unlike } | RegisterOp::Ousted { unlike } => Some(unlike),
         RegisterOp::Write(_) => None,
     };
     let mut contents: Vec<u32> = ops.iter().filter_map(named).chain([ABSENT]).collect();
     contents.sort_unstable();
     contents.dedup();
+    // Once the model itself leaves hidden contents behind, they are not to be confused with others.
+    if ops.iter().any(|op| matches!(op.what, RegisterOp::Ousted { .. })) {
+        return None;
+    }
     // An unanswered refusal needs nothing: it may never have taken effect.
     let refusals = ops.iter().filter(|op| matches!(op.what, RegisterOp::Refused { .. }));
     let refusals_end = refusals.filter_map(|op| op.ret).max().map_or(0, NonZeroU32::get);
@@ -38,7 +42,7 @@ pub(super) fn normalise(ops: &[Op<RegisterOp>]) -> Option<Vec<Op<RegisterOp>>> {
         let what = match op.what {
             RegisterOp::Write(new) => RegisterOp::Write(put(new, op.call)),
             RegisterOp::Cas { expect, new } => RegisterOp::Cas { expect, new: put(new, op.call) },
-            RegisterOp::Read(_) | RegisterOp::Refused { .. } => op.what,
+            RegisterOp::Read(_) | RegisterOp::Refused { .. } | RegisterOp::Ousted { .. } => op.what,
         };
         Op { what, ..*op }
     };

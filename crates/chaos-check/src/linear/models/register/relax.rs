@@ -37,6 +37,9 @@ fn order(clusters: &Clusters<'_>) -> Result<Shortcut, Vec<u32>> {
     let mut blocks = clusters.blocks()?;
     blocks.sort_unstable_by_key(Block::earliest);
     clusters.exclude(&blocks)?;
+    if clusters.ops.iter().any(|op| matches!(op.what, RegisterOp::Ousted { .. })) {
+        return Ok(Shortcut::Pass);
+    }
     let refused = |op: &Op<RegisterOp>| op.ret.is_some() && matches!(op.what, RegisterOp::Refused { .. });
     if clusters.ops.iter().any(refused) {
         return refusals::place(clusters, blocks);
@@ -53,7 +56,7 @@ fn renumbered(ops: &[Op<RegisterOp>]) -> Option<Vec<Op<RegisterOp>>> {
         RegisterOp::Read(seen) => [Some(seen), None],
         RegisterOp::Write(new) => [Some(new), None],
         RegisterOp::Cas { expect, new } => [Some(expect), Some(new)],
-        RegisterOp::Refused { unlike } => [Some(unlike), None],
+        RegisterOp::Refused { unlike } | RegisterOp::Ousted { unlike } => [Some(unlike), None],
     };
     let largest = ops.iter().flat_map(named).flatten().max()?;
     if largest as usize <= 2 * ops.len() + 64 {
@@ -72,6 +75,7 @@ fn renumbered(ops: &[Op<RegisterOp>]) -> Option<Vec<Op<RegisterOp>>> {
             RegisterOp::Write(new) => RegisterOp::Write(number(new)),
             RegisterOp::Cas { expect, new } => RegisterOp::Cas { expect: number(expect), new: number(new) },
             RegisterOp::Refused { unlike } => RegisterOp::Refused { unlike: number(unlike) },
+            RegisterOp::Ousted { unlike } => RegisterOp::Ousted { unlike: number(unlike) },
         };
         Op { what, ..*op }
     };
@@ -97,7 +101,7 @@ fn relaxed(ops: &[Op<RegisterOp>]) -> Vec<Op<RegisterOp>> {
     let relax = |op: &Op<RegisterOp>| match op.what {
         RegisterOp::Read(seen) if repeated(seen) => nothing(op),
         // Another writer of the content may have made the refusal wrong or right.
-        RegisterOp::Refused { .. } => nothing(op),
+        RegisterOp::Refused { .. } | RegisterOp::Ousted { .. } => nothing(op),
         RegisterOp::Read(_) => *op,
         RegisterOp::Cas { expect, new } if !repeated(expect) => {
             Op { what: RegisterOp::Cas { expect, new: put(new) }, ..*op }

@@ -30,7 +30,7 @@
 //!
 //! Source: Gibbons and Korach, "Testing Shared Memories" (SIAM J. Comput. 26, 1997), theorem 4.13 and zones; extended to
 //! chains of swaps and to unanswered operations. O(n log n) time, 48 bytes per operation at most. Refuses contents with several
-//! writers ([`Clusters::new`] says `None`); leaves out [`RegisterOp::Refused`], which names no cluster.
+//! writers ([`Clusters::new`] says `None`); leaves out refused swaps, which name no cluster.
 
 use std::num::NonZeroU32;
 
@@ -122,7 +122,7 @@ impl<'a> Clusters<'a> {
                     }
                     *writer = Place::of(index);
                 }
-                RegisterOp::Refused { .. } => {}
+                RegisterOp::Refused { .. } | RegisterOp::Ousted { .. } => {}
             }
         }
         let mut all = Self { ops, clusters, next_read };
