@@ -2,4 +2,4 @@
 
 mod register;
 
-pub use register::{ABSENT, Register, RegisterOp};
+pub use register::{ABSENT, HIDDEN, Register, RegisterOp};
