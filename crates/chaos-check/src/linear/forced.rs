@@ -25,7 +25,6 @@ pub(crate) struct Inversion {
 ///
 /// # Errors
 /// If that order contradicts the stamps; the two operations have no order by themselves, then.
-#[cfg_attr(not(test), expect(dead_code, reason = "the models of tokens and logs are to come"))]
 pub(crate) fn ascending<T, K: Ord>(
     ops: &[Op<T>],
     mut rank: impl FnMut(&Op<T>) -> Option<K>,
