@@ -1,5 +1,27 @@
 //! Sequential specifications, one file per family, each with the polynomial path that it knows.
 
+mod busy;
+mod counter;
+mod fenced;
+mod floors;
+mod hold;
+mod lease;
+mod max_register;
+mod mutex;
+mod ones;
 mod register;
+mod sections;
+mod semaphore;
+mod unique_ids;
+mod write_once;
 
 pub use register::{ABSENT, HIDDEN, Register, RegisterOp};
+pub use counter::{Counter, CounterOp};
+pub use fenced::{Fence, FencedLock, FencedLockOp};
+pub use hold::Hold;
+pub use lease::{LeaseLock, LeaseLockOp};
+pub use max_register::{MaxRegister, MaxRegisterOp};
+pub use mutex::{Mutex, MutexOp};
+pub use semaphore::{Semaphore, SemaphoreOp};
+pub use unique_ids::{Generated, UniqueIds};
+pub use write_once::{WriteOnce, WriteOnceOp};
