@@ -45,6 +45,11 @@ pub trait Model: Sync {
         Effect::Update
     }
 
+    /// Bytes that `state` has on the heap, for the engine's account of its memory.
+    fn state_heap_bytes(&self, _state: &Self::State) -> usize {
+        0
+    }
+
     /// Decides `ops` (ascending by `call`) in polynomial time if they fall into a class for which that is possible.
     fn shortcut(&self, _ops: &[Op<Self::Op>]) -> Shortcut {
         Shortcut::Pass
