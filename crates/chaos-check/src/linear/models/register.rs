@@ -88,8 +88,8 @@ impl Model for Register {
 
     fn weaker(&self, op: &RegisterOp) -> Vec<RegisterOp> {
         match *op {
-            RegisterOp::Cas { new, .. } => vec![RegisterOp::Write(new)],
-            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Refused { .. } => Vec::new(),
+            RegisterOp::Cas { new: content, .. } | RegisterOp::Read(content) => vec![RegisterOp::Write(content)],
+            RegisterOp::Write(_) | RegisterOp::Refused { .. } => Vec::new(),
         }
     }
 }
