@@ -6,7 +6,7 @@
 //! the many by weakening only.
 //!
 //! What is trusted: [`Model::apply`], and of a refutation [`Model::effect`]'s read-only and overwrite, [`Model::independent`]
-//! and [`Model::weaker`].
+//! and [`Model::is_weaker`].
 
 use std::collections::BTreeSet;
 
@@ -94,7 +94,7 @@ fn weakens<M: Model>(model: &M, entries: &[Entry<M::Op>], core: &[Kept<M::Op>]) 
             (Some(original), Some(answered)) => answered >= original,
             (None, Some(_)) => false,
         };
-        let weaker = entry.what == original.what || model.weaker(&original.what).contains(&entry.what);
+        let weaker = entry.what == original.what || model.is_weaker(&original.what, &entry.what);
         if !later || entry.invoked > original.invoked || !weaker {
             return Err(format!("operation {index} demands more in the counterexample than in the history"));
         }

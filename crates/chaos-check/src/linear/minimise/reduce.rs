@@ -80,9 +80,11 @@ fn without<M: Model>(
 /// Takes operations in weaker forms. Of the forms of one operation those further down the model's list are preferred.
 fn take_weaker<M: Model>(field: &Field<'_, M>, mut core: Vec<Part<M::Op>>, purse: &mut Purse<'_>) -> Vec<Part<M::Op>> {
     for index in 0..core.len() {
-        let forms = field.model.weaker(&field.ops[core[index].place as usize].what);
-        let from = forms.iter().position(|form| *form == core[index].op.what).map_or(0, |at| at + 1);
-        for form in forms.into_iter().skip(from) {
+        let others: Vec<&M::Op> =
+            core.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, part)| &part.op.what).collect();
+        let mut forms = field.model.weaker_beside(&field.ops[core[index].place as usize].what, &others);
+        forms.drain(..forms.iter().position(|form| *form == core[index].op.what).map_or(0, |at| at + 1));
+        for form in forms {
             let mut weaker = core.clone();
             weaker[index].op.what = form;
             if refuted(field.model, &weaker, purse) && field.is_closed(&weaker, purse) {
