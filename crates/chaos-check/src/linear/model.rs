@@ -72,4 +72,16 @@ pub trait Model: Sync {
     fn weaker(&self, _op: &Self::Op) -> Vec<Self::Op> {
         Vec::new()
     }
+
+    /// The few of possibly very many weaker operations that still say what `op` says about `others`, those that are to stay
+    /// beside it: of a read of a thousand elements, whether it held the two that are in question.
+    fn weaker_beside(&self, op: &Self::Op, _others: &[&Self::Op]) -> Vec<Self::Op> {
+        self.weaker(op)
+    }
+
+    /// Whether `weaker` is possible wherever `op` is, with the same state afterwards. Says yes to all that [`Model::weaker`]
+    /// and [`Model::weaker_beside`] propose.
+    fn is_weaker(&self, op: &Self::Op, weaker: &Self::Op) -> bool {
+        self.weaker(op).contains(weaker)
+    }
 }

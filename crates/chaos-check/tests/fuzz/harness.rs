@@ -180,10 +180,15 @@ fn brute_of<T, State: Clone + Eq>(initial: &State, ops: &[Op<T>], apply: impl Fn
 fn weakened<M: Model>(model: &M, ops: &[Op<M::Op>], random: &mut Random) -> Vec<Op<M::Op>> {
     let mut keep: BTreeSet<usize> = (0..ops.len()).filter(|_| random.random_bool(0.4)).collect();
     let mut what: Vec<M::Op> = ops.iter().map(|op| op.what.clone()).collect();
-    for what in &mut what {
-        let weaker = model.weaker(what);
-        if !weaker.is_empty() && random.random_bool(0.5) {
-            *what = weaker[random.random_range(0..weaker.len())].clone();
+    for place in 0..what.len() {
+        let others: Vec<&M::Op> = keep.iter().map(|kept| &ops[*kept].what).collect();
+        let weaker = match random.random_bool(0.5) {
+            true => model.weaker(&what[place]),
+            false => model.weaker_beside(&what[place], &others),
+        };
+        assert!(weaker.iter().all(|weaker| model.is_weaker(&what[place], weaker)), "{:?}: {weaker:?}", what[place]);
+        if !weaker.is_empty() && random.random_bool(0.7) {
+            what[place] = weaker[random.random_range(0..weaker.len())].clone();
         }
     }
     loop {

@@ -124,9 +124,9 @@ impl Model for Register {
 
     fn weaker(&self, op: &RegisterOp) -> Vec<RegisterOp> {
         match *op {
-            RegisterOp::Cas { new, .. } => vec![RegisterOp::Write(new)],
+            RegisterOp::Cas { new: content, .. } | RegisterOp::Read(content) => vec![RegisterOp::Write(content)],
             RegisterOp::Refused { unlike } => vec![RegisterOp::Ousted { unlike }],
-            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Ousted { .. } => Vec::new(),
+            RegisterOp::Write(_) | RegisterOp::Ousted { .. } => Vec::new(),
         }
     }
 }
