@@ -5,5 +5,6 @@
 
 #![expect(clippy::print_stdout, reason = "a fuzz run reports how many histories it held against brute force")]
 
+mod collections;
 mod harness;
 mod register;
