@@ -1,10 +1,12 @@
 //! Sequential specifications, one file per family, each with the polynomial path that it knows.
 
+mod append;
 mod bits;
 mod phases;
 mod register;
 mod set;
 
+pub use append::{Append, AppendOp, AppendState, Call, NormalAppend};
 pub use bits::Bits;
 pub use register::{ABSENT, Register, RegisterOp};
 pub use set::{Set, SetOp};
