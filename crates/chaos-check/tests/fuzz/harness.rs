@@ -179,16 +179,13 @@ fn brute_of<T, State: Clone + Eq>(initial: &State, ops: &[Op<T>], apply: impl Fn
 /// A weakening that the model says is sound: some operations, whatever they depend on, some in weaker form.
 fn weakened<M: Model>(model: &M, ops: &[Op<M::Op>], random: &mut Random) -> Vec<Op<M::Op>> {
     let mut keep: BTreeSet<usize> = (0..ops.len()).filter(|_| random.random_bool(0.4)).collect();
+    let others: Vec<&M::Op> = keep.iter().map(|kept| &ops[*kept].what).collect();
     let mut what: Vec<M::Op> = ops.iter().map(|op| op.what.clone()).collect();
-    for place in 0..what.len() {
-        let others: Vec<&M::Op> = keep.iter().map(|kept| &ops[*kept].what).collect();
-        let weaker = match random.random_bool(0.5) {
-            true => model.weaker(&what[place]),
-            false => model.weaker_beside(&what[place], &others),
-        };
-        assert!(weaker.iter().all(|weaker| model.is_weaker(&what[place], weaker)), "{:?}: {weaker:?}", what[place]);
+    for what in &mut what {
+        let weaker = if random.random_bool(0.5) { model.weaker(what) } else { model.weaker_beside(what, &others) };
+        assert!(weaker.iter().all(|weaker| model.is_weaker(what, weaker)), "{what:?}: {weaker:?}");
         if !weaker.is_empty() && random.random_bool(0.7) {
-            what[place] = weaker[random.random_range(0..weaker.len())].clone();
+            *what = weaker[random.random_range(0..weaker.len())].clone();
         }
     }
     loop {
