@@ -2,7 +2,7 @@
 //! injected mistake is convicted with a small witness. The load is drawn from a seed: a simulated register per key, clients
 //! with overlapping operations, and outages in which operations end in `info`, some of them taking effect much later.
 
-use chaos_check::{Limits, Property, Verdict, check};
+use chaos_check::{Budget, Property, Verdict, check};
 use chaos_history::{
     Action, ClientRole, Event, Header, History, NodeId, OpEvent, OpId, OpPhase, OpResult, ProcessId, Recorded,
     RunNanos, Seed, Value,
@@ -124,7 +124,7 @@ fn history(operations: &[Simulated]) -> History {
 }
 
 fn verdict(operations: &[Simulated]) -> Verdict {
-    check(&history(operations), Property::Linearizable, &Limits::default()).verdict
+    check(&history(operations), Property::Linearizable, &Budget::default()).verdict
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chaos_check::{Limits, Property, Verdict, Watch, check};
+use chaos_check::{Budget, Property, Verdict, Watch, check};
 use chaos_history::History;
 
 const WATCHED: [Property; 4] =
@@ -27,7 +27,7 @@ fn the_watch_raises_an_alarm_exactly_where_a_checker_refutes() {
         for property in WATCHED {
             let mut watch = Watch::new(&[property], history.header.nodes);
             let alarm = history.events.iter().find_map(|recorded| watch.event(&recorded.event));
-            let verdict = check(&history, property, &Limits::default()).verdict;
+            let verdict = check(&history, property, &Budget::default()).verdict;
             let name = format!("{}: {property}", path.display());
             match alarm {
                 Some(alarm) => {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use chaos_check::{Limits, Property};
+use chaos_check::{Budget, Property};
 use chaos_failover::{Timing, analyse, evaluate};
 use chaos_history::{Event, History, Mark, RunDir};
 use chaos_plan::{Check, Source, System, Workload};
@@ -60,7 +60,7 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
     }
     let properties = properties_of(&workload).into_iter();
     let outcomes: Vec<_> =
-        properties.map(|property| chaos_check::check(&history, property, &Limits::default())).collect();
+        properties.map(|property| chaos_check::check(&history, property, &Budget::default())).collect();
     let System::Raft(options) = &workload.system;
     let timing = Timing::of_raft(workload.nodes, options, FLOOR_RTT, Duration::ZERO);
     let analysis = analyse(&history, Some(&timing));

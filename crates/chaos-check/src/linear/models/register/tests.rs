@@ -131,8 +131,7 @@ fn block_nearby_makes_way_for_a_refusal() {
 
 #[test]
 fn refusal_in_a_counterexample_does_not_drag_in_every_write() {
-    let mut entries: Vec<Entry<RegisterOp>> =
-        (0..20).map(|at| entry(Write(at + 1), u64::from(at) * 10, u64::from(at) * 10 + 1)).collect();
+    let mut entries: Vec<Entry<RegisterOp>> = (0..20).map(|at| entry(Write(at + 1), u64::from(at) * 10, 250)).collect();
     entries.extend([entry(Refused { unlike: 20 }, 300, 301), entry(Read(20), 302, 303)]);
     let kept = |index: u32| Kept { index, entry: entries[index as usize] };
     let core = [19, 20, 21].map(kept);
