@@ -120,6 +120,12 @@ impl<W: Mask, T> Antichain<W, T> {
         Some(place)
     }
 
+    /// Keeps a configuration without comparing it with others, which it never will be.
+    pub(super) fn keep(&mut self, config: Config<W>, tag: T) {
+        self.heap_bytes += config.heap_bytes();
+        self.nodes.push(Node { config, group: 0, next: None, beaten: false, tag });
+    }
+
     /// Compares with all. Whether none is at least as good.
     fn scan(&mut self, usages: &Usages, config: &Config<W>, group: u32, overwrites: &W) -> bool {
         let used = config.used.without(overwrites);

@@ -7,7 +7,6 @@ use super::antichain::Antichain;
 use super::expand::{Config, Context, Move};
 use super::mask::Mask;
 use super::trail::{Link, Mark, Trail};
-use super::usage::Usages;
 use crate::linear::model::Model;
 
 /// The configurations at one answer.
@@ -40,10 +39,10 @@ pub(super) struct Answer<F> {
 }
 
 impl<W: Mask> Breadth<W> {
-    /// Before the first answer.
-    pub(super) fn new(usages: &Usages, trail: Option<Trail>) -> Self {
+    /// After some answer that these passed.
+    pub(super) fn new(configs: impl IntoIterator<Item = Config<W>>, trail: Option<Trail>) -> Self {
         let mut frontier = Antichain::new(false);
-        frontier.insert(usages, Config::first(), 0, &W::default(), None);
+        configs.into_iter().for_each(|config| frontier.keep(config, None));
         let (seen, passed) = (Antichain::new(false), Antichain::new(false));
         Self { frontier, looked_at: 0, seen, open: Vec::new(), passed, moves: Vec::new(), trail }
     }
@@ -135,16 +134,6 @@ impl<W: Mask> Breadth<W> {
     pub(super) fn way(&self) -> Option<Vec<Mark>> {
         let node = self.frontier.nodes.iter().find(|node| !node.beaten)?;
         Some(self.trail.as_ref()?.way(node.tag))
-    }
-
-    /// Renames states and lists of counts. Only between answers.
-    pub(super) fn rename(&mut self, usages: &Usages, overwrites: &W, mut rename: impl FnMut(&mut Config<W>)) {
-        let mut renamed = Antichain::new(false);
-        for mut node in self.frontier.nodes.drain(..).filter(|node| !node.beaten) {
-            rename(&mut node.config);
-            renamed.insert(usages, node.config, 0, overwrites, node.tag);
-        }
-        self.frontier = renamed;
     }
 
     /// The configurations that passed the last answer.

@@ -35,12 +35,6 @@ pub(super) trait Mask: Clone + Default + Eq + Hash + Debug {
     fn within(&self, other: &Self) -> bool {
         self.without(other).is_empty()
     }
-
-    /// `self` and `slot`.
-    fn with(mut self, slot: u32) -> Self {
-        self.insert(slot);
-        self
-    }
 }
 
 macro_rules! word {
@@ -193,7 +187,9 @@ mod tests {
                 set.insert(slot);
             }
             assert_eq!(mask.has(slot), set.contains(&slot));
-            let other = W::default().with(slot).with(3);
+            let mut other = W::default();
+            other.insert(slot);
+            other.insert(3);
             assert_eq!(other.within(&mask), set.contains(&slot) && set.contains(&3));
             assert_eq!(mask.and(&other).has(3), set.contains(&3));
             let mut more = mask.without(&other);

@@ -31,6 +31,7 @@ mod order;
 mod race;
 mod schedule;
 mod space;
+pub mod stream;
 mod table;
 mod trail;
 mod usage;
@@ -46,6 +47,8 @@ use self::table::Table;
 use super::decision::{Budget, Undecided};
 use super::entry::Op;
 use super::model::Model;
+
+pub use self::stream::Frontier;
 
 /// What a search found. Numbers are places in the operations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,23 +107,22 @@ enum Width {
 
 fn search<M: Model>(model: &M, ops: &[Op<M::Op>], budget: &Budget<'_>, searches: Searches, width: Width) -> Found {
     let normal = model.normalise(ops);
-    let normal_bytes = normal.as_ref().map_or(0, |ops| ops.capacity() * size_of::<Op<M::Op>>());
     let mut table = Table::new(model, ops.len().min(64));
     let schedule = Schedule::new(&mut table, normal.as_deref().unwrap_or(ops));
     drop(normal);
     let fits = |slots: Option<u32>| slots.is_none_or(|slots| schedule.slots <= slots);
-    let narrowest = match width {
-        Width::Narrowest if fits(u64::SLOTS) => 0,
-        Width::Narrowest => 1,
+    let (narrow, middle) = match width {
+        Width::Narrowest => (true, true),
         #[cfg(test)]
-        Width::Middle => 1,
+        Width::Middle => (false, true),
         #[cfg(test)]
-        Width::Wide => 2,
+        Width::Wide => (false, false),
     };
-    let _ = normal_bytes;
-    match narrowest {
-        0 => Race::<M, u64>::new(&mut table, &schedule, budget, 0).run(searches),
-        1 if fits(u128::SLOTS) => Race::<M, u128>::new(&mut table, &schedule, budget, 0).run(searches),
-        _ => Race::<M, Wide>::new(&mut table, &schedule, budget, 0).run(searches),
+    if narrow && fits(u64::SLOTS) {
+        Race::<M, u64>::new(&mut table, &schedule, budget).run(searches)
+    } else if middle && fits(u128::SLOTS) {
+        Race::<M, u128>::new(&mut table, &schedule, budget).run(searches)
+    } else {
+        Race::<M, Wide>::new(&mut table, &schedule, budget).run(searches)
     }
 }

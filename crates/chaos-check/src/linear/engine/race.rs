@@ -13,7 +13,7 @@
 
 use super::breadth::{Answer, Breadth};
 use super::depth::{Depth, Outcome};
-use super::expand::Context;
+use super::expand::{Config, Context};
 use super::mask::Mask;
 use super::order::order;
 use super::schedule::{Place, Schedule};
@@ -40,8 +40,8 @@ struct Front<W> {
 }
 
 impl<W: Mask> Front<W> {
-    fn new<M: Model>(table: &Table<'_, M>, usages: &Usages, schedule: &Schedule, relaxed: bool) -> Self {
-        let breadth = Breadth::new(usages, Some(Trail::default()));
+    fn new<M: Model>(table: &Table<'_, M>, schedule: &Schedule, relaxed: bool) -> Self {
+        let breadth = Breadth::new([Config::first()], Some(Trail::default()));
         Self { breadth, walk: Walk::new(table, schedule), relaxed }
     }
 
@@ -82,8 +82,6 @@ pub(super) struct Race<'a, 'm, M: Model, W> {
     usages: Usages,
     schedule: &'a Schedule,
     budget: &'a Budget<'a>,
-    /// What the operations take.
-    base_bytes: usize,
     visited: u64,
     breadth: Option<Front<W>>,
     depth: Option<Depth<W>>,
@@ -92,14 +90,9 @@ pub(super) struct Race<'a, 'm, M: Model, W> {
 
 impl<'a, 'm, M: Model, W: Mask> Race<'a, 'm, M, W> {
     /// At the start.
-    pub(super) fn new(
-        table: &'a mut Table<'m, M>,
-        schedule: &'a Schedule,
-        budget: &'a Budget<'a>,
-        base_bytes: usize,
-    ) -> Self {
+    pub(super) fn new(table: &'a mut Table<'m, M>, schedule: &'a Schedule, budget: &'a Budget<'a>) -> Self {
         let usages = Usages::new();
-        Self { table, usages, schedule, budget, base_bytes, visited: 0, breadth: None, depth: None, relaxed: None }
+        Self { table, usages, schedule, budget, visited: 0, breadth: None, depth: None, relaxed: None }
     }
 
     /// Runs those of the searches that are wanted, to the end.
@@ -135,7 +128,7 @@ impl<'a, 'm, M: Model, W: Mask> Race<'a, 'm, M, W> {
     }
 
     fn begin(&mut self, search: Searches) {
-        let front = |relaxed| Front::new(self.table, &self.usages, self.schedule, relaxed);
+        let front = |relaxed| Front::new(self.table, self.schedule, relaxed);
         if search == Searches::BREADTH {
             self.breadth = Some(front(false));
         } else if search == Searches::DEPTH {
@@ -196,7 +189,7 @@ impl<'a, 'm, M: Model, W: Mask> Race<'a, 'm, M, W> {
         if self.visited >= self.budget.configurations {
             return Some(Spent::Configurations);
         }
-        let shared = self.base_bytes + self.schedule.bytes() + self.table.bytes() + self.usages.bytes();
+        let shared = self.schedule.bytes() + self.table.bytes() + self.usages.bytes();
         loop {
             let breadth = self.breadth.as_ref().map_or(0, Front::bytes);
             let depth = self.depth.as_ref().map_or(0, Depth::bytes);

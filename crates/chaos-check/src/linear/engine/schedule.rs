@@ -29,7 +29,8 @@ pub(super) enum Place {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Planned {
     pub(super) effect: EffectId,
-    pub(super) deadline: u32,
+    /// When it is answered, on any scale.
+    pub(super) deadline: u64,
     pub(super) place: Place,
 }
 
@@ -115,7 +116,7 @@ impl Schedule {
                 }))
             }
         };
-        self.ops.push(Planned { effect, deadline: op.deadline(), place });
+        self.ops.push(Planned { effect, deadline: u64::from(op.deadline()), place });
     }
 
     /// Bytes in use.

@@ -13,7 +13,7 @@ const ROWS_MAX: usize = 1 << 12;
 #[derive(Clone, Debug)]
 struct Slot<W> {
     effect: EffectId,
-    deadline: u32,
+    deadline: u64,
     target: Option<StateId>,
     /// The tick of its invocation.
     since: u64,
@@ -258,11 +258,9 @@ impl<W: Mask> Space<W> {
             + self.leads_bytes
     }
 
-    /// Forgets what was remembered of states, whose numbers change.
-    pub(super) fn forget(&mut self) {
-        self.rows.clear();
-        self.leads.clear();
-        self.leads_bytes = 0;
-        self.worth = (0, Vec::new());
+    /// So many operations without an answer began, per kind.
+    pub(super) fn begin(&mut self, begun: &[u32], kinds: usize) {
+        self.grow_kinds(kinds);
+        self.begun[..begun.len()].copy_from_slice(begun);
     }
 }

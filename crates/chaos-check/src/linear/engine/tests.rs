@@ -1,12 +1,10 @@
 //! Each search alone, at each width, against brute force, on a model that has every kind of effect; and the budget.
 
-use std::sync::atomic::AtomicBool;
-
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::stream::{Halt, Ticket};
 use super::*;
-use crate::linear::decision::Spent;
 use crate::linear::entry::{Entry, Timeline};
 use crate::linear::model::Effect;
 use crate::linear::verify;
@@ -165,4 +163,69 @@ fn middle_masks_agree_with_brute_force() {
 fn wide_masks_agree_with_brute_force() {
     agrees_with_brute_force(Searches::BREADTH, Width::Wide);
     agrees_with_brute_force(Searches::DEPTH, Width::Wide);
+}
+
+/// Feeds the events of a history; operations without an answer are lost at random times. The place of the operation at whose
+/// answer a violation is seen.
+fn feed(entries: &[Entry<Turn>], frontier: &mut Frontier<'_, Dial>, random: &mut ChaCha8Rng) -> Option<usize> {
+    let mut events: Vec<(u64, bool, usize)> = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        events.push((entry.invoked, false, index));
+        events.push((entry.answered.unwrap_or(entry.invoked + random.random_range(0..9)), true, index));
+    }
+    events.sort_unstable();
+    let mut tickets: Vec<Option<Ticket>> = vec![None; entries.len()];
+    for (_, _, index) in events {
+        let entry = &entries[index];
+        let fed = match (tickets[index], entry.answered) {
+            (None, _) => {
+                tickets[index] = Some(frontier.invoke());
+                Ok(())
+            }
+            (Some(ticket), Some(_)) => frontier.answer(ticket, entry.what),
+            (Some(ticket), None) => frontier.lose(ticket, Some(entry.what)),
+        };
+        match fed {
+            Ok(()) => {}
+            Err(Halt::Violation { at }) => return tickets.iter().position(|ticket| *ticket == Some(at)),
+            Err(Halt::Spent { .. }) => panic!("the budget is large"),
+        }
+    }
+    assert_eq!(frontier.held_back(), 0);
+    None
+}
+
+fn streams_agree_with_brute_force(stress: bool) {
+    for case in 0..count() {
+        let mut random = ChaCha8Rng::seed_from_u64(case);
+        let entries = draw(&mut random);
+        let timeline = Timeline::new(&entries).unwrap();
+        let mut frontier = Frontier::new(&Dial, Budget::default());
+        if stress {
+            frontier = frontier.under_stress();
+        }
+        let seen = feed(&entries, &mut frontier, &mut random);
+        let breadth = search(&Dial, &timeline.ops, &Budget::default(), Searches::BREADTH, Width::Narrowest);
+        match (breadth, seen) {
+            (Found::Order(_), None) => {
+                let answers = entries.iter().filter(|entry| entry.answered.is_some()).count();
+                assert_eq!(frontier.answers_proved(), answers as u64);
+            }
+            (Found::Nothing { at }, Some(seen)) => {
+                let (at, seen) = (entries[timeline.source(at) as usize], entries[seen]);
+                assert_eq!(at.answered, seen.answered, "case {case}");
+            }
+            (found, seen) => panic!("case {case}: {found:?}, but the stream {seen:?}: {entries:#?}"),
+        }
+    }
+}
+
+#[test]
+fn streams_see_a_violation_at_the_answer_where_the_breadth_first_search_does() {
+    streams_agree_with_brute_force(false);
+}
+
+#[test]
+fn streams_may_forget_and_widen_at_any_moment() {
+    streams_agree_with_brute_force(true);
 }
