@@ -29,6 +29,7 @@ mod keyed;
 mod minimise;
 mod model;
 pub mod models;
+pub mod online;
 pub mod verify;
 
 pub use check::{check, check_all, check_claimed};
