@@ -1,6 +1,8 @@
 //! Sequential specifications, one file per family, each with the polynomial path that it knows.
 
+mod bare_mutex;
 mod busy;
+mod clients;
 mod counter;
 mod fenced;
 mod floors;
@@ -15,6 +17,8 @@ mod semaphore;
 mod unique_ids;
 mod write_once;
 
+pub use bare_mutex::{BareMutex, BareMutexOp};
+pub use clients::{Attempt, Ended, Lease, Refusals, Releases, TrailError, Trails, Try};
 pub use counter::{Counter, CounterOp};
 pub use fenced::{Fence, FencedLock, FencedLockOp};
 pub use hold::Hold;
