@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use chaos_check::linear::models::{
-    FencedLock, FencedLockOp, Hold, LeaseLock, LeaseLockOp, Mutex, MutexOp, Semaphore, SemaphoreOp,
+    Attempt, BareMutex, BareMutexOp, Ended, FencedLock, FencedLockOp, Hold, LeaseLock, LeaseLockOp, Mutex, MutexOp,
+    Refusals, Semaphore, SemaphoreOp, Trails, Try,
 };
-use chaos_check::linear::{Entry, Model, Shortcut, Timeline};
-use rand::RngExt;
+use chaos_check::linear::{Budget, Decision, Entry, Model, Shortcut, Timeline, check};
+use rand::{RngExt, SeedableRng};
 
 use crate::harness::{Random, Subject, fuzz};
 
@@ -272,4 +273,100 @@ impl Subject for LeaseLocks {
 #[test]
 fn lease_locks_agree_with_brute_force() {
     fuzz("lease lock", |random| LeaseLocks(Sections::new(random)));
+}
+
+struct BareMutexes {
+    refusals: bool,
+    /// Whether what stands in for operations in counterexamples occurs in the history, too.
+    overwrites: bool,
+}
+
+impl Subject for BareMutexes {
+    type Model = BareMutex;
+    type State = u32;
+
+    fn initial(&self) -> u32 {
+        0
+    }
+
+    fn apply(&self, &holders: &u32, op: &BareMutexOp) -> Option<u32> {
+        match (holders, op) {
+            (0, BareMutexOp::Acquire) | (1, BareMutexOp::Busy) | (_, BareMutexOp::Hold) => Some(1),
+            (1, BareMutexOp::Release) | (_, BareMutexOp::Free) => Some(0),
+            (_, BareMutexOp::Acquire | BareMutexOp::Release | BareMutexOp::Busy) => None,
+        }
+    }
+
+    fn propose(&mut self, random: &mut Random, _process: usize) -> BareMutexOp {
+        match random.random_range(0..8_u32) {
+            0 if self.overwrites => BareMutexOp::Hold,
+            1 if self.overwrites => BareMutexOp::Free,
+            2 | 3 if self.refusals => BareMutexOp::Busy,
+            0..5 => BareMutexOp::Acquire,
+            _ => BareMutexOp::Release,
+        }
+    }
+
+    fn model(&self, entries: &[Entry<BareMutexOp>]) -> BareMutex {
+        if !self.overwrites {
+            decided(&BareMutex, entries, |_| None);
+        }
+        BareMutex
+    }
+}
+
+#[test]
+fn mutexes_without_owners_agree_with_brute_force() {
+    fuzz("mutex without owners", |random| BareMutexes {
+        refusals: random.random_bool(0.5),
+        overwrites: random.random_ratio(1, 4),
+    });
+}
+
+/// What a few processes did to a lock, each one thing at a time, and nothing after it ended without an outcome.
+fn disciplined(random: &mut Random) -> Vec<Attempt> {
+    let crash = [0, 10, 30][random.random_range(0..3_usize)];
+    let mut attempts = Vec::new();
+    for process in 0..random.random_range(2..=4) {
+        let mut now = random.random_range(0..20_u64);
+        for what in [Try::Acquire { token: None }, Try::Release].repeat(random.random_range(1..=2)) {
+            let invoked = now + random.random_range(1..6);
+            now = invoked + random.random_range(0..12);
+            let crashed = random.random_ratio(crash, 100);
+            let refused = !crashed && what != Try::Release && random.random_ratio(1, 8);
+            let ended = if crashed { Ended::Info } else { Ended::Ok(now) };
+            attempts.push(Attempt { process, what, invoked, ended: if refused { Ended::Fail(now) } else { ended } });
+            if crashed || refused {
+                break;
+            }
+        }
+    }
+    attempts
+}
+
+fn valid<M: Model>(model: &M, entries: &[Entry<M::Op>]) -> bool {
+    match check(model, entries, &Budget::default()).expect("the stamps are in order") {
+        Decision::Linearizable(_) => true,
+        Decision::Violation { verified, core } => {
+            assert!(verified, "{core:#?}");
+            false
+        }
+        Decision::Undecided(why) => panic!("{why:?}: {entries:#?}"),
+    }
+}
+
+#[test]
+fn owners_make_no_difference_to_disciplined_processes() {
+    let mut counts = [0_u32; 2];
+    for case in 0..10_000 {
+        let attempts = disciplined(&mut Random::seed_from_u64(case));
+        let trails = Trails::disciplined(&attempts).expect("they are");
+        for refusals in [Refusals::MayBeSpurious, Refusals::SawItHeld] {
+            let owned = valid(&Mutex, &trails.mutex(refusals));
+            let free = valid(&BareMutex, &Trails::bare(&attempts, refusals));
+            assert_eq!(owned, free, "case {case}: {attempts:#?}");
+            counts[usize::from(owned)] += 1;
+        }
+    }
+    assert!(counts.iter().all(|count| *count > 2_000), "one-sided: {counts:?}");
 }

@@ -7,7 +7,7 @@
 //! of length `ttl` starts to count when it handles the question, not before the question was asked. So the holder may rely on
 //! the lease up to `until`, its last successful question plus `ttl`, and the lease may run out at any moment since, or never
 //! (another question, of unknown outcome, may have prolonged it; nobody has to notice). That is an `Expire(hold)` invoked at
-//! `until`, without an answer: `lease_entries` in `crate::linear::models` adds it. Must-hold is then, in stamps of the
+//! `until`, without an answer: [`Trails::lease`](super::Trails::lease) adds it. Must-hold is then, in stamps of the
 //! caller's clock, from the acquire's answer to the earlier of `until` and the release's invocation. Clocks that run at
 //! different speeds are the caller's to allow for: shorten `ttl` by the error.
 //!

@@ -2,7 +2,9 @@
 
 mod append;
 mod bits;
+mod bare_mutex;
 mod busy;
+mod clients;
 mod counter;
 mod fenced;
 mod floors;
@@ -21,6 +23,8 @@ mod write_once;
 
 pub use append::{Append, AppendOp, AppendState, Call, NormalAppend};
 pub use bits::Bits;
+pub use bare_mutex::{BareMutex, BareMutexOp};
+pub use clients::{Attempt, Ended, Lease, Refusals, Releases, TrailError, Trails, Try};
 pub use counter::{Counter, CounterOp};
 pub use fenced::{Fence, FencedLock, FencedLockOp};
 pub use hold::Hold;

@@ -9,7 +9,7 @@
 //!
 //! The owner-free lock of Jepsen's `mutex` model (acquire when free, release when held, no matter by whom) is
 //! [`BareMutex`](super::BareMutex). Where every process releases only what it acquired itself, and alternates, both accept
-//! the same histories: `sections` in `crate::linear::models` says why, and builds entries for this model.
+//! the same histories: [`Trails`](super::Trails) says why, and builds entries for this model.
 //!
 //! *Decided* in O(n) without `Busy` (`sections.rs` has the proof), always, if no two acquires name one hold. With `Busy`: in
 //! O(n log n), if besides every section lasts and no section is ended that nobody is known to have begun; that is so wherever
