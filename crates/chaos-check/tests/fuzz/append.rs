@@ -103,11 +103,11 @@ impl Subject for Strings {
             }
             AppendOp::Saw { value, among } => {
                 let parses = self.parses(model.text(*value));
-                assert_eq!(parses.len(), 1, "{} can be told apart", model.text(*value));
+                assert!((1..=2).contains(&parses.len()), "{} can be told apart", model.text(*value));
                 let asked = |parts: &[(bool, u32)]| -> Vec<(bool, u32)> {
                     parts.iter().copied().filter(|(put, text)| *put || among.contains(text)).collect()
                 };
-                asked(state) == asked(&parses[0])
+                parses.iter().any(|parse| asked(state) == asked(parse))
             }
             AppendOp::Torn(_) | AppendOp::Normal(_) => false,
         };

@@ -10,7 +10,7 @@
 //! block of its own, if it was answered; the first state's block has f = 0.
 
 use super::super::phases::{Item, instants};
-use super::plan::{Block, Member, Plan, survey};
+use super::plan::{Block, Gets, Member, Plan, survey};
 use super::trie::Trie;
 use super::{AppendOp, NormalAppend};
 use crate::linear::decision::Shortcut;
@@ -18,12 +18,23 @@ use crate::linear::entry::Op;
 
 /// Decides what can be decided without search.
 pub(super) fn decide(trie: &Trie, ops: &[Op<AppendOp>]) -> Shortcut {
-    let mut plan = match survey(trie, ops) {
+    match decide_by(trie, ops, Gets::All) {
+        Shortcut::Pass => match decide_by(trie, ops, Gets::Certain) {
+            Shortcut::Conflict(conflict) => Shortcut::Conflict(conflict),
+            Shortcut::Order(_) | Shortcut::Pass => Shortcut::Pass,
+        },
+        decided @ (Shortcut::Order(_) | Shortcut::Conflict(_)) => decided,
+    }
+}
+
+fn decide_by(trie: &Trie, ops: &[Op<AppendOp>], which: Gets) -> Shortcut {
+    let mut plan = match survey(trie, ops, which) {
         Ok(plan) => plan,
         Err(shortcut) => return shortcut,
     };
     let sure = match attempt(ops, &plan) {
         Ok(order) => order,
+        Err(_) if plan.doubt => return Shortcut::Pass,
         Err(conflict) => return Shortcut::Conflict(plan.explained(conflict)),
     };
     if plan.open.is_empty() {
@@ -37,7 +48,7 @@ pub(super) fn decide(trie: &Trie, ops: &[Op<AppendOp>]) -> Shortcut {
 
 /// The same operations as compare-and-swaps, overwrites and comparisons, as far as it can be told.
 pub(super) fn normalise(trie: &Trie, ops: &[Op<AppendOp>]) -> Option<Vec<Op<AppendOp>>> {
-    let plan = survey(trie, ops).ok();
+    let plan = survey(trie, ops, Gets::All).ok().filter(|plan| !plan.doubt);
     let lose = AppendOp::Normal(NormalAppend::Lose { hidden: false });
     let mut forms: Vec<AppendOp> = Vec::with_capacity(ops.len());
     for op in ops {

@@ -209,14 +209,17 @@ impl Append {
         std::str::from_utf8(self.trie.texts.text(number)).expect("it was given as a string")
     }
 
-    /// Whether `value` consists of the same put as the list and, of the appends `among` all, of the same ones in the same order.
+    /// Whether `value` consists of the same put as the list and, of the appends `among` all, of the same ones in the same order;
+    /// or may.
     fn agrees(&self, state: &AppendState, value: u32, among: &[u32]) -> bool {
         let Some(node) = self.trie.observed(value) else { return false };
+        let known = self.trie.node(node);
         let among = |token: &u32| among.binary_search(token).is_ok();
         let head = state.cells().last().filter(|cell| cell.put).map(|cell| cell.text);
-        let tokens = state.cells().filter(|cell| !cell.put).map(|cell| cell.text);
-        head == self.trie.node(node).head
-            && tokens.filter(among).eq(self.trie.path(node).map(|(token, _)| token).filter(among))
+        let tokens = || state.cells().filter(|cell| !cell.put).map(|cell| cell.text).filter(among);
+        let path = || self.trie.path(node).map(|(token, _)| token);
+        head == known.head && tokens().eq(path().filter(among))
+            || known.doubt && head.is_none() && tokens().eq(path().chain(known.head).filter(among))
     }
 
     fn after(&self, place: Option<u32>, token: u32) -> Option<u32> {

@@ -76,15 +76,27 @@ pub(super) struct Plan {
     /// What nobody observed, but was answered.
     pub(super) loose: Vec<u32>,
     pub(super) open: Vec<Open>,
-    /// For each token that was sorted out by time the operations that made it so, its appends first.
+    /// For each token that was sorted out by time the operations that made it so, its appends, so many, first. What has none
+    /// concerns all.
     settled: Vec<(usize, Vec<u32>)>,
+    /// Whether a put that was observed may have been an append to the first state, so that a conflict proves nothing.
+    pub(super) doubt: bool,
+}
+
+/// Which gets a plan takes into account.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gets {
+    /// All; or there is none.
+    All,
+    /// Those of which it is certain how their values came about. To leave out the others is to demand less: a conflict is one.
+    Certain,
 }
 
 /// Operations by text.
 type ByText = Vec<(u32, u32)>;
 
 /// Finds the plan, or a conflict; or passes.
-pub(super) fn survey(trie: &Trie, ops: &[Op<AppendOp>]) -> Result<Plan, Shortcut> {
+pub(super) fn survey(trie: &Trie, ops: &[Op<AppendOp>], which: Gets) -> Result<Plan, Shortcut> {
     let (mut gets, mut puts, mut appends): (Vec<(u32, u32)>, ByText, ByText) = (Vec::new(), Vec::new(), Vec::new());
     for (index, op) in (0_u32..).zip(ops) {
         match op.what {
@@ -99,9 +111,37 @@ pub(super) fn survey(trie: &Trie, ops: &[Op<AppendOp>]) -> Result<Plan, Shortcut
             AppendOp::Saw { .. } | AppendOp::Torn(_) | AppendOp::Normal(_) => return Err(Shortcut::Pass),
         }
     }
-    if gets.iter().any(|(node, _)| !trie.node(*node).unique) {
+    if which == Gets::Certain {
+        gets.retain(|(node, _)| trie.node(*node).unique && !trie.node(*node).doubt);
+    } else if gets.iter().any(|(node, _)| !trie.node(*node).unique) {
         return Err(Shortcut::Pass);
     }
+    let doubt = gets.iter().any(|(node, _)| trie.node(*node).doubt);
+    // Who saw that the first of all appends was of another text.
+    let dispels = gets.iter().find(|(node, _)| trie.node(*node).head.is_none() && trie.node(*node).depth > 0);
+    let dispels = dispels.filter(|_| doubt).map(|(_, op)| *op);
+    match (arrange(trie, ops, which, gets, puts, appends), dispels) {
+        (Ok(plan), Some(get)) => {
+            let settled = plan.settled.into_iter().chain([(0, vec![get])]).collect();
+            Ok(Plan { settled, ..plan })
+        }
+        (Ok(plan), None) => Ok(Plan { doubt, ..plan }),
+        (Err(Shortcut::Conflict(few)), Some(get)) => {
+            Err(Shortcut::Conflict(distinct(few.into_iter().chain([get]).collect())))
+        }
+        (Err(Shortcut::Conflict(_)), None) if doubt => Err(Shortcut::Pass),
+        (Err(shortcut), _) => Err(shortcut),
+    }
+}
+
+fn arrange(
+    trie: &Trie,
+    ops: &[Op<AppendOp>],
+    which: Gets,
+    mut gets: Vec<(u32, u32)>,
+    mut puts: ByText,
+    mut appends: ByText,
+) -> Result<Plan, Shortcut> {
     puts.sort_unstable();
     appends.sort_unstable();
     gets.sort_by_key(|(node, _)| (trie.node(*node).head, std::cmp::Reverse(trie.node(*node).depth)));
@@ -109,7 +149,11 @@ pub(super) fn survey(trie: &Trie, ops: &[Op<AppendOp>]) -> Result<Plan, Shortcut
     let answered = |op: &u32| ops[*op as usize].ret.is_some();
     let mut steps: Vec<(u32, Step)> = Vec::new();
     for gets in gets.chunk_by(|one, other| trie.node(one.0).head == trie.node(other.0).head) {
-        block(trie, gets, &puts, &appends, &mut plan)?;
+        match block(trie, gets, &puts, &appends, &mut plan)? {
+            Certain::Yes => {}
+            Certain::No if which == Gets::Certain => continue,
+            Certain::No => return Err(Shortcut::Pass),
+        }
         let number = u32::try_from(plan.blocks.len() - 1).expect("there are fewer blocks than operations");
         let unknown = Step { block: number, depth: 0, after: (0, None), before: (u32::MAX, None) };
         steps.extend(
@@ -142,8 +186,20 @@ pub(super) fn survey(trie: &Trie, ops: &[Op<AppendOp>]) -> Result<Plan, Shortcut
     Ok(plan)
 }
 
+/// Whether it is certain which put a block begins with.
+enum Certain {
+    Yes,
+    No,
+}
+
 /// Adds the block of `gets`, which begin with the same put, the one that saw the most first.
-fn block(trie: &Trie, gets: &[(u32, u32)], puts: &ByText, appends: &ByText, plan: &mut Plan) -> Result<(), Shortcut> {
+fn block(
+    trie: &Trie,
+    gets: &[(u32, u32)],
+    puts: &ByText,
+    appends: &ByText,
+    plan: &mut Plan,
+) -> Result<Certain, Shortcut> {
     let (tip, tip_op) = gets[0];
     let head = match trie.node(tip).head {
         None => None,
@@ -152,7 +208,7 @@ fn block(trie: &Trie, gets: &[(u32, u32)], puts: &ByText, appends: &ByText, plan
             match &puts[from..from + puts[from..].partition_point(|put| put.0 == text)] {
                 [] => return Err(Shortcut::Conflict(vec![tip_op])),
                 [(_, op)] => Some((text, *op)),
-                _ => return Err(Shortcut::Pass),
+                _ => return Ok(Certain::No),
             }
         }
     };
@@ -175,7 +231,7 @@ fn block(trie: &Trie, gets: &[(u32, u32)], puts: &ByText, appends: &ByText, plan
         plan.members.push(Member { block: number, phase: 2 * depth + 1, op });
     }
     plan.blocks.push(Block { head: head.map(|(_, op)| op), tip: tip_op, path });
-    Ok(())
+    Ok(Certain::Yes)
 }
 
 impl Plan {
@@ -192,7 +248,7 @@ impl Plan {
     /// Adds to a conflict why appends of tokens that were sorted out by time are where they are.
     pub(super) fn explained(&self, mut few: Vec<u32>) -> Vec<u32> {
         for (appends, grounds) in &self.settled {
-            if grounds[..*appends].iter().any(|append| few.contains(append)) {
+            if *appends == 0 || grounds[..*appends].iter().any(|append| few.contains(append)) {
                 few.extend(grounds);
             }
         }

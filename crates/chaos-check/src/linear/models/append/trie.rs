@@ -97,6 +97,8 @@ pub(super) struct Node {
     pub(super) source: Source,
     /// Whether it is, and was for the states on the way.
     pub(super) unique: bool,
+    /// Whether it could also be that the put, here or on the way, was none, but the first of all appends was of the same text.
+    pub(super) doubt: bool,
     /// The put that its value begins with; `None` if it is the first state's.
     pub(super) head: Option<u32>,
     /// Appends since then.
@@ -142,7 +144,7 @@ impl Trie {
         let [puts, mut appends, observed] = kinds;
         appends.retain(|number| !texts.text(*number).is_empty());
         let (puts, tokens) = (Prefixes::new(&texts, puts), Prefixes::new(&texts, appends));
-        let root = Node { source: Source::Initial, unique: true, head: None, depth: 0, len: 0 };
+        let root = Node { source: Source::Initial, unique: true, doubt: false, head: None, depth: 0, len: 0 };
         let mut trie = Self {
             texts,
             nodes: vec![root],
@@ -203,11 +205,16 @@ impl Trie {
     /// The node that `source` leads to, which may be there already.
     fn reach(&mut self, at: &mut Option<u32>, len: usize, source: Source) -> u32 {
         if let Some(node) = *at {
-            self.nodes[node as usize].unique = false;
+            let rooted = self.nodes[ROOT as usize].unique;
+            let known = &mut self.nodes[node as usize];
+            match (known.source, source) {
+                (Source::Put(_), Source::Step { from: ROOT, .. }) if rooted => known.doubt = true,
+                (Source::Initial | Source::Put(_) | Source::Step { .. }, _) => known.unique = false,
+            }
             return node;
         }
         let node = u32::try_from(self.nodes.len()).expect("a node is a byte of an observed value at least");
-        self.nodes.push(Node { source, unique: true, head: None, depth: 0, len });
+        self.nodes.push(Node { source, unique: true, doubt: false, head: None, depth: 0, len });
         *at = Some(node);
         node
     }
@@ -217,16 +224,17 @@ impl Trie {
         let mut by_length: Vec<u32> = (0..).take(self.nodes.len()).collect();
         by_length.sort_unstable_by_key(|node| self.nodes[*node as usize].len);
         for node in by_length {
-            let (head, depth, unique) = match self.nodes[node as usize].source {
-                Source::Initial => (None, 0, true),
-                Source::Put(put) => (Some(put), 0, true),
+            let (head, depth, unique, doubt) = match self.nodes[node as usize].source {
+                Source::Initial => (None, 0, true, false),
+                Source::Put(put) => (Some(put), 0, true, false),
                 Source::Step { from, .. } => {
                     let from = &self.nodes[from as usize];
-                    (from.head, from.depth + 1, from.unique)
+                    (from.head, from.depth + 1, from.unique, from.doubt)
                 }
             };
             let node = &mut self.nodes[node as usize];
-            (node.head, node.depth, node.unique) = (head, depth, node.unique && unique);
+            (node.head, node.depth, node.unique, node.doubt) =
+                (head, depth, node.unique && unique, node.doubt || doubt);
         }
     }
 
