@@ -25,11 +25,25 @@ pub(super) enum Forms {
 pub(super) struct Field<'a, M: Model> {
     pub(super) model: &'a M,
     pub(super) ops: &'a [Op<M::Op>],
+    /// Some of those that are not read-only, from all over the history.
+    sample: Vec<u32>,
 }
+
+/// How many operations are drawn to tell what an operation demands.
+const SAMPLE: usize = 32;
 
 impl<'a, M: Model> Field<'a, M> {
     pub(super) fn new(model: &'a M, ops: &'a [Op<M::Op>]) -> Self {
-        Self { model, ops }
+        let mut field = Self { model, ops, sample: Vec::new() };
+        let places = (0_u32..).zip(ops).step_by(ops.len() / (4 * SAMPLE) + 1).map(|(place, _)| place);
+        field.sample = places.filter(|&place| !field.read_only(place)).take(SAMPLE).collect();
+        field
+    }
+
+    /// Whether an operation needs most of all others, whatever they are. A guess without it is cheaper.
+    pub(super) fn demands_much(&self, what: &M::Op) -> bool {
+        let needed = |place: &&u32| !self.model.independent(what, &self.ops[**place as usize].what);
+        2 * self.sample.iter().filter(needed).count() > self.sample.len()
     }
 
     /// An operation as it was.

@@ -37,6 +37,8 @@ use super::model::Model;
 
 /// Conflicts up to this many operations are reduced as they are; longer ones are looked at through windows first.
 const FEW: usize = 48;
+/// Conflicts up to this many operations need no windows.
+const FEWER: usize = 12;
 /// The longest conflict that is reduced operation by operation.
 const REDUCIBLE_MAX: usize = 4096;
 
@@ -100,7 +102,7 @@ fn smallest<M: Model>(field: &Field<'_, M>, conflict: &[u32], purse: &mut Purse<
 /// A few operations of `base` that are refuted, found without reducing it.
 fn part_of<M: Model>(field: &Field<'_, M>, base: &[Part<M::Op>], purse: &mut Purse<'_>) -> Option<Vec<Part<M::Op>>> {
     seed::guess(field, base, purse)
-        .or_else(|| if base.len() > FEW { window::shortest(field, base, purse) } else { None })
+        .or_else(|| if base.len() > FEWER { window::shortest(field, base, purse) } else { None })
 }
 
 fn reduced<M: Model>(field: &Field<'_, M>, core: Vec<Part<M::Op>>, purse: &mut Purse<'_>) -> Vec<Part<M::Op>> {

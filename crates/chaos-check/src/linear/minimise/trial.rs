@@ -12,8 +12,10 @@ use crate::linear::model::Model;
 const STEPS: u64 = 100_000_000;
 /// What visiting a configuration costs in steps, about.
 const STEPS_PER_CONFIGURATION: u64 = 1_000;
-/// Configurations that one trial may visit.
-const CONFIGURATIONS: u64 = 10_000;
+/// Configurations that the trial of a guess may visit.
+const OF_A_GUESS: u64 = 500;
+/// Configurations that any other trial may visit.
+const OF_A_STEP: u64 = 10_000;
 /// Bytes that one trial may use.
 const BYTES: usize = 16 << 20;
 
@@ -43,6 +45,15 @@ impl<'a> Purse<'a> {
 
 /// Whether `core` is proved to have no legal order.
 pub(super) fn refuted<M: Model>(model: &M, core: &[Part<M::Op>], purse: &mut Purse<'_>) -> bool {
+    refuted_within(model, core, OF_A_STEP, purse)
+}
+
+/// Whether `core`, which is a guess, is easily proved to have no legal order.
+pub(super) fn easily_refuted<M: Model>(model: &M, core: &[Part<M::Op>], purse: &mut Purse<'_>) -> bool {
+    refuted_within(model, core, OF_A_GUESS, purse)
+}
+
+fn refuted_within<M: Model>(model: &M, core: &[Part<M::Op>], most: u64, purse: &mut Purse<'_>) -> bool {
     if purse.is_empty() || !purse.pay(core.len() as u64 * STEPS_PER_CONFIGURATION) {
         return false;
     }
@@ -52,7 +63,7 @@ pub(super) fn refuted<M: Model>(model: &M, core: &[Part<M::Op>], purse: &mut Pur
         Shortcut::Conflict(_) => return true,
         Shortcut::Pass => {}
     }
-    let configurations = CONFIGURATIONS.min(purse.budget.configurations);
+    let configurations = most.min(purse.budget.configurations);
     let bytes = BYTES.min(purse.budget.bytes);
     match engine::decide(model, &ops, &Budget { configurations, bytes, stop: purse.budget.stop }) {
         Found::Nothing { .. } => true,

@@ -8,9 +8,9 @@
 //!              ├──anchor: wrote 7──┤  ├─read 7─┤                        read 2 finds no writer of 2 behind the anchor
 //! ```
 
-use super::Part;
 use super::closure::{Field, Forms, end};
 use super::trial::{Purse, refuted};
+use super::{Part, REDUCIBLE_MAX};
 use crate::linear::model::Model;
 
 /// How many anchors are tried per stretch.
@@ -31,10 +31,13 @@ pub(super) fn shortest<M: Model>(
     let (mut near, mut far) = (0, 4);
     while near < begun {
         for anchor in anchors(field, begun.saturating_sub(far)..begun - near, limit) {
-            if let Some(core) = stretch(field, anchor, end, base.len(), purse)
-                && refuted(field.model, &core, purse)
-            {
-                return Some(core);
+            for demanding in [false, true] {
+                if let Some(core) = stretch(field, anchor, end, demanding, purse)
+                    && core.len() < base.len()
+                    && refuted(field.model, &core, purse)
+                {
+                    return Some(core);
+                }
             }
             if purse.is_empty() {
                 return None;
@@ -59,12 +62,13 @@ fn anchors<M: Model>(field: &Field<'_, M>, range: std::ops::Range<usize>, limit:
     anchors.iter().filter_map(possible).take(ANCHORS).collect()
 }
 
-/// Everything from the anchor to the rank `end`, closed.
+/// The answered operations from the anchor to the rank `end`, and what they need. Without those that have no answer and aren't
+/// needed: an order without them is an order with them. `demanding`: with reads that need most of all others, too.
 fn stretch<M: Model>(
     field: &Field<'_, M>,
     anchor: u32,
     end: u32,
-    most: usize,
+    demanding: bool,
     purse: &mut Purse<'_>,
 ) -> Option<Vec<Part<M::Op>>> {
     let begin = &field.ops[anchor as usize];
@@ -75,8 +79,10 @@ fn stretch<M: Model>(
     let mut core = Vec::new();
     for (place, op) in (0_u32..).zip(&field.ops[..begun]).filter(|(_, op)| op.deadline() >= begin.call) {
         let mut part = field.part_until(place, end);
-        let free = op.call > begin.deadline();
-        if !free {
+        if part.op.ret.is_none() || !demanding && field.read_only(place) && field.demands_much(&op.what) {
+            continue;
+        }
+        if op.call < begin.deadline() {
             if place != anchor && field.read_only(place) {
                 continue;
             }
@@ -84,5 +90,5 @@ fn stretch<M: Model>(
         }
         core.push(part);
     }
-    field.close(core, Forms::Full, most, purse)
+    field.close(core, Forms::Weak, REDUCIBLE_MAX, purse)
 }
