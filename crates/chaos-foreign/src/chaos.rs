@@ -72,6 +72,7 @@ pub fn from_history(history: &History) -> Result<Parsed, ParseError> {
         nanoseconds: true,
         keys: Keys::Field,
         failed_cas: None,
+        initial: "nil".to_owned(),
         rules: rules::of_chaos(),
         counts,
         torn: history.torn,

@@ -67,13 +67,13 @@ impl<'a> Calls<'a> {
         self.events += 1;
         let line = event.line;
         let not = |what: String| Err(ParseError::NotAHistory { line, what });
-        if let Some(index) = event.index {
-            if let Some(before) = self.index.replace(index).filter(|before| *before >= index) {
-                return not(format!(
-                    "event {index} stands after event {before}: the order of the file is taken for the order of time; \
-                     sort it by :index"
-                ));
-            }
+        if let Some(index) = event.index
+            && let Some(before) = self.index.replace(index).filter(|before| *before >= index)
+        {
+            return not(format!(
+                "event {index} stands after event {before}: the order of the file is taken for the order of time; \
+                 sort it by :index"
+            ));
         }
         let Some(process) = event.process else {
             self.foreign += 1;

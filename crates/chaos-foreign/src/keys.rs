@@ -112,16 +112,12 @@ pub(crate) fn split(calls: Vec<Call<'_>>, keys: Keys) -> Result<(Vec<Option<Stri
 }
 
 fn pair(form: Edn<'_>, line: usize) -> Result<(Edn<'_>, Edn<'_>), ParseError> {
-    let error = |form: &Edn<'_>| ParseError::Value {
-        line,
-        what: format!("a pair [key value] is expected, and this is {}", form.canonical()),
-    };
-    let items = match form {
-        Edn::Vector(items) if items.len() == 2 => items,
-        Edn::Tagged(_, form) => return pair(*form, line),
-        other => return Err(error(&other)),
-    };
-    let mut items = items.into_iter();
-    let key = items.next().expect("there are two");
-    Ok((key, items.next().expect("there are two")))
+    let mut form = form.untagged();
+    if let Edn::Vector(items) = &mut form
+        && items.len() == 2
+        && let (Some(value), Some(key)) = (items.pop(), items.pop())
+    {
+        return Ok((key, value));
+    }
+    Err(ParseError::Value { line, what: format!("a pair [key value] is expected, and this is {}", form.canonical()) })
 }

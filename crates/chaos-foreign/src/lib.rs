@@ -18,7 +18,7 @@
 //!
 //! *Nothing is valid that was not understood.* A text without one operation is an error, never an empty history.
 //!
-//! This crate refuses to open files, to look at clocks and to decide. The order of the file is taken for the order of time,
+//! This crate refuses to open files and to look at clocks; [`judge`] only hands objects to `chaos-check`. The order of the file is taken for the order of time,
 //! as by Knossos and Porcupine. O(n log n) time; the text and its operations are in memory at once.
 //!
 //! Sources: jepsen-io/jepsen (`jepsen.history`, `jepsen.independent`, `jepsen.util/log-op`), jepsen-io/knossos (models),
@@ -40,18 +40,22 @@
 //! ```
 
 mod build;
+mod certificate;
 mod chaos;
 mod edn;
 mod error;
 mod event;
 mod join;
+mod judge;
 mod keys;
 mod object;
 mod read;
 mod register;
 mod rules;
 
+pub use certificate::{Certificate, CertificateError, Finding, Rechecked, recheck};
 pub use chaos::from_history;
 pub use error::ParseError;
+pub use judge::{CoreOperation, Judged, Outcome, judge};
 pub use object::{Counts, FailedCas, Format, Keys, Object, Objects, Parsed, Source, Words};
 pub use read::{Kind, Options, detect, parse};

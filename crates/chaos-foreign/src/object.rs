@@ -125,6 +125,12 @@ pub trait Words: Model {
     /// `op` in words, distinct for distinct operations. `names` are the object's. Values are as written in the file: whoever
     /// prints them must take care of what could steer a terminal.
     fn say(&self, op: &Self::Op, names: &[String]) -> String;
+
+    /// The form of `op`, itself or a weaker one, that is called `said`; `None` if there is none.
+    fn said(&self, op: &Self::Op, said: &str, names: &[String]) -> Option<Self::Op> {
+        let itself = std::iter::once(op.clone());
+        itself.chain(self.weaker(op)).find(|op| self.say(op, names) == said)
+    }
 }
 
 impl Words for Register {
@@ -144,6 +150,22 @@ impl Words for Register {
 pub enum Objects {
     /// Registers: read, write, cas.
     Register(Vec<Object<Register>>),
+}
+
+impl Objects {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Register(objects) => objects.len(),
+        }
+    }
+
+    /// Whether there are none. There is always one in what was read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// What was understood of a history, in numbers.
@@ -184,6 +206,8 @@ pub struct Parsed {
     pub keys: Keys,
     /// What a failed cas was taken for; `None` if the objects know none.
     pub failed_cas: Option<FailedCas>,
+    /// What each object holds at first, as EDN.
+    pub initial: String,
     /// What an end other than `:ok` was taken for, one sentence each.
     pub rules: Vec<String>,
     /// What was understood.

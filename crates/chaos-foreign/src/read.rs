@@ -109,6 +109,7 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
         nanoseconds: false,
         keys,
         failed_cas,
+        initial,
         rules,
         counts,
         torn,
@@ -154,13 +155,12 @@ pub fn detect(text: &str) -> Result<Format, ParseError> {
         return Ok(Format::Chaos);
     }
     let edn = first.starts_with(['{', '(', '#']) || first.starts_with("[{") || first.starts_with("[#") || first == "[";
-    if edn {
-        if let Ok(Some((line, form))) = Reader::new(text, 1).next() {
-            if let Ok(event) = event::of_form(line, form) {
-                let kv = event.key.is_some() && matches!(event.f, "get" | "put" | "append");
-                return Ok(if kv { Format::PorcupineKv } else { Format::JepsenEdn });
-            }
-        }
+    if edn
+        && let Ok(Some((line, form))) = Reader::new(text, 1).next()
+        && let Ok(event) = event::of_form(line, form)
+    {
+        let kv = event.key.is_some() && matches!(event.f, "get" | "put" | "append");
+        return Ok(if kv { Format::PorcupineKv } else { Format::JepsenEdn });
     }
     let event = |line: &&str| !matches!(event::of_line(1, line), Ok(None));
     if let Some(line) = text.lines().find(event) {
