@@ -20,11 +20,11 @@ use crate::{live, show};
 /// free, since a floor must not lie above what is possible.
 const FLOOR_RTT: Duration = Duration::from_micros(100);
 
-/// `chaos check DIR`: judges, prints, writes nothing.
-pub(crate) fn check(directory: &Path) -> Result<ExitCode, Failure> {
+/// `chaos check DIR`: judges, prints, writes nothing. Returns the exit code.
+pub(crate) fn check(directory: &Path) -> Result<u8, Failure> {
     let report = judge(&open(directory)?)?;
     show::print(&report.to_terminal(live::stdout_is_colored(), live::width()));
-    Ok(ExitCode::from(report.exit_code))
+    Ok(report.exit_code)
 }
 
 /// `chaos report DIR`: judges and writes the reports again.
