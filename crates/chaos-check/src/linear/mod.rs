@@ -25,6 +25,7 @@ mod check;
 mod decision;
 pub mod engine;
 mod entry;
+mod forced;
 mod minimise;
 mod model;
 pub mod models;

@@ -6,4 +6,5 @@
 #![expect(clippy::print_stdout, reason = "a fuzz run reports how many histories it held against brute force")]
 
 mod harness;
+mod locks;
 mod register;

@@ -40,6 +40,8 @@ impl Subject for Registers {
             RegisterOp::Read(seen) | RegisterOp::Cas { expect: seen, .. } => seen == *state,
             RegisterOp::Write(_) => true,
             RegisterOp::Refused { unlike } => unlike != *state,
+            RegisterOp::Ousted { unlike } if unlike == *state => return Some(u32::MAX),
+            RegisterOp::Ousted { .. } => true,
         };
         possible.then(|| op.writes().unwrap_or(*state))
     }
