@@ -10,6 +10,8 @@
 //! | `cas5` | register | a third each of reads, writes and swaps of the values 0 to 4 |
 //! | `kv` | 1,000 registers | as `rw`, each operation on any key |
 //! | `lock` | mutex | acquire (which waits), hold, release |
+//! | `fence` | lock with tokens | the same |
+//! | `lease` | lock that runs out | the same with renewals |
 //!
 //! A swap that is refused doesn't tell what it saw. Violations are certain by construction, whatever else happened; `cas5`
 //! has none, because with so few values a wrong answer is often a possible one.
@@ -25,11 +27,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use chaos_check::linear::Entry;
-use chaos_check::linear::models::RegisterOp;
+use chaos_check::linear::models::{FencedLockOp, Hold, LeaseLockOp, MutexOp, RegisterOp};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-pub(crate) use lock::Section;
+pub(crate) use lock::{Section, Sectioned};
 pub(crate) use simulation::Simulation;
 
 /// Keys of a `kv` history.
@@ -48,10 +50,21 @@ pub(crate) enum Kind {
     Kv,
     /// A mutex.
     Lock,
+    /// A lock that gives a token with each grant.
+    Fence,
+    /// A lock that has to be renewed.
+    Lease,
 }
 
-const KINDS: [(Kind, &str); 5] =
-    [(Kind::Rw, "rw"), (Kind::Casu, "casu"), (Kind::Cas5, "cas5"), (Kind::Kv, "kv"), (Kind::Lock, "lock")];
+const KINDS: [(Kind, &str); 7] = [
+    (Kind::Rw, "rw"),
+    (Kind::Casu, "casu"),
+    (Kind::Cas5, "cas5"),
+    (Kind::Kv, "kv"),
+    (Kind::Lock, "lock"),
+    (Kind::Fence, "fence"),
+    (Kind::Lease, "lease"),
+];
 
 /// Everything that a history depends on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,9 +127,9 @@ impl Spec {
         Simulation::new(self, register::Registers::new(KEYS), self.random())
     }
 
-    /// A history of a mutex, event by event.
-    pub(crate) fn locks(&self) -> Simulation<lock::Mutex> {
-        Simulation::new(self, lock::Mutex::new(self.clients), self.random())
+    /// A history of a lock, event by event.
+    pub(crate) fn locks(&self) -> Simulation<lock::Lock> {
+        Simulation::new(self, lock::Lock::new(self.clients, self.kind == Kind::Lease), self.random())
     }
 }
 
@@ -127,8 +140,12 @@ pub(crate) enum Generated {
     Register(Vec<Entry<RegisterOp>>),
     /// Of many registers, with the key of each operation.
     Keys(Vec<(u32, Entry<RegisterOp>)>),
-    /// Of a mutex, with the process of each operation.
-    Lock(Vec<Entry<(u32, Section)>>),
+    /// Of a mutex.
+    Lock(Vec<Entry<MutexOp>>),
+    /// Of a lock that gives tokens.
+    Fence(Vec<Entry<FencedLockOp>>),
+    /// Of a lock that runs out.
+    Lease(Vec<Entry<LeaseLockOp>>),
 }
 
 impl Spec {
@@ -147,7 +164,33 @@ impl Spec {
                 });
                 Generated::Keys(keyed.collect())
             }
-            Kind::Lock => Generated::Lock(self.locks().into_entries()),
+            Kind::Lock => Generated::Lock(self.sections(|op, hold, _| match op.what {
+                Section::Acquire => MutexOp::Acquire(hold),
+                Section::Renew | Section::Release => MutexOp::Release(hold),
+            })),
+            Kind::Fence => Generated::Fence(self.sections(|op, hold, _| match op.what {
+                Section::Acquire => FencedLockOp::Acquire { hold, token: op.token },
+                Section::Renew | Section::Release => FencedLockOp::Release(hold),
+            })),
+            Kind::Lease => Generated::Lease(self.sections(|op, hold, answered| match op.what {
+                Section::Acquire => LeaseLockOp::Acquire(hold),
+                Section::Renew => LeaseLockOp::Renew(hold),
+                Section::Release if answered => LeaseLockOp::Release(hold),
+                Section::Release => LeaseLockOp::Expire(hold),
+            })),
         }
+    }
+
+    fn sections<T>(&self, mut translate: impl FnMut(&Sectioned, Hold, bool) -> T) -> Vec<Entry<T>> {
+        let entries = self.locks().into_entries().into_iter();
+        // An acquire of unknown outcome told no token, and nobody ever ends its section: it need not have happened.
+        let fenced = self.kind == Kind::Fence;
+        let entries =
+            entries.filter(|entry| !fenced || entry.answered.is_some() || entry.what.what == Section::Release);
+        let translated = entries.map(|Entry { what, invoked, answered }| {
+            let what = translate(&what, Hold(what.hold), answered.is_some());
+            Entry { what, invoked, answered }
+        });
+        translated.collect()
     }
 }

@@ -38,7 +38,7 @@ impl Register {
             Kind::Rw | Kind::Kv => (None, (50, 100)),
             Kind::Casu => (None, (50, 60)),
             Kind::Cas5 => (Some(5), (33, 66)),
-            Kind::Lock => unreachable!("a mutex is no register"),
+            Kind::Lock | Kind::Fence | Kind::Lease => unreachable!("a lock is no register"),
         };
         Self { values, shares, state: ABSENT, written: ABSENT, acknowledged: (ABSENT, 0), overwritten: None }
     }

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chaos_check::linear::Entry;
-use chaos_check::linear::models::{ABSENT, RegisterOp};
+use chaos_check::linear::models::{ABSENT, MutexOp, RegisterOp};
 use porcupine_rs::{CheckResult, Event, EventModel, Model, Operation, check_events, check_operations_timeout};
 
 use crate::corpus::{Answer, Asked, EtcdOp, KvOp, KvWhat};
-use crate::generate::Section;
 use crate::measure::{Seen, Verdict};
 
 /// What the baseline says of operations.
@@ -59,6 +58,7 @@ fn register_step(state: u32, op: &Done<RegisterOp>) -> (bool, u32) {
         RegisterOp::Cas { expect, new } if expect == state => (true, new),
         RegisterOp::Cas { .. } => (!op.certain, state),
         RegisterOp::Refused { unlike } => (unlike != state, state),
+        RegisterOp::Ousted { .. } => unreachable!("an operation of counterexamples, not of histories"),
     }
 }
 
@@ -148,13 +148,13 @@ pub(crate) fn keys(entries: &[(u32, Entry<RegisterOp>)]) -> Vec<Operation<Keys>>
     keyed.collect()
 }
 
-/// A mutex without owner.
+/// A mutex. Whose the sections are needs no look: everybody releases only what he holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Mutex;
 
 impl Model for Mutex {
     type State = bool;
-    type Op = Done<(u32, Section)>;
+    type Op = Done<MutexOp>;
     type Metadata = ();
 
     fn init() -> bool {
@@ -162,15 +162,16 @@ impl Model for Mutex {
     }
 
     fn step(held: &bool, op: &Self::Op) -> (bool, bool) {
-        match op.what.1 {
-            Section::Acquire => (!held || !op.certain, true),
-            Section::Release => (*held || !op.certain, false),
+        match op.what {
+            MutexOp::Acquire(_) => (!held || !op.certain, true),
+            MutexOp::Release(_) => (*held || !op.certain, false),
+            MutexOp::Busy => (*held || !op.certain, *held),
         }
     }
 }
 
 /// A history of a mutex.
-pub(crate) fn lock(entries: &[Entry<(u32, Section)>]) -> Vec<Operation<Mutex>> {
+pub(crate) fn lock(entries: &[Entry<MutexOp>]) -> Vec<Operation<Mutex>> {
     entries.iter().map(operation).collect()
 }
 

@@ -4,13 +4,14 @@
 
 use std::fmt;
 
-use chaos_check::linear::models::{Register, RegisterOp};
-use chaos_check::linear::{Budget, Decision, Entry, Model, check};
+use chaos_check::linear::engine::{self, Found};
+use chaos_check::linear::models::{FencedLock, LeaseLock, Mutex, Register, RegisterOp};
+use chaos_check::linear::{Budget, Decision, Entry, Model, Shortcut, Timeline, check};
 
 use crate::baseline;
 use crate::corpus::{self, Corpus};
-use crate::generate::{Generated, Section, Spec};
-use crate::measure::{Measured, Seen, Side, Verdict, here};
+use crate::generate::{Generated, Spec};
+use crate::measure::{BASELINE_MAX, Measured, Seen, Side, Verdict, here};
 
 /// A history's name.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +81,15 @@ impl Case {
             Self::Made(spec) => match spec.generate() {
                 Generated::Register(entries) => Ok(register(side, &entries)),
                 Generated::Keys(entries) => Ok(keys(side, &entries)),
-                Generated::Lock(entries) => lock(side, &entries),
+                Generated::Lock(entries) => Ok(match side {
+                    Side::Ours | Side::Verdict => here(side, || ours(side, &Mutex, &entries)),
+                    Side::Theirs => {
+                        let history = baseline::lock(&entries);
+                        here(side, || baseline::operations(&history, Some(BASELINE_MAX)))
+                    }
+                }),
+                Generated::Fence(entries) => alone(side, &FencedLock, &entries),
+                Generated::Lease(entries) => alone(side, &LeaseLock, &entries),
             },
             Self::Etcd(number) => {
                 let ops = corpus::etcd(&Corpus::find()?.read_etcd(*number)?)?;
@@ -88,9 +97,9 @@ impl Case {
                     return Err(format!("{self} has no operations"));
                 }
                 match side {
-                    Side::Ours => {
+                    Side::Ours | Side::Verdict => {
                         let entries: Vec<Entry<RegisterOp>> = ops.iter().filter_map(corpus::EtcdOp::entry).collect();
-                        Ok(here(side, || ours(&Register, &entries)))
+                        Ok(here(side, || ours(side, &Register, &entries)))
                     }
                     Side::Theirs => {
                         let events = baseline::etcd_events(&ops);
@@ -101,7 +110,7 @@ impl Case {
             Self::Kv(name) => {
                 let ops = corpus::kv(&Corpus::find()?.read_kv(name)?)?;
                 match side {
-                    Side::Ours => Err("there is no model with append yet".to_owned()),
+                    Side::Ours | Side::Verdict => Err("there is no model with append yet".to_owned()),
                     Side::Theirs => {
                         let history = baseline::kv(&ops);
                         Ok(here(side, || baseline::operations(&history, None)))
@@ -113,7 +122,20 @@ impl Case {
 }
 
 /// What this crate says of one object.
-pub(crate) fn ours<M: Model>(model: &M, entries: &[Entry<M::Op>]) -> Seen {
+fn ours<M: Model>(side: Side, model: &M, entries: &[Entry<M::Op>]) -> Seen {
+    if side == Side::Verdict {
+        let timeline = Timeline::new(entries).expect("the stamps are a history's");
+        let verdict = match model.shortcut(&timeline.ops) {
+            Shortcut::Order(_) => Verdict::Ok,
+            Shortcut::Conflict(_) => Verdict::Illegal,
+            Shortcut::Pass => match engine::decide(model, &timeline.ops, &Budget::default()) {
+                Found::Order(_) => Verdict::Ok,
+                Found::Nothing { .. } => Verdict::Illegal,
+                Found::Spent(_) => Verdict::Unknown,
+            },
+        };
+        return verdict.into();
+    }
     match check(model, entries, &Budget::default()).expect("the stamps are a history's") {
         Decision::Linearizable(order) => {
             assert!(!order.is_empty(), "valid on nothing");
@@ -128,10 +150,10 @@ pub(crate) fn ours<M: Model>(model: &M, entries: &[Entry<M::Op>]) -> Seen {
 
 fn register(side: Side, entries: &[Entry<RegisterOp>]) -> Measured {
     match side {
-        Side::Ours => here(side, || ours(&Register, entries)),
+        Side::Ours | Side::Verdict => here(side, || ours(side, &Register, entries)),
         Side::Theirs => {
             let history = baseline::register(entries);
-            here(side, || baseline::operations(&history, Some(crate::measure::BASELINE_MAX)))
+            here(side, || baseline::operations(&history, Some(BASELINE_MAX)))
         }
     }
 }
@@ -139,18 +161,18 @@ fn register(side: Side, entries: &[Entry<RegisterOp>]) -> Measured {
 /// All keys on one core, apportioning included: the worst verdict, and the counterexample of the first key that has one.
 fn keys(side: Side, entries: &[(u32, Entry<RegisterOp>)]) -> Measured {
     match side {
-        Side::Ours => here(side, || {
+        Side::Ours | Side::Verdict => here(side, || {
             let keys = entries.iter().map(|(key, _)| *key as usize + 1).max().unwrap_or_default();
             let mut objects: Vec<Vec<Entry<RegisterOp>>> = vec![Vec::new(); keys];
             for (key, entry) in entries {
                 objects[*key as usize].push(*entry);
             }
-            let seen = objects.iter().filter(|object| !object.is_empty()).map(|object| ours(&Register, object));
+            let seen = objects.iter().filter(|object| !object.is_empty()).map(|object| ours(side, &Register, object));
             seen.fold(Verdict::Ok.into(), worse)
         }),
         Side::Theirs => {
             let history = baseline::keys(entries);
-            here(side, || baseline::operations(&history, Some(crate::measure::BASELINE_MAX)))
+            here(side, || baseline::operations(&history, Some(BASELINE_MAX)))
         }
     }
 }
@@ -164,12 +186,10 @@ fn worse(one: Seen, other: Seen) -> Seen {
     }
 }
 
-fn lock(side: Side, entries: &[Entry<(u32, Section)>]) -> Result<Measured, String> {
+/// An object for which the baseline was given no model.
+fn alone<M: Model>(side: Side, model: &M, entries: &[Entry<M::Op>]) -> Result<Measured, String> {
     match side {
-        Side::Ours => Err("there is no model of a mutex yet".to_owned()),
-        Side::Theirs => {
-            let history = baseline::lock(entries);
-            Ok(here(side, || baseline::operations(&history, Some(crate::measure::BASELINE_MAX))))
-        }
+        Side::Ours | Side::Verdict => Ok(here(side, || ours(side, model, entries))),
+        Side::Theirs => Err("the baseline has no model of this object".to_owned()),
     }
 }

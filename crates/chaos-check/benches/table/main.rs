@@ -15,6 +15,7 @@ mod generate;
 mod baseline;
 mod case;
 mod corpus;
+mod limits;
 mod measure;
 mod rows;
 mod sys;
@@ -31,7 +32,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["--measure", "ours", name] => measure(Side::Ours, name),
+        ["--measure", "verdict", name] => measure(Side::Verdict, name),
         ["--measure", "theirs", name] => measure(Side::Theirs, name),
+        ["--limit", which] => limits::here(which).map(|()| ExitCode::SUCCESS),
         _ if !words.contains(&"--bench") => {
             eprintln!("nothing is measured unless by `cargo bench`");
             return ExitCode::SUCCESS;
@@ -51,8 +54,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints what a process that measures tells the one that started it.
+fn print(line: &str) {
+    println!("{line}");
+}
+
 fn measure(side: Side, name: &str) -> Result<ExitCode, String> {
-    println!("{}", name.parse::<case::Case>()?.measure(side)?);
+    print(&name.parse::<case::Case>()?.measure(side)?.to_string());
     Ok(ExitCode::SUCCESS)
 }
 
