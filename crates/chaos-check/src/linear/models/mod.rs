@@ -1,8 +1,8 @@
 //! Sequential specifications, one file per family, each with the polynomial path that it knows.
 
 mod append;
-mod bits;
 mod bare_mutex;
+mod bits;
 mod busy;
 mod clients;
 mod counter;
@@ -22,8 +22,8 @@ mod unique_ids;
 mod write_once;
 
 pub use append::{Append, AppendOp, AppendState, Call, NormalAppend};
-pub use bits::Bits;
 pub use bare_mutex::{BareMutex, BareMutexOp};
+pub use bits::Bits;
 pub use clients::{Attempt, Ended, Lease, Refusals, Releases, TrailError, Trails, Try};
 pub use counter::{Counter, CounterOp};
 pub use fenced::{Fence, FencedLock, FencedLockOp};
