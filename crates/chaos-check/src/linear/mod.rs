@@ -30,6 +30,7 @@ mod minimise;
 mod model;
 pub mod models;
 pub mod online;
+pub mod staleness;
 pub mod verify;
 
 pub use check::{check, check_all, check_claimed};
