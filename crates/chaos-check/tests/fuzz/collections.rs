@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chaos_check::linear::Entry;
-use chaos_check::linear::models::{Set, SetOp};
+use chaos_check::linear::models::{AppendLog, LogOp, LogRead, Set, SetOp};
 use rand::RngExt;
 
 use crate::harness::{Random, Subject, fuzz};
@@ -84,4 +84,110 @@ fn sets_of_unique_elements_agree_with_brute_force() {
 #[test]
 fn sets_of_few_elements_agree_with_brute_force() {
     fuzz("set of few elements", |random| sets(Some(random.random_range(1..=3))));
+}
+
+struct Logs {
+    /// Elements are drawn from this many; `None`: each is new.
+    elements: Option<u32>,
+    /// In how many of a hundred appends an index is told.
+    told: u32,
+    now: Vec<u32>,
+    appended: u32,
+    log: AppendLog,
+}
+
+/// An element with the index that it was told, if that may be elsewhere than where it stands.
+type Placed = (u32, Option<u32>);
+
+impl Subject for Logs {
+    type Model = AppendLog;
+    type State = Vec<Placed>;
+
+    fn initial(&self) -> Vec<Placed> {
+        Vec::new()
+    }
+
+    fn apply(&self, state: &Vec<Placed>, op: &LogOp) -> Option<Vec<Placed>> {
+        // The index of each, as every leap moves what follows.
+        let index = |state: &[Placed]| state.iter().fold(0, |next, (_, at)| at.unwrap_or(next) + 1);
+        let with = |placed: Placed| state.iter().copied().chain([placed]).collect::<Vec<Placed>>();
+        let possible = match op {
+            LogOp::Append { element, at } => {
+                return at.is_none_or(|at| at == index(state)).then(|| with((*element, None)));
+            }
+            LogOp::Leap { element, at } => return (index(state) <= *at).then(|| with((*element, Some(*at)))),
+            LogOp::Read(read) => {
+                let seen = self.log.seen(*read);
+                let indices = (0..state.len()).map(|place| index(&state[..=place]) - 1);
+                let end = seen.from + u32::try_from(seen.elements.len()).unwrap();
+                let there: Vec<(u32, u32)> = indices.zip(state.iter().map(|(element, _)| *element)).collect();
+                let there = there.into_iter().filter(|(index, _)| (seen.from..end).contains(index));
+                there.eq((seen.from..).zip(seen.elements.iter().copied()))
+                    && (index(state) == end || !seen.whole && index(state) > end)
+            }
+            LogOp::Saw { read, among } => {
+                let seen = self.log.seen(*read);
+                let some = |element: &u32| among.contains(element);
+                let has: Vec<u32> = state.iter().map(|(element, _)| *element).filter(some).collect();
+                let saw: Vec<u32> = seen.elements.iter().copied().filter(some).collect();
+                (0..=has.len()).any(|from| {
+                    (seen.from > 0 || from == 0)
+                        && has[from..].starts_with(&saw)
+                        && (!seen.whole || has.len() == from + saw.len())
+                })
+            }
+        };
+        possible.then(|| state.clone())
+    }
+
+    fn propose(&mut self, random: &mut Random, _process: usize) -> LogOp {
+        let len = self.now.len();
+        if random.random_bool(0.5) {
+            let (mut from, mut to) = (random.random_range(0..=len), len);
+            if random.random_bool(0.5) {
+                from = 0;
+            }
+            let whole = random.random_bool(0.5);
+            if !whole {
+                to = random.random_range(from..=len);
+            }
+            let mut elements = self.now[from..to].to_vec();
+            if random.random_ratio(1, 8) {
+                elements.pop();
+                elements.extend((random.random_bool(0.5)).then_some(self.elements.unwrap_or(self.appended)));
+            }
+            return self.log.read(LogRead { from: u32::try_from(from).unwrap(), elements, whole });
+        }
+        let element = self.elements.map_or(self.appended, |count| random.random_range(0..count));
+        self.appended += 1;
+        let mut at = u32::try_from(len).unwrap();
+        if random.random_ratio(1, 8) {
+            at = random.random_range(0..=at + 1);
+        }
+        LogOp::Append { element, at: random.random_ratio(self.told, 100).then_some(at) }
+    }
+
+    fn took(&mut self, _process: usize, op: &LogOp) {
+        if let LogOp::Append { element, .. } = op {
+            self.now.push(*element);
+        }
+    }
+
+    fn model(&self, _entries: &[Entry<LogOp>]) -> AppendLog {
+        self.log.clone()
+    }
+}
+
+fn logs(elements: Option<u32>, told: u32) -> Logs {
+    Logs { elements, told, now: Vec::new(), appended: 0, log: AppendLog::default() }
+}
+
+#[test]
+fn logs_of_unique_elements_agree_with_brute_force() {
+    fuzz("append log", |random| logs(None, [0, 50, 100][random.random_range(0..3_usize)]));
+}
+
+#[test]
+fn logs_of_few_elements_agree_with_brute_force() {
+    fuzz("append log of few elements", |random| logs(Some(2), [0, 50, 100][random.random_range(0..3_usize)]));
 }

@@ -55,6 +55,8 @@ impl<'a> Call<'a> {
 #[derive(Clone, Debug)]
 pub struct Append {
     trie: Trie,
+    /// How many texts its gets saw.
+    seen: usize,
 }
 
 /// What was done to a string. Texts are numbered by [`Append::new`].
@@ -182,13 +184,15 @@ impl Append {
             Call::Append(_) => AppendOp::Append(number),
             Call::Get(_) => AppendOp::Get(number),
         };
-        (Self { trie }, calls.iter().zip(numbers).map(op).collect())
+        let ops: Vec<AppendOp> = calls.iter().zip(numbers).map(op).collect();
+        (Self { trie, seen: seen(&ops) }, ops)
     }
 
     /// The model of a part of the history, with the same numbers: fewer values were observed, so that fewer states matter.
     #[must_use]
-    pub fn of_part<'a>(&self, ops: impl IntoIterator<Item = &'a AppendOp>) -> Self {
+    pub fn of_part<'a>(&self, ops: impl IntoIterator<Item = &'a AppendOp> + Clone) -> Self {
         let mut kinds: [Vec<u32>; 3] = Default::default();
+        let seen = seen(ops.clone());
         for op in ops {
             match op {
                 AppendOp::Put(text) => kinds[0].push(*text),
@@ -197,7 +201,7 @@ impl Append {
                 AppendOp::Normal(_) => {}
             }
         }
-        Self { trie: Trie::of(Arc::clone(&self.trie.texts), kinds) }
+        Self { trie: Trie::of(Arc::clone(&self.trie.texts), kinds), seen }
     }
 
     /// The text of this number.
@@ -225,6 +229,24 @@ impl Append {
     fn after(&self, place: Option<u32>, token: u32) -> Option<u32> {
         place.and_then(|place| self.trie.after(place, token))
     }
+}
+
+/// How many texts gets saw.
+fn seen<'a>(ops: impl IntoIterator<Item = &'a AppendOp>) -> usize {
+    let mut texts: Vec<u32> = Vec::new();
+    for op in ops {
+        match op {
+            AppendOp::Get(text) => texts.push(*text),
+            AppendOp::Put(_)
+            | AppendOp::Append(_)
+            | AppendOp::Saw { .. }
+            | AppendOp::Torn(_)
+            | AppendOp::Normal(_) => {}
+        }
+    }
+    texts.sort_unstable();
+    texts.dedup();
+    texts.len()
 }
 
 impl Model for Append {
@@ -279,11 +301,16 @@ impl Model for Append {
     }
 
     fn shortcut(&self, ops: &[Op<AppendOp>]) -> Shortcut {
-        blocks::decide(&self.trie, ops)
+        let what = ops.iter().map(|op| &op.what);
+        if seen(what.clone()) == self.seen {
+            return blocks::decide(&self.trie, ops);
+        }
+        // A part of the history: what only the rest observed must not count.
+        blocks::decide(&self.of_part(what).trie, ops)
     }
 
     fn normalise(&self, ops: &[Op<AppendOp>]) -> Option<Vec<Op<AppendOp>>> {
-        blocks::normalise(&self.trie, ops)
+        blocks::normalise(&self.trie, ops, seen(ops.iter().map(|op| &op.what)) == self.seen)
     }
 
     fn independent(&self, kept: &AppendOp, dropped: &AppendOp) -> bool {
