@@ -237,11 +237,8 @@ fn seen<'a>(ops: impl IntoIterator<Item = &'a AppendOp>) -> usize {
     for op in ops {
         match op {
             AppendOp::Get(text) => texts.push(*text),
-            AppendOp::Put(_)
-            | AppendOp::Append(_)
-            | AppendOp::Saw { .. }
-            | AppendOp::Torn(_)
-            | AppendOp::Normal(_) => {}
+            AppendOp::Put(_) | AppendOp::Append(_) | AppendOp::Saw { .. } | AppendOp::Torn(_) | AppendOp::Normal(_) => {
+            }
         }
     }
     texts.sort_unstable();
