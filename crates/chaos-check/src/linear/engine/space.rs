@@ -9,6 +9,9 @@ use crate::linear::model::Model;
 /// Rows that are remembered at most; a later one may displace an earlier one.
 const ROWS_MAX: usize = 1 << 12;
 
+/// Where kinds of operations without an answer lead.
+type Leads = Box<[(KindId, StateId)]>;
+
 /// What is in a slot.
 #[derive(Clone, Debug)]
 struct Slot<W> {
@@ -48,7 +51,7 @@ pub(super) struct Space<W> {
     /// Per kind without an answer, the pending operations with the same effect that will be answered.
     pub(super) twins: Vec<W>,
     /// Per state, where operations without an answer lead from it that are no overwrites; of all kinds, begun or not.
-    leads: Vec<Option<Box<[(KindId, StateId)]>>>,
+    leads: Vec<Option<Leads>>,
     leads_bytes: usize,
     /// The kinds of overwrites without an answer after which something pending is possible, as of a tick.
     worth: (u64, Vec<KindId>),
@@ -213,7 +216,7 @@ impl<W: Mask> Space<W> {
             let moves = |(id, kind): (KindId, &CrashedKind)| {
                 table.next(state, kind.effect).filter(|next| *next != state).map(|next| (id, next))
             };
-            let leads: Box<[(KindId, StateId)]> = updates.filter_map(moves).collect();
+            let leads: Leads = updates.filter_map(moves).collect();
             self.leads_bytes += size_of_val::<[_]>(&leads);
             self.leads[place] = Some(leads);
         }
@@ -254,7 +257,7 @@ impl<W: Mask> Space<W> {
             + self.rows.capacity() * (size_of::<Row<W>>() + 2 * heap)
             + self.begun.capacity() * 8
             + self.twins.capacity() * (size_of::<W>() + heap)
-            + self.leads.capacity() * size_of::<Option<Box<[(KindId, StateId)]>>>()
+            + self.leads.capacity() * size_of::<Option<Leads>>()
             + self.leads_bytes
     }
 
