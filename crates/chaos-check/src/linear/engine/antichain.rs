@@ -15,6 +15,8 @@ use super::expand::Config;
 use super::mask::Mask;
 use super::usage::Usages;
 
+/// So many comparisons take about as long as a configuration's successors.
+const COMPARISONS_PER_CONFIGURATION: u64 = 16;
 /// So few are compared one by one.
 const SCANNED_MAX: usize = 12;
 /// A list of more bytes grows by an eighth, not to the double, so that a budget is not overrun by half.
@@ -54,6 +56,8 @@ pub(super) struct Antichain<W, T> {
     heads: HashTable<Head>,
     hashed: bool,
     heap_bytes: usize,
+    /// Comparisons since they were last asked for.
+    compared: u64,
 }
 
 fn hash<W: Mask>(config: &Config<W>, group: u32, overwrites: &W) -> u32 {
@@ -74,7 +78,14 @@ pub(super) fn grow<T>(list: &mut Vec<T>) {
 impl<W: Mask, T> Antichain<W, T> {
     /// Empty. With more than one group it must be `hashed` from the beginning.
     pub(super) fn new(hashed: bool) -> Self {
-        Self { nodes: Vec::new(), heads: HashTable::new(), hashed, heap_bytes: 0 }
+        Self { nodes: Vec::new(), heads: HashTable::new(), hashed, heap_bytes: 0, compared: 0 }
+    }
+
+    /// Comparisons since the last call, counted as configurations.
+    pub(super) fn compared(&mut self) -> u64 {
+        let worth = self.compared / COMPARISONS_PER_CONFIGURATION;
+        self.compared %= COMPARISONS_PER_CONFIGURATION;
+        worth
     }
 
     /// Forgets all; there is one group from now on.
@@ -153,6 +164,7 @@ impl<W: Mask, T> Antichain<W, T> {
         let mut at = self.head(config, group, overwrites).map(|head| head.place);
         while let Some(here) = at {
             let node = &mut self.nodes[here as usize];
+            self.compared += 1;
             if !node.beaten {
                 if as_good(usages, &node.config, config) {
                     return None;

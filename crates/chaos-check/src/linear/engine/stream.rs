@@ -34,8 +34,8 @@ use crate::linear::model::Model;
 /// Configurations between two looks at the budget.
 const SLICE: u64 = 512;
 /// A stream counts crashed operations as long as it visits at most so many configurations, and so many more per answer.
-const COUNTED_BASE: u64 = 1 << 20;
-const COUNTED_PER_ANSWER: u64 = 64;
+const COUNTED_BASE: u64 = 1 << 18;
+const COUNTED_PER_ANSWER: u64 = 16;
 /// So many bytes of states, operations and counts are never worth forgetting.
 const FORGET_BYTES_MIN: usize = 1 << 20;
 
@@ -284,10 +284,10 @@ impl<'m, M: Model> Frontier<'m, M> {
     fn enter(&mut self, what: &M::Op, answer: u64) -> u32 {
         let slots = each!(&self.cores, core => core.entered.len());
         let slot = self.free.pop().unwrap_or_else(|| u32::try_from(slots).expect("there are fewer than 2^32 clients"));
-        self.cores.fit(&self.known, slot);
+        self.cores.fit(&mut self.known, slot);
         let effect = self.known.table.effect(what);
         let planned = Planned { effect, deadline: answer, place: Place::Slot(slot) };
-        each!(&mut self.cores, core => core.enter(&self.known, planned, slot));
+        each!(&mut self.cores, core => core.enter(&mut self.known, planned, slot));
         slot
     }
 
@@ -306,7 +306,7 @@ impl<'m, M: Model> Frontier<'m, M> {
             u32::try_from(kinds.len() - 1).expect("they fit into a budget")
         });
         let planned = Planned { effect, deadline: u64::MAX, place: Place::Crashed(id) };
-        each!(&mut self.cores, core => core.space.enter(&known.table, &known.kinds, &planned));
+        each!(&mut self.cores, core => core.space.enter(&mut known.table, &known.kinds, &planned));
     }
 
     fn pass(&mut self, at: Ticket, slot: u32) -> Result<(), Halt> {
@@ -360,10 +360,10 @@ impl<M: Model> Known<'_, M> {
 }
 
 impl<W: Mask> Core<W> {
-    fn enter<M: Model>(&mut self, known: &Known<'_, M>, planned: Planned, slot: u32) {
+    fn enter<M: Model>(&mut self, known: &mut Known<'_, M>, planned: Planned, slot: u32) {
         self.entered.resize(self.entered.len().max(slot as usize + 1), None);
         self.entered[slot as usize] = Some(planned);
-        self.space.enter(&known.table, &known.kinds, &planned);
+        self.space.enter(&mut known.table, &known.kinds, &planned);
     }
 
     /// Goes on with an answer; `None`: not passed yet, else by how many.
@@ -419,16 +419,16 @@ impl<W: Mask> Core<W> {
     }
 
     /// What is pending, in a new space.
-    fn entered_again<M: Model, V: Mask>(&self, known: &Known<'_, M>) -> Space<V> {
+    fn entered_again<M: Model, V: Mask>(&self, known: &mut Known<'_, M>) -> Space<V> {
         let mut space = Space::new();
         for planned in self.entered.iter().flatten() {
-            space.enter(&known.table, &known.kinds, planned);
+            space.enter(&mut known.table, &known.kinds, planned);
         }
-        space.begin(&self.space.begun, known.kinds.len());
+        space.begin(&mut known.table, &known.kinds, &self.space.begun);
         space
     }
 
-    fn widened<M: Model, V: Mask>(&self, known: &Known<'_, M>) -> Core<V> {
+    fn widened<M: Model, V: Mask>(&self, known: &mut Known<'_, M>) -> Core<V> {
         let space = self.entered_again(known);
         let wide = |mask: &W| {
             let (mut rest, mut wide) = (mask.clone(), V::default());
@@ -450,7 +450,7 @@ impl<W: Mask> Core<W> {
 
 impl Cores {
     /// Makes room for `slot`.
-    fn fit<M: Model>(&mut self, known: &Known<'_, M>, slot: u32) {
+    fn fit<M: Model>(&mut self, known: &mut Known<'_, M>, slot: u32) {
         let full = |slots: Option<u32>| slots.is_some_and(|slots| slot >= slots);
         match self {
             Self::Narrow(core) if full(u64::SLOTS) => *self = Self::Middle(core.widened(known)),
