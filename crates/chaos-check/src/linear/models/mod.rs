@@ -11,6 +11,7 @@ mod lease;
 mod max_register;
 mod mutex;
 mod ones;
+mod plain;
 mod register;
 mod sections;
 mod semaphore;
