@@ -130,7 +130,9 @@ impl<'a> KeyWrites<'a> {
                     self.finals.push(FinalRead { operation, value: *value, end });
                 }
             }
-            (Completion::Ok(OpResult::Cas { swapped: false, observed, .. }), Some(end)) => self.saw(*observed, end),
+            (Completion::Ok(OpResult::Cas { swapped: false, observed, .. }), Some(end)) => {
+                self.saw(observed.flatten(), end);
+            }
             (Completion::Ok(OpResult::Written { .. } | OpResult::Cas { swapped: true, .. }), Some(end)) => {
                 if let Action::Cas { expect, .. } = &operation.action {
                     self.saw(*expect, end);

@@ -5,6 +5,8 @@
 
 use chaos_history::{Belief, ElectionRole, Event, History, NodeId, ObservationOutcome, RunNanos, Term};
 
+use crate::verdict::Verdict;
+
 /// One answered observation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer<'a> {
@@ -50,25 +52,47 @@ impl Answer<'_> {
     }
 }
 
-/// All answered observations, in the order of the file.
-///
-/// # Errors
-/// If an observation can't be what it says: answered before it was asked, or by or about a node outside the cluster.
-pub(crate) fn answers(history: &History) -> Result<Vec<Answer<'_>>, String> {
+/// What the observations of a history say.
+#[derive(Debug)]
+pub(crate) struct Answers<'a> {
+    /// All answered observations, in the order of the file.
+    pub(crate) told: Vec<Answer<'a>>,
+    /// Why some were left out: they can't be what they say (answered before they were asked, or by or about a node outside
+    /// the cluster).
+    pub(crate) malformed: Option<String>,
+}
+
+impl Answers<'_> {
+    /// The verdict on what is well-formed, with the rest in mind: what two answers refute stays refuted, but nothing is valid
+    /// while some can't be read.
+    pub(crate) fn conclude(&self, verdict: Verdict) -> Verdict {
+        match (verdict, &self.malformed) {
+            (Verdict::Valid | Verdict::Unknown(_), Some(reason)) => Verdict::Unknown(reason.clone()),
+            (verdict, _) => verdict,
+        }
+    }
+}
+
+/// All answered observations.
+pub(crate) fn answers(history: &History) -> Answers<'_> {
     let nodes = history.header.nodes;
-    let mut answers = Vec::new();
+    let (mut told, mut malformed) = (Vec::new(), None);
     for recorded in &history.events {
         let Event::Observation(observation) = &recorded.event else { continue };
         let line = recorded.line;
         if observation.received < observation.sent {
-            return Err(format!("line {line}: an observation was answered before it was asked"));
+            malformed.get_or_insert_with(|| format!("line {line}: an observation was answered before it was asked"));
+            continue;
         }
         let ObservationOutcome::Answered(belief) = &observation.outcome else { continue };
         let known = |node: NodeId| node.index() < nodes;
         if !known(observation.node) || !belief.leader.is_none_or(known) {
-            return Err(format!("line {line}: an observation by or about a node outside the {nodes} of the cluster"));
+            malformed.get_or_insert_with(|| {
+                format!("line {line}: an observation by or about a node outside the {nodes} of the cluster")
+            });
+            continue;
         }
-        answers.push(Answer {
+        told.push(Answer {
             line,
             node: observation.node,
             incarnation: observation.incarnation,
@@ -77,5 +101,5 @@ pub(crate) fn answers(history: &History) -> Result<Vec<Answer<'_>>, String> {
             belief,
         });
     }
-    Ok(answers)
+    Answers { told, malformed }
 }

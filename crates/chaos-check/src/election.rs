@@ -26,25 +26,22 @@ use crate::verdict::{Verdict, Witness};
 
 /// At most one leader per term.
 pub(crate) fn election_safety(history: &History) -> (Verdict, String) {
-    let answers = match answers(history) {
-        Ok(answers) => answers,
-        Err(reason) => return (Verdict::Unknown(reason), "malformed observations".to_owned()),
-    };
+    let answers = answers(history);
     let mut leaders: BTreeMap<Term, (NodeId, &Answer<'_>)> = BTreeMap::new();
-    for answer in &answers {
+    for answer in &answers.told {
         // A claimant that names another node tells two facts at once, and they contradict each other.
         let facts = [answer.named(), answer.belief.leader.map(|leader| (answer.belief.term, leader))];
         for (term, leader) in facts.into_iter().flatten() {
             let (first, seen) = *leaders.entry(term).or_insert((leader, answer));
             if first != leader {
                 let witness = two_leaders(term, (first, seen), (leader, answer));
-                return (Verdict::Invalid(witness), basis(&leaders, answers.len()));
+                return (Verdict::Invalid(witness), basis(&leaders, answers.told.len()));
             }
         }
     }
     let verdict =
         if leaders.is_empty() { Verdict::Unknown("no observation names a leader".to_owned()) } else { Verdict::Valid };
-    (verdict, basis(&leaders, answers.len()))
+    (answers.conclude(verdict), basis(&leaders, answers.told.len()))
 }
 
 fn two_leaders(term: Term, first: (NodeId, &Answer<'_>), second: (NodeId, &Answer<'_>)) -> Witness {
@@ -77,12 +74,9 @@ fn basis<T>(leaders: &BTreeMap<Term, T>, observations: usize) -> String {
 
 /// At most one vote per node and term.
 pub(crate) fn single_vote(history: &History) -> (Verdict, String) {
-    let answers = match answers(history) {
-        Ok(answers) => answers,
-        Err(reason) => return (Verdict::Unknown(reason), "malformed observations".to_owned()),
-    };
+    let answers = answers(history);
     let mut votes: BTreeMap<(NodeId, Term), (NodeId, &Answer<'_>)> = BTreeMap::new();
-    for answer in &answers {
+    for answer in &answers.told {
         let Some(candidate) = answer.belief.voted_for else { continue };
         let (node, term) = (answer.node, answer.belief.term);
         let (first, seen) = *votes.entry((node, term)).or_insert((candidate, answer));
@@ -106,5 +100,5 @@ pub(crate) fn single_vote(history: &History) -> (Verdict, String) {
     }
     let verdict =
         if votes.is_empty() { Verdict::Unknown("no observation shows a vote".to_owned()) } else { Verdict::Valid };
-    (verdict, count(votes.len(), "vote"))
+    (answers.conclude(verdict), count(votes.len(), "vote"))
 }

@@ -3,7 +3,7 @@
 //! Every checker answers with three values. `Valid` says that the property holds *for what the history shows*. `Invalid`
 //! carries a [`Witness`]: a sentence, the few lines of the history that refute the property, and the argument. `Unknown`
 //! says why nothing can be said; an empty history, a history without the evidence that a property needs, and a search that
-//! ran out of its [`Limits`] are `Unknown`, never `Valid`.
+//! ran out of its [`Budget`] are `Unknown`, never `Valid`.
 //!
 //! What is checked, and from which evidence:
 //!
@@ -32,20 +32,24 @@ mod terms;
 mod text;
 pub mod topology;
 mod verdict;
+mod watch;
 
 use chaos_history::History;
 
+pub use linear::Budget;
+
 pub use topology::{Epoch, Topology};
-pub use verdict::{Limits, Outcome, Overall, Property, Verdict, Witness, overall};
+pub use verdict::{Outcome, Overall, Property, Verdict, Witness, overall};
+pub use watch::{Alarm, Watch};
 
 /// Judges one property of one history.
 #[must_use]
-pub fn check(history: &History, property: Property, limits: &Limits) -> Outcome {
+pub fn check(history: &History, property: Property, budget: &Budget<'_>) -> Outcome {
     let (verdict, mut basis) = match property {
         Property::ElectionSafety => election::election_safety(history),
         Property::SingleVote => election::single_vote(history),
         Property::TermMonotonic => terms::term_monotonic(history),
-        Property::Linearizable => register::linearizable(history, limits),
+        Property::Linearizable => register::linearizable(history, budget),
         Property::NoAcknowledgedWriteLost => acknowledged::no_acknowledged_write_lost(history),
         Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
         Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use chaos_history::{Event, History, Mark, NodeId, RunNanos, Term};
 
-use crate::answers::{Answer, answers};
+use crate::answers::{Answer, Answers, answers};
 use crate::text::{brief, count, seconds};
 use crate::topology::{Epoch, Topology, stalled};
 use crate::verdict::{Verdict, Witness};
@@ -40,10 +40,11 @@ const DOUBT_SHARE: u32 = 10;
 
 /// A majority clique gets its leader in time.
 pub(crate) fn bounded_reelection(history: &History, within: Duration) -> (Verdict, String) {
-    let mut answers = match answers(history) {
-        Ok(answers) => answers,
-        Err(reason) => return (Verdict::Unknown(reason), "malformed observations".to_owned()),
-    };
+    let Answers { told: mut answers, malformed } = answers(history);
+    if let Some(reason) = malformed {
+        // Silence counts here, and an answer that can't be read may have broken it.
+        return (Verdict::Unknown(reason), "malformed observations".to_owned());
+    }
     answers.sort_by_key(|answer| (answer.received, answer.line));
     let Some(last) = answers.last() else {
         return (Verdict::Unknown("no node ever answered".to_owned()), count(0, "observation"));

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use chaos_history::{History, NodeId, RunNanos};
 
-use crate::answers::{Answer, answers};
+use crate::answers::{Answer, Answers, answers};
 use crate::text::{count, seconds};
 use crate::topology::{Epoch, Topology, stalled};
 use crate::verdict::{Verdict, Witness};
@@ -70,10 +70,10 @@ impl Reign<'_> {
 
 /// After a heal one node leads, and none leads an old term.
 pub(crate) fn no_stale_leader_after_heal(history: &History, within: Duration) -> (Verdict, String) {
-    let answers = match answers(history) {
-        Ok(answers) => answers,
-        Err(reason) => return (Verdict::Unknown(reason), "malformed observations".to_owned()),
-    };
+    let Answers { told: answers, malformed } = answers(history);
+    if let Some(reason) = malformed {
+        return (Verdict::Unknown(reason), "malformed observations".to_owned());
+    }
     let topology = Topology::of(history);
     let periods: Vec<Period<'_>> = topology
         .epochs

@@ -22,15 +22,12 @@ use crate::verdict::{Verdict, Witness};
 
 /// A node's term never goes back.
 pub(crate) fn term_monotonic(history: &History) -> (Verdict, String) {
-    let answers = match answers(history) {
-        Ok(answers) => answers,
-        Err(reason) => return (Verdict::Unknown(reason), "malformed observations".to_owned()),
-    };
+    let answers = answers(history);
     let mut by_node: BTreeMap<NodeId, Vec<Answer<'_>>> = BTreeMap::new();
-    for answer in &answers {
+    for answer in &answers.told {
         by_node.entry(answer.node).or_default().push(*answer);
     }
-    let basis = format!("{}, {}", count(by_node.len(), "node"), count(answers.len(), "observation"));
+    let basis = format!("{}, {}", count(by_node.len(), "node"), count(answers.told.len(), "observation"));
     let mut compared = 0;
     let mut worst: Option<(Answer<'_>, Answer<'_>)> = None;
     for of_node in by_node.values() {
@@ -44,7 +41,7 @@ pub(crate) fn term_monotonic(history: &History) -> (Verdict, String) {
         None if compared == 0 => Verdict::Unknown("no node was observed twice, one after the other".to_owned()),
         None => Verdict::Valid,
     };
-    (verdict, basis)
+    (answers.conclude(verdict), basis)
 }
 
 /// The first fall of one node's term in order of asking, and how many observations had one before them to compare with.

@@ -118,23 +118,6 @@ pub struct Outcome {
     pub basis: String,
 }
 
-/// How much work a search may do before it gives up with [`Verdict::Unknown`]. Both count per key. The limits are counts
-/// and not times, so that a verdict does not depend on the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Configurations that the search may visit.
-    pub configurations: u64,
-    /// Bytes that the search's memory of visited configurations may take.
-    pub bytes: usize,
-}
-
-impl Default for Limits {
-    /// A million configurations, 256 MiB: seconds per key at worst.
-    fn default() -> Self {
-        Self { configurations: 1_000_000, bytes: 256 << 20 }
-    }
-}
-
 /// The conclusion over several properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Overall {

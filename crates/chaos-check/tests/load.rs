@@ -2,7 +2,7 @@
 //! injected mistake is convicted with a small witness. The load is drawn from a seed: a simulated register per key, clients
 //! with overlapping operations, and outages in which operations end in `info`, some of them taking effect much later.
 
-use chaos_check::{Limits, Property, Verdict, check};
+use chaos_check::{Budget, Property, Verdict, check};
 use chaos_history::{
     Action, ClientRole, Event, Header, History, NodeId, OpEvent, OpId, OpPhase, OpResult, ProcessId, Recorded,
     RunNanos, Seed, Value,
@@ -82,7 +82,7 @@ fn simulate(load: Load) -> Vec<Simulated> {
                 if swapped {
                     *held = Some(*value);
                 }
-                OpResult::Cas { swapped, observed: before.filter(|_| load.tells), revision: None }
+                OpResult::Cas { swapped, observed: load.tells.then_some(before), revision: None }
             }
         });
     }
@@ -124,7 +124,7 @@ fn history(operations: &[Simulated]) -> History {
 }
 
 fn verdict(operations: &[Simulated]) -> Verdict {
-    check(&history(operations), Property::Linearizable, &Limits::default()).verdict
+    check(&history(operations), Property::Linearizable, &Budget::default()).verdict
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn one_lost_write_is_convicted_with_a_small_witness() {
             let held = match last {
                 Some((action, OpResult::Written { .. } | OpResult::Cas { swapped: true, .. })) => action.written(),
                 Some((_, OpResult::Read { value, .. })) => value,
-                Some((_, OpResult::Cas { observed, .. })) => observed,
+                Some((_, OpResult::Cas { observed, .. })) => observed.flatten(),
                 None => None,
             };
             for (offset, action, result) in [
@@ -257,7 +257,7 @@ fn verdicts_do_not_depend_on_names_of_keys_and_values() {
                 }
                 match &mut operation.result {
                     Some(OpResult::Read { value: Some(value), .. }) => rename(value),
-                    Some(OpResult::Cas { observed: Some(value), .. }) => rename(value),
+                    Some(OpResult::Cas { observed: Some(Some(value)), .. }) => rename(value),
                     _ => {}
                 }
             }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chaos_check::{Limits, Outcome, Overall, Property, Topology, Verdict, check, overall};
+use chaos_check::{Budget, Outcome, Overall, Property, Topology, Verdict, check, overall};
 use chaos_history::{History, NodeId, RunNanos};
 
 const MS: u64 = 1_000_000;
@@ -67,7 +67,7 @@ fn one_way_cuts_count_as_cuts_for_a_clique() {
 
 #[test]
 fn a_violation_outranks_the_unknown_and_the_unknown_outranks_the_valid() {
-    let outcome = |name: &str, property| check(&read(name), property, &Limits::default());
+    let outcome = |name: &str, property| check(&read(name), property, &Budget::default());
     let valid = outcome("election-new-leader-new-term-valid", Property::ElectionSafety);
     let unknown = outcome("election-nobody-named-unknown", Property::ElectionSafety);
     let invalid = outcome("election-belief-against-claim-invalid", Property::ElectionSafety);
@@ -82,7 +82,7 @@ fn a_violation_outranks_the_unknown_and_the_unknown_outranks_the_valid() {
 fn a_history_cut_short_keeps_its_violation_and_says_that_it_was_cut() {
     let mut history = read("register-stale-read-invalid");
     history.torn = true;
-    let outcome = check(&history, Property::Linearizable, &Limits::default());
+    let outcome = check(&history, Property::Linearizable, &Budget::default());
     assert!(matches!(outcome.verdict, Verdict::Invalid(_)));
     assert!(outcome.basis.ends_with("the history's last line is torn"), "{}", outcome.basis);
 }
@@ -93,7 +93,7 @@ fn a_longer_bound_never_convicts_where_a_shorter_one_acquits() {
         let history = read(name);
         let convicts = |ms: u64| {
             let property = Property::BoundedReelection { within: Duration::from_millis(ms) };
-            matches!(check(&history, property, &Limits::default()).verdict, Verdict::Invalid(_))
+            matches!(check(&history, property, &Budget::default()).verdict, Verdict::Invalid(_))
         };
         let verdicts: Vec<bool> = (100..300).step_by(10).map(convicts).collect();
         assert!(verdicts.is_sorted_by(|shorter, longer| shorter >= longer), "{name}: {verdicts:?}");

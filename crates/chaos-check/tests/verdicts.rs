@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chaos_check::{Limits, Outcome, Property, Verdict, check};
+use chaos_check::{Budget, Outcome, Property, Verdict, check};
 use chaos_history::History;
 
 /// A check as the expectations write it: the property's name, and its bound in milliseconds if it has one.
@@ -77,7 +77,7 @@ fn every_history_gets_its_verdict_and_its_witness() {
         let history = History::read(&path).unwrap();
         let mut actual = String::new();
         for (index, text) in expected.lines().filter_map(|line| line.strip_prefix("check: ")).enumerate() {
-            let outcome = check(&history, property(text), &Limits::default());
+            let outcome = check(&history, property(text), &Budget::default());
             if index == 0 {
                 let word = name.rsplit('-').next().unwrap();
                 assert_eq!(verdict_word(&outcome.verdict), word, "{name}: {outcome:#?}");
@@ -100,7 +100,7 @@ fn witnesses_name_existing_lines_in_order_and_every_step_names_one() {
         let history = History::read(&path).unwrap();
         let expected = fs::read_to_string(path.with_extension("txt")).unwrap();
         for text in expected.lines().filter_map(|line| line.strip_prefix("check: ")) {
-            let Verdict::Invalid(witness) = check(&history, property(text), &Limits::default()).verdict else {
+            let Verdict::Invalid(witness) = check(&history, property(text), &Budget::default()).verdict else {
                 continue;
             };
             assert!(!witness.lines.is_empty(), "{}", path.display());

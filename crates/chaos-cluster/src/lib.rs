@@ -21,4 +21,4 @@ mod world;
 pub use clock::RunClock;
 pub use process::ProcessError;
 pub use recorder::Recorder;
-pub use world::{RealWorld, RealWorldOptions, StartError, WorldError};
+pub use world::{RealWorld, RealWorldOptions, StartError, Watch, WorldError};

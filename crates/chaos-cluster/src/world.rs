@@ -51,7 +51,12 @@ pub struct RealWorldOptions {
     pub nodes: usize,
     /// How they are observed.
     pub observe: Observe,
+    /// Whoever wants to see what is recorded as it is recorded, and may end the run.
+    pub watch: Option<Watch>,
 }
+
+/// Sees each event before it is recorded; a text ends the run as if the user had asked for it, and is the reason given.
+pub type Watch = Box<dyn FnMut(&history::Event) -> Option<String>>;
 
 /// Why the world can't go on. The history up to then is on disk.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +121,7 @@ pub struct RealWorld {
     ready: VecDeque<(RunNanos, Event)>,
     driver: Arc<dyn Driver>,
     recorder: Recorder,
+    watch: Option<Watch>,
     directory: RunDir,
     /// Which process runs each operation, and at which node.
     under_way: BTreeMap<OpId, (ProcessId, NodeId)>,
@@ -139,7 +145,7 @@ impl RealWorld {
     /// # Errors
     /// If threads or descriptors are not to be had.
     pub fn new(options: RealWorldOptions) -> Result<Self, WorldError> {
-        let RealWorldOptions { clock, star, driver, recorder, directory, nodes, observe } = options;
+        let RealWorldOptions { clock, star, driver, recorder, directory, nodes, observe, watch } = options;
         let setup = |action| move |source| WorldError::Setup { action, source };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -178,6 +184,7 @@ impl RealWorld {
             ready: VecDeque::new(),
             driver,
             recorder,
+            watch,
             directory,
             under_way: BTreeMap::new(),
             answered: BTreeSet::new(),
@@ -244,7 +251,7 @@ impl RealWorld {
                     };
                     return Err(StartError::Exited { node, how, log: self.stderr_log(node) });
                 }
-                Event::Interrupt => return Err(StartError::Interrupted),
+                Event::Interrupt { .. } => return Err(StartError::Interrupted),
                 Event::Tick if now >= deadline => {
                     let seen = self.last_silence.remove(&missing).unwrap_or_else(|| "it was never asked".to_owned());
                     return Err(StartError::NeverAnswered {
@@ -318,7 +325,13 @@ impl RealWorld {
         event: history::Event,
         for_engine: Option<Event>,
     ) -> Result<(), WorldError> {
+        // The watch sees events in the order in which they are recorded.
+        let alarm = self.watch.as_mut().and_then(|watch| watch(&event));
         self.recorder.record(at, event)?;
+        if let Some(why) = alarm {
+            self.watch = None;
+            self.ready.push_back((self.clock.now(), Event::Interrupt { why }));
+        }
         self.ready.extend(for_engine.map(|event| (at, event)));
         Ok(())
     }
@@ -344,7 +357,7 @@ impl RealWorld {
         let operation = self.driver.invoke(node, &action);
         let at = self.clock.now();
         let phase = OpPhase::Invoke { role, due, action };
-        self.recorder.record(at, history::Event::Op(OpEvent { id, process, node, phase }))?;
+        self.record(at, history::Event::Op(OpEvent { id, process, node, phase }), None)?;
         self.under_way.insert(id, (process, node));
         let (messages, clock) = (self.messages.clone(), self.clock);
         self.runtime.spawn(async move {
@@ -373,7 +386,7 @@ impl RealWorld {
             Message::Ended { node, incarnation, at } => self.ended(node, incarnation, at),
             Message::Stalled(stall) => self.record(stall.to, history::Event::Stall(stall), None),
             Message::Interrupt => {
-                self.ready.push_back((self.clock.now(), Event::Interrupt));
+                self.ready.push_back((self.clock.now(), Event::Interrupt { why: "by the user".to_owned() }));
                 Ok(())
             }
         }

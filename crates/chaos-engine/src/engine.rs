@@ -139,7 +139,7 @@ impl Engine {
             }
             Event::FaultDone(event) => self.faults.answered(event, now, out),
             Event::Node { node, life } => self.view.node(*node, life),
-            Event::Interrupt => self.interrupt(out),
+            Event::Interrupt { why } => self.interrupt(why.clone(), out),
         }
         self.view.faults(&self.faults);
         self.view.advance(now);
@@ -309,7 +309,7 @@ impl Engine {
         self.ending == Finished::Interrupted
     }
 
-    fn interrupt(&mut self, out: &mut Vec<Command>) {
+    fn interrupt(&mut self, why: String, out: &mut Vec<Command>) {
         if self.is_interrupted() {
             // Asked twice: no more waiting.
             self.stage = Stage::Interrupted { until: self.now };
@@ -320,7 +320,7 @@ impl Engine {
         self.load.stop();
         let lift = self.clean_up();
         self.faults.lift_all(None, &lift, out);
-        out.push(Command::Mark(Mark::Interrupted, "by the user".to_owned()));
+        out.push(Command::Mark(Mark::Interrupted, why));
         let until = self.now + INTERRUPT_WITHIN;
         self.stage = match self.stage {
             // Nothing was written yet, so there is nothing to read.

@@ -305,6 +305,6 @@ fn seen(phase: &OpPhase, written: Option<Value>) -> Option<Option<Value>> {
     match result {
         OpResult::Read { value, .. } => Some(*value),
         OpResult::Written { .. } | OpResult::Cas { swapped: true, .. } => Some(written),
-        OpResult::Cas { swapped: false, observed, .. } => observed.map(Some),
+        OpResult::Cas { swapped: false, observed, .. } => *observed,
     }
 }

@@ -137,7 +137,10 @@ pub enum Event {
         life: NodeLife,
     },
     /// The user asks for an end. Every fault is taken back, then the run finishes.
-    Interrupt,
+    Interrupt {
+        /// Who or what wants it, for people: `by the user`.
+        why: String,
+    },
 }
 
 /// The end of an operation.

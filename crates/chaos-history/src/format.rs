@@ -5,6 +5,7 @@
 //! {"at":1204332911,"op":{"id":17,"process":3,"node":"n2","phase":{"invoke":{"role":"pinned","due":1204300000,"action":{"write":{"key":"k0","value":41}}}}}}
 //! {"at":1206119004,"op":{"id":17,"process":3,"node":"n2","phase":{"ok":{"written":{"revision":92}}}}}
 //! {"at":1206230118,"observation":{"node":"n2","incarnation":1,"source":"poll","sent":1205990511,"received":1206230118,"outcome":{"answered":{"term":2,"role":"leader","leader":"n2"}}}}
+//! {"at":1207000210,"op":{"id":18,"process":4,"node":"n1","phase":{"ok":{"cas":{"swapped":false,"observed":null,"revision":92}}}}}
 //! {"at":3000120450,"fault":{"id":1,"edge":"begin","kind":"partition","label":"isolate leader","nodes":["n2"],"links":[{"from":"n2","to":"n1"}],"leader":["n2",2],"stamps":{"scheduled":3000000000,"call_begin":3000061200,"call_end":3000102377,"effect":3000120450},"source":{"file":"faults/isolate-leader.yaml","line":8,"column":9}}}
 //! {"at":90211334,"node":{"node":"n1","incarnation":1,"life":{"started":{"pid":7}}}}
 //! {"at":4122900117,"stall":{"from":4110000000,"to":4122900117}}

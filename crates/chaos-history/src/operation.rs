@@ -80,13 +80,19 @@ pub enum OpResult {
     Cas {
         /// Whether the value was set.
         swapped: bool,
-        /// What the key held at that moment, where the system tells; always told by the reference node.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        observed: Option<Value>,
+        /// What the key held at that moment, where the system tells (in the file: no `observed` at all if it doesn't):
+        /// `Some(None)`, in the file `null`, if the key was absent. Always told by the reference node.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "told")]
+        observed: Option<Option<Value>>,
         /// The decision's place in the system's order, where the system tells.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<Revision>,
     },
+}
+
+/// A field that is there, `null` included.
+fn told<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Value>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// Which part of the load a client is.

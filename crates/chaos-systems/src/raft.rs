@@ -339,7 +339,7 @@ async fn read_answer(action: &Action, nodes: usize, answer: Response) -> Answer 
         Action::Read { .. } => value.map(|value| OpResult::Read { value, revision }).ok_or("value"),
         Action::Write { .. } => revision.map(|_| OpResult::Written { revision }).ok_or("revision"),
         Action::Cas { .. } => match kv.swapped {
-            Some(swapped) => Ok(OpResult::Cas { swapped, observed: value.flatten(), revision }),
+            Some(swapped) => Ok(OpResult::Cas { swapped, observed: value, revision }),
             None => Err("swapped"),
         },
     };

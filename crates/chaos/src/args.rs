@@ -1,7 +1,10 @@
 //! The command line, as clap reads it.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use chaos_foreign::{FailedCas, Format, Keys, Kind};
 use clap::{Parser, Subcommand};
 
 /// Break a cluster on purpose and see who leads.
@@ -24,6 +27,7 @@ Examples:
   chaos run partition --set system.raft.specimen=double-vote
                                               the same against a node that is broken on purpose
   chaos check reports/partition/<run>         judge a saved run again
+  chaos check history.edn                     judge a history of Jepsen, Porcupine or chaos
   chaos doctor                                what can this host do?
 
 Exit codes:
@@ -37,8 +41,8 @@ Exit codes:
 pub(crate) enum Command {
     /// Run a workload: start the cluster, break it, judge it, write the report.
     Run(RunArguments),
-    /// Judge a saved run again; prints the verdicts and exits accordingly.
-    Check(SavedRun),
+    /// Judge saved runs again, and histories of other tools; prints the verdicts and exits accordingly.
+    Check(CheckArguments),
     /// Render a saved run's report.json and report.html again.
     Report(SavedRun),
     /// Validate a workload and print it with every default filled in.
@@ -71,6 +75,10 @@ pub(crate) struct RunArguments {
     /// Keep the nodes' data directories after a valid run too.
     #[arg(long)]
     pub(crate) keep: bool,
+    /// End the run at the first violation that can be seen while it goes on (two leaders, a second vote, a fallen term, an
+    /// impossible answer), instead of when the fault plan is through.
+    #[arg(long)]
+    pub(crate) stop_on_violation: bool,
     /// Print only the summary.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -91,6 +99,62 @@ pub(crate) struct PlanArguments {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
 }
+
+/// Arguments of `chaos check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = CHECK_HELP)]
+pub(crate) struct CheckArguments {
+    /// Run directories of chaos, or files: history.jsonl of chaos, history.edn or logs of Jepsen, logs of Porcupine.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How files are written: jepsen-edn, jepsen-log, etcd-log, porcupine-kv or chaos. Left out: by their content.
+    #[arg(long, value_parser = crate::foreign::format)]
+    pub(crate) format: Option<Format>,
+    /// What the objects of files are. Left out: by their operations.
+    #[arg(long, value_parser = crate::foreign::kind)]
+    pub(crate) model: Option<Kind>,
+    /// What a failed cas says: saw-another (the register held something else than it expected) or did-not-happen (nothing).
+    /// Left out: saw-another in the etcd logs, did-not-happen elsewhere.
+    #[arg(long, value_name = "MEANING", value_parser = crate::foreign::failed_cas)]
+    pub(crate) failed_cas: Option<FailedCas>,
+    /// Where keys stand: none, pairs (values are [key value]) or field (a :key of its own). Left out: by the values.
+    #[arg(long, value_name = "PLACE", value_parser = crate::foreign::keys)]
+    pub(crate) keys: Option<Keys>,
+    /// What a register holds before the first write.
+    #[arg(long, value_name = "VALUE", default_value = "nil", allow_hyphen_values = true)]
+    pub(crate) initial: String,
+    /// Say what the independent verifier checked again; with --certificate, check that file's claims instead of deciding.
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Write the proof of every verdict to this file, which must not exist; with --verify, read it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// When to give up: what is not decided then is unknown.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::foreign::deadline)]
+    pub(crate) deadline: Duration,
+    /// How much memory searches may use in all.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = crate::foreign::size)]
+    pub(crate) memory: usize,
+    /// Threads that decide objects. Left out: as many as there are processors.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+const CHECK_HELP: &str = "\
+Examples:
+  chaos check reports/partition/<run>               judge a saved run again: everything that its workload asks for
+  chaos check store/*/history.edn                   judge histories of Jepsen; exits by the worst
+  chaos check --failed-cas saw-another history.edn  a :fail of a cas means that it saw another value
+  chaos check --certificate proof.json history.edn  write why the verdict holds
+  chaos check --verify --certificate proof.json history.edn
+                                                    check a proof of anybody's, without deciding anything
+
+A file's objects are judged for linearizability, each key by itself. The order of a file is taken for the order of time.
+The options from --format to --threads are about files; a run directory says itself how it is judged.
+
+Exit codes, the worst of all paths:
+  0  valid          1  invalid, whatever else          254  a file that is not understood, or can't be read
+  2  unknown: undecided, or a claim that doesn't hold  3  valid, but a run's expectation was missed";
 
 /// A run that was saved.
 #[derive(Debug, clap::Args)]

@@ -23,16 +23,21 @@ impl Failure {
 
     /// Tells the user on standard error.
     pub(crate) fn report(&self, color: bool) -> ExitCode {
+        ExitCode::from(self.tell(color))
+    }
+
+    /// Tells the user on standard error, and returns the exit code as a number.
+    pub(crate) fn tell(&self, color: bool) -> u8 {
         let mut out = std::io::stderr();
         // `eprint!` would panic where the reader has gone away; the exit code still tells what it can.
         let _ = match self {
             Self::Plan(errors) => write!(out, "{}", errors.render(color)),
             Self::Refused(error) | Self::Broken(error) => writeln!(out, "error: {}", printable(&format!("{error:#}"))),
         };
-        ExitCode::from(match self {
+        match self {
             Self::Plan(_) | Self::Refused(_) => 254,
             Self::Broken(_) => 255,
-        })
+        }
     }
 }
 

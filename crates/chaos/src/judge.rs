@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use chaos_check::{Limits, Property};
+use chaos_check::{Budget, Property};
 use chaos_failover::{Timing, analyse, evaluate};
 use chaos_history::{Event, History, Mark, RunDir};
 use chaos_plan::{Check, Source, System, Workload};
@@ -20,11 +20,11 @@ use crate::{live, show};
 /// free, since a floor must not lie above what is possible.
 const FLOOR_RTT: Duration = Duration::from_micros(100);
 
-/// `chaos check DIR`: judges, prints, writes nothing.
-pub(crate) fn check(directory: &Path) -> Result<ExitCode, Failure> {
+/// `chaos check DIR`: judges, prints, writes nothing. Returns the exit code.
+pub(crate) fn check(directory: &Path) -> Result<u8, Failure> {
     let report = judge(&open(directory)?)?;
     show::print(&report.to_terminal(live::stdout_is_colored(), live::width()));
-    Ok(ExitCode::from(report.exit_code))
+    Ok(report.exit_code)
 }
 
 /// `chaos report DIR`: judges and writes the reports again.
@@ -58,9 +58,9 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         let path = saved.plan().display().to_string();
         return Err(Failure::Refused(anyhow!("{path} is of {plan} nodes, the history beside it of {run}")));
     }
-    let properties = workload.checks.iter().flat_map(|check| properties(*check));
+    let properties = properties_of(&workload).into_iter();
     let outcomes: Vec<_> =
-        properties.map(|property| chaos_check::check(&history, property, &Limits::default())).collect();
+        properties.map(|property| chaos_check::check(&history, property, &Budget::default())).collect();
     let System::Raft(options) = &workload.system;
     let timing = Timing::of_raft(workload.nodes, options, FLOOR_RTT, Duration::ZERO);
     let analysis = analyse(&history, Some(&timing));
@@ -100,6 +100,11 @@ pub(crate) fn write(saved: &RunDir, report: &Report) -> Result<(), Failure> {
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Everything that a workload wants checked.
+pub(crate) fn properties_of(workload: &Workload) -> Vec<Property> {
+    workload.checks.iter().flat_map(|check| properties(*check)).collect()
 }
 
 /// A plan's check as the checkers' properties. A node that votes twice is on its way to two leaders, so whoever asks for one

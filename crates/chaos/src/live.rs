@@ -57,7 +57,9 @@ impl Live {
             Event::Node { node, life: NodeLife::Exited { expected: false, code, signal } } => {
                 self.line(now, &format!("{node} ENDED BY ITSELF (exit code {code:?}, signal {signal:?})"));
             }
-            Event::Interrupt => self.line(now, "interrupted: faults are taken back, then what happened is judged"),
+            Event::Interrupt { why } => {
+                self.line(now, &format!("interrupted {why}: faults are taken back, then what happened is judged"));
+            }
             Event::Tick | Event::Observed(_) | Event::Completed(_) | Event::Node { .. } => {}
         }
         let every = if self.bar.is_some() { REDRAW_EVERY } else { PLAIN_LINE_EVERY };

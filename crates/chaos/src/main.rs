@@ -2,6 +2,7 @@
 
 mod args;
 mod failure;
+mod foreign;
 mod judge;
 mod live;
 mod run;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Node(arguments) => return election_node::main(*arguments),
         Command::Run(arguments) => run::run(&arguments),
-        Command::Check(saved) => judge::check(&saved.directory),
+        Command::Check(arguments) => foreign::check(&arguments),
         Command::Report(saved) => judge::render(&saved.directory),
         Command::Plan(arguments) => show::plan(&arguments),
         Command::List => show::list(),

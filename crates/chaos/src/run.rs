@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError};
+use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError, Watch};
 use chaos_engine::{Engine, Finished, World, drive};
 use chaos_history::{Header, NodeId, RunDir, Seed, format};
 use chaos_net::isolation::{self, EnterOptions};
@@ -37,7 +37,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
 
     let started = jiff::Timestamp::now();
     let directory = make_directory(arguments, &workload, seed, &started)?;
-    let mut world = build_world(&workload, seed, &started, &directory)?;
+    let watch = arguments.stop_on_violation.then(|| watch(&workload));
+    let mut world = build_world(&workload, seed, &started, &directory, watch)?;
     let missing = world.capabilities().missing(&workload.faults);
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|kind| kind.name()).collect();
@@ -107,6 +108,7 @@ fn build_world(
     seed: Seed,
     started: &jiff::Timestamp,
     directory: &RunDir,
+    watch: Option<Watch>,
 ) -> Result<RealWorld, Failure> {
     let filter = match workload.filter {
         Filter::Nftables => FilterKind::Nftables,
@@ -138,8 +140,18 @@ fn build_world(
         directory: directory.clone(),
         nodes: workload.nodes,
         observe: workload.observe,
+        watch,
     };
     Ok(RealWorld::new(options).map_err(anyhow::Error::from)?)
+}
+
+/// Ends the run at the first violation.
+fn watch(workload: &Workload) -> Watch {
+    let mut watch = chaos_check::Watch::new(&judge::properties_of(workload), workload.nodes);
+    Box::new(move |event| {
+        let alarm = watch.event(event)?;
+        Some(format!("by the first violation: {} ({})", alarm.sentence, alarm.property.name()))
+    })
 }
 
 fn drive_world(world: &mut RealWorld, workload: &Workload, seed: Seed, live: &mut Live) -> Result<Finished, Failure> {

@@ -15,6 +15,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("chaos-history", &["tokio", "nix", "libc", "rand", "chaos-*"]),
     ("chaos-plan", &["tokio", "nix", "libc", "rand", "chaos-engine", "chaos-net", "chaos-cluster", "chaos-check"]),
     ("chaos-check", &["tokio", "nix", "libc", "rand", "tracing", "chaos-engine", "chaos-failover", "chaos-report"]),
+    ("chaos-foreign", &["tokio", "nix", "libc", "rand", "tracing", "chaos-engine", "chaos-report", "chaos-failover"]),
     ("chaos-failover", &["tokio", "nix", "libc", "rand", "tracing", "chaos-check", "chaos-report", "chaos-engine"]),
     ("chaos-report", &["tokio", "nix", "libc", "rand", "chaos-engine", "chaos-cluster", "chaos-net", "chaos-systems"]),
     ("chaos-engine", &["tokio", "nix", "libc", "serde-saphyr", "reqwest", "chaos-net", "chaos-cluster"]),

@@ -36,7 +36,7 @@ pub fn check<M: Model>(
             }
         },
     };
-    Ok(convict(model, entries, &timeline, &conflict, budget))
+    Ok(convict(model, entries, &timeline, conflict, budget))
 }
 
 /// Tries an order that the system itself claims (by revision, zxid, index, offset): places in `entries`. Success is a proof;
@@ -65,10 +65,12 @@ fn convict<M: Model>(
     model: &M,
     entries: &[Entry<M::Op>],
     timeline: &Timeline<M::Op>,
-    conflict: &[u32],
+    mut conflict: Vec<u32>,
     budget: &Budget<'_>,
 ) -> Decision<M::Op> {
-    let core = minimise(model, entries, timeline, conflict, budget);
+    conflict.sort_unstable();
+    conflict.dedup();
+    let core = minimise(model, entries, timeline, &conflict, budget);
     match verify::refutes(model, entries, &core) {
         Ok(verified) => Decision::Violation { core, verified },
         Err(why) => disagreement(format!("the counterexample does not hold: {why}")),

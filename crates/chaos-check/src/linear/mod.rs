@@ -26,12 +26,15 @@ mod decision;
 pub mod engine;
 mod entry;
 mod forced;
+mod keyed;
 mod minimise;
 mod model;
 pub mod models;
+pub mod online;
 pub mod verify;
 
 pub use check::{check, check_all, check_claimed};
 pub use decision::{Budget, Decision, Kept, Shortcut, Spent, Undecided};
 pub use entry::{Entry, Op, StampError, Timeline};
+pub use keyed::{KeyError, Keyed, Keys, Split, Whole, check_keyed};
 pub use model::{Effect, Model};

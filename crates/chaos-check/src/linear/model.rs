@@ -45,6 +45,11 @@ pub trait Model: Sync {
         Effect::Update
     }
 
+    /// Bytes that `state` has on the heap, for the engine's account of its memory.
+    fn state_heap_bytes(&self, _state: &Self::State) -> usize {
+        0
+    }
+
     /// Decides `ops` (ascending by `call`) in polynomial time if they fall into a class for which that is possible.
     fn shortcut(&self, _ops: &[Op<Self::Op>]) -> Shortcut {
         Shortcut::Pass
@@ -66,5 +71,17 @@ pub trait Model: Sync {
     /// Operations that are possible wherever `op` is, with the same state afterwards; all weaker, some possibly much.
     fn weaker(&self, _op: &Self::Op) -> Vec<Self::Op> {
         Vec::new()
+    }
+
+    /// The few of possibly very many weaker operations that still say what `op` says about `others`, those that are to stay
+    /// beside it: of a read of a thousand elements, whether it held the two that are in question.
+    fn weaker_beside(&self, op: &Self::Op, _others: &[&Self::Op]) -> Vec<Self::Op> {
+        self.weaker(op)
+    }
+
+    /// Whether `weaker` is possible wherever `op` is, with the same state afterwards. Says yes to all that [`Model::weaker`]
+    /// and [`Model::weaker_beside`] propose.
+    fn is_weaker(&self, op: &Self::Op, weaker: &Self::Op) -> bool {
+        self.weaker(op).contains(weaker)
     }
 }

@@ -5,8 +5,8 @@
 //! remembering which sets of operations led to which state, and nothing cleverer; and it checks that the few were reached from
 //! the many by weakening only.
 //!
-//! What is trusted: [`Model::apply`], and of a refutation [`Model::effect`]'s read-only, [`Model::independent`] and
-//! [`Model::weaker`].
+//! What is trusted: [`Model::apply`], and of a refutation [`Model::effect`]'s read-only and overwrite, [`Model::independent`]
+//! and [`Model::is_weaker`].
 
 use std::collections::BTreeSet;
 
@@ -16,6 +16,8 @@ use super::model::{Effect, Model};
 
 /// How many partial orders [`refutes`] looks at before it gives up.
 const PARTIAL_ORDERS_MAX: usize = 300_000;
+/// How many operations [`refutes`] looks at before it gives up: the sets of more of them would fill the memory.
+const CORE_MAX: usize = 512;
 
 /// Checks that `order` (places in `entries`) is a legal order of all of them: every answered one once, every other at most
 /// once, each possible in the state at its place, and none placed after one that was invoked only when it was over.
@@ -49,6 +51,9 @@ pub fn replays<M: Model>(model: &M, entries: &[Entry<M::Op>], order: &[u32]) -> 
 /// If it is no weakening, or has a legal order; the text says which.
 pub fn refutes<M: Model>(model: &M, entries: &[Entry<M::Op>], core: &[Kept<M::Op>]) -> Result<bool, String> {
     weakens(model, entries, core)?;
+    if core.len() > CORE_MAX {
+        return Ok(false);
+    }
     let mut visited: BTreeSet<(Vec<u64>, usize)> = BTreeSet::new();
     let mut states = vec![model.initial()];
     let mut open = vec![(vec![0_u64; core.len().div_ceil(64)], 0)];
@@ -89,21 +94,40 @@ fn weakens<M: Model>(model: &M, entries: &[Entry<M::Op>], core: &[Kept<M::Op>]) 
             (Some(original), Some(answered)) => answered >= original,
             (None, Some(_)) => false,
         };
-        let weaker = entry.what == original.what || model.weaker(&original.what).contains(&entry.what);
+        let weaker = entry.what == original.what || model.is_weaker(&original.what, &entry.what);
         if !later || entry.invoked > original.invoked || !weaker {
             return Err(format!("operation {index} demands more in the counterexample than in the history"));
         }
     }
     // An order ends with the last answered operation that stays; what began after that was over is behind it and of no matter.
     let end = core.iter().filter_map(|kept| kept.entry.answered).max().unwrap_or_default();
+    let forgotten: Vec<u64> = core.iter().map(|kept| forgotten_before(model, core, kept)).collect();
+    let matters = |dropped: &Entry<M::Op>, (kept, forgotten): (&Kept<M::Op>, &u64)| {
+        dropped.answered.is_none_or(|answered| answered >= *forgotten)
+            && !model.independent(&kept.entry.what, &dropped.what)
+    };
     for (index, dropped) in (0_u32..).zip(entries) {
-        if !kept.contains(&index)
-            && dropped.invoked <= end
+        if dropped.invoked <= end
+            && core.iter().zip(&forgotten).any(|pair| matters(dropped, pair))
+            && !kept.contains(&index)
             && model.effect(&dropped.what) != Effect::ReadOnly
-            && !core.iter().all(|kept| model.independent(&kept.entry.what, &dropped.what))
         {
             return Err(format!("operation {index} is not in the counterexample and may matter to it"));
         }
     }
     Ok(())
+}
+
+/// The moment before which everything that was over can't matter to `kept`: the latest invocation of an overwrite that is
+/// `kept` or was answered before `kept` began; 0 if there is none. Cut a legal order before each overwrite that stays: whatever
+/// came before, each piece starts from the same state, so that it is a legal order by itself, and what was over before the
+/// overwrite began is in an earlier piece than `kept`.
+fn forgotten_before<M: Model>(model: &M, core: &[Kept<M::Op>], kept: &Kept<M::Op>) -> u64 {
+    let few = if core.len() > CORE_MAX { &[] } else { core };
+    few.iter()
+        .filter(|other| matches!(model.effect(&other.entry.what), Effect::Overwrite { .. }))
+        .filter(|o| o.index == kept.index || o.entry.answered.is_some_and(|answered| answered < kept.entry.invoked))
+        .map(|overwrite| overwrite.entry.invoked)
+        .max()
+        .unwrap_or_default()
 }

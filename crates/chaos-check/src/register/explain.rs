@@ -6,12 +6,21 @@
 
 use chaos_history::{Action, Completion, OpResult, Operation, Value};
 
-use super::recheck::Taken;
+use crate::linear::models::RegisterOp;
 use crate::verdict::Witness;
+
+/// An operation of a counterexample.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken<'a> {
+    /// The operation.
+    pub(super) operation: &'a Operation,
+    /// As what it counts there, which may be less than what it was.
+    pub(super) what: RegisterOp,
+}
 
 /// The witness: these operations of the key have no legal order by themselves. `operations` are all of the key's, for the
 /// fate of a value that nobody wrote.
-pub(super) fn witness(key: &str, core: &[Taken<'_>], operations: &[&Operation]) -> Witness {
+pub(super) fn witness(key: &str, core: &[Taken<'_>], operations: &[&Operation], verified: bool) -> Witness {
     let story = unwritten(key, core, operations)
         .or_else(|| contradiction(key, core))
         .or_else(|| rivals(key, core))
@@ -23,6 +32,11 @@ pub(super) fn witness(key: &str, core: &[Taken<'_>], operations: &[&Operation]) 
         .flat_map(|taken| [Some(taken.operation.invoke_line), taken.operation.complete_line].into_iter().flatten());
     let lines: Vec<usize> = lines.collect();
     steps.push(conclusion(key, core, staleness.as_ref()));
+    if !verified {
+        steps.push(
+            "they have too many orders to try them all again one by one: this is the engine's word alone".to_owned(),
+        );
+    }
     let at = core.iter().map(|taken| taken.operation.completed.unwrap_or(taken.operation.invoked)).max();
     let sentence = story.or_else(|| staleness.map(|stale| stale.sentence(key))).unwrap_or_else(|| {
         format!("no single register could have answered as key {key} did to {} operations", core.len())
@@ -36,7 +50,7 @@ fn seen(operation: &Operation) -> Option<Option<Value>> {
     match (&operation.action, &operation.completion) {
         (_, Completion::Ok(OpResult::Read { value, .. })) => Some(*value),
         (Action::Cas { expect, .. }, Completion::Ok(OpResult::Cas { swapped: true, .. })) => Some(*expect),
-        (_, Completion::Ok(OpResult::Cas { swapped: false, observed: Some(value), .. })) => Some(Some(*value)),
+        (_, Completion::Ok(OpResult::Cas { swapped: false, observed: Some(value), .. })) => Some(*value),
         (Action::Read { .. } | Action::Write { .. } | Action::Cas { .. }, _) => None,
     }
 }
@@ -67,7 +81,7 @@ fn deed(key: &str, operation: &Operation) -> String {
             format!("replaced {} by {value} in {key}", content(*expect))
         }
         (Action::Cas { expect, value, .. }, Completion::Ok(OpResult::Cas { observed: Some(saw), .. })) => {
-            format!("refused to replace {} by {value} in {key}, seeing {saw}", content(*expect))
+            format!("refused to replace {} by {value} in {key}, seeing {}", content(*expect), content(*saw))
         }
         (Action::Cas { expect, value, .. }, Completion::Ok(OpResult::Cas { .. })) => {
             format!("refused to replace {} by {value} in {key}", content(*expect))
@@ -151,13 +165,13 @@ fn contradiction(key: &str, core: &[Taken<'_>]) -> Option<String> {
         "{} {did} {} for {value} at key {key} and says that it saw {}, which contradicts itself",
         only.operation.node,
         content(*expect),
-        content(*observed)
+        content(observed.flatten())
     ))
 }
 
 /// Two swaps of one value that was written once.
 fn rivals(key: &str, core: &[Taken<'_>]) -> Option<String> {
-    let expects = |taken: &&Taken<'_>| !taken.as_write && matches!(taken.operation.action, Action::Cas { .. });
+    let expects = |taken: &&Taken<'_>| matches!(taken.what, RegisterOp::Cas { .. });
     let swaps: Vec<&Operation> = core
         .iter()
         .filter(expects)

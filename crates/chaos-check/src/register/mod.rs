@@ -8,35 +8,28 @@
 //!   n2: ───────────────────────────[ read 7 ]──   no instant of the read lies before the end of write 9
 //! ```
 //!
-//! The way of a key: operations ([`model`]) → which engine ([`decide`]): blocks and zones where values are unique
-//! ([`zones`], O(n log n), exact), otherwise a search with memory ([`search`], exponential in the worst case, bounded) → a
-//! legal order, re-played by the independent verifier ([`recheck`]), or a conflict, made small ([`minimise`]), refuted again
-//! by the same verifier, and put into words ([`explain`]). If engine and verifier disagree the verdict is `Unknown`, and a
-//! definite violation of one key outranks what is unknown of another.
+//! The way of a key: operations → entries of a register ([`model`]) → [`linear::check`], which decides, makes a violation small
+//! and has both re-checked by the independent verifier → words ([`explain`]). Keys are independent (Herlihy and Wing, theorem 1)
+//! and judged on all cores. A definite violation of one key outranks what is unknown of another.
 
-mod decide;
 mod explain;
-mod minimise;
 mod model;
-mod recheck;
-mod search;
 #[cfg(test)]
 mod tests;
-mod zones;
+
+use std::num::NonZeroUsize;
 
 use chaos_history::{Completion, History, operations};
 
-use self::decide::{Decision, decide};
-use self::model::{Effect, KeyHistory, Op, by_key};
-use self::recheck::Taken;
+use self::explain::Taken;
+use self::model::{KeyHistory, by_key};
+use crate::linear::models::Register;
+use crate::linear::{self, Budget, Decision, Spent, Undecided};
 use crate::text::count;
-use crate::verdict::{Limits, Verdict, Witness};
-
-/// What may be spent on a key when another one is convicted already.
-const GLANCE: Limits = Limits { configurations: 10_000, bytes: 16 << 20 };
+use crate::verdict::{Verdict, Witness};
 
 /// Every key behaves as one atomic register.
-pub(crate) fn linearizable(history: &History, limits: &Limits) -> (Verdict, String) {
+pub(crate) fn linearizable(history: &History, budget: &Budget<'_>) -> (Verdict, String) {
     let malformed = |reason: String| (Verdict::Unknown(reason), "malformed operations".to_owned());
     let operations = match operations(&history.events) {
         Ok(operations) => operations,
@@ -53,12 +46,13 @@ pub(crate) fn linearizable(history: &History, limits: &Limits) -> (Verdict, Stri
     if definite == 0 {
         return (Verdict::Unknown("no operation got a definite answer".to_owned()), basis);
     }
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let share = Budget { bytes: budget.bytes / threads.get().min(keys.len()), ..*budget };
+    let verdicts = linear::check_all(&keys, threads, |key| judge(key, &share));
     let mut violations: Vec<Witness> = Vec::new();
     let mut unknown: Option<String> = None;
-    for key in &keys {
-        // One violation decides; the other keys are only looked at in passing.
-        let limits = if violations.is_empty() { limits } else { &GLANCE };
-        match judge(key, limits) {
+    for verdict in verdicts {
+        match verdict {
             Verdict::Valid => {}
             Verdict::Invalid(witness) => violations.push(witness),
             Verdict::Unknown(reason) => unknown = unknown.or(Some(reason)),
@@ -76,55 +70,37 @@ pub(crate) fn linearizable(history: &History, limits: &Limits) -> (Verdict, Stri
 }
 
 /// Judges one key.
-fn judge(history: &KeyHistory<'_>, limits: &Limits) -> Verdict {
-    let key = history.key;
-    if let Some(&source) = history.contradictions.first() {
-        return convict(history, &[Taken { operation: history.operations[source], as_write: false }]);
-    }
-    match decide(&history.ops, limits) {
-        Decision::Order(order) => {
-            let order: Vec<usize> = order.into_iter().map(|op| history.ops[op].source).collect();
-            if recheck::replays(&history.operations, &order) {
-                Verdict::Valid
-            } else {
-                Verdict::Unknown(format!("key {key}: internal disagreement: the order found does not replay"))
-            }
+fn judge(history: &KeyHistory<'_>, budget: &Budget<'_>) -> Verdict {
+    match linear::check(&Register, &history.entries, budget) {
+        Err(error) => Verdict::Unknown(format!("key {}: {error}", history.key)),
+        Ok(Decision::Linearizable(_)) => Verdict::Valid,
+        Ok(Decision::Violation { core, verified }) => {
+            let taken = core.iter().map(|kept| Taken {
+                operation: history.operations[history.sources[kept.index as usize]],
+                what: kept.entry.what,
+            });
+            let taken: Vec<Taken<'_>> = taken.collect();
+            Verdict::Invalid(explain::witness(history.key, &taken, &history.operations, verified))
         }
-        Decision::None(conflict) => {
-            let core = minimise::minimise(&history.ops, &conflict);
-            let taken: Vec<Taken<'_>> = core.iter().map(|op| taken(history, op)).collect();
-            convict(history, &taken)
-        }
-        Decision::Exhausted(reached, configurations) => {
-            let operation = history.operations[history.ops[reached].source];
-            Verdict::Unknown(format!(
-                "key {key}: the search gave up after {configurations} configurations, before the answer of line {}",
-                operation.complete_line.unwrap_or(operation.invoke_line)
-            ))
-        }
+        Ok(Decision::Undecided(undecided)) => Verdict::Unknown(undecided_of(history, &undecided)),
     }
 }
 
-/// The operation behind a minimised one.
-fn taken<'a>(history: &KeyHistory<'a>, op: &Op) -> Taken<'a> {
-    let operation = history.operations[op.source];
-    let is_write = matches!(op.effect, Effect::Write(_));
-    let was_swap = matches!(operation.action, chaos_history::Action::Cas { .. });
-    Taken { operation, as_write: is_write && was_swap }
-}
-
-/// Reports a violation if the verifier agrees.
-fn convict(history: &KeyHistory<'_>, core: &[Taken<'_>]) -> Verdict {
-    let key = history.key;
-    match recheck::refutes(core) {
-        Some(true) => Verdict::Invalid(explain::witness(key, core, &history.operations)),
-        Some(false) => Verdict::Unknown(format!(
-            "key {key}: internal disagreement: an order exists for the {} operations that were convicted",
-            core.len()
-        )),
-        None => Verdict::Unknown(format!(
-            "key {key}: {} operations seem to have no order, too many to verify independently",
-            core.len()
-        )),
-    }
+/// Why a key was not decided, and how far it was.
+fn undecided_of(history: &KeyHistory<'_>, undecided: &Undecided) -> String {
+    let Undecided { spent, reached, answers_proved, configurations } = undecided;
+    let what = match spent {
+        Spent::Configurations => "the search gave up".to_owned(),
+        Spent::Bytes => "the search ran out of the memory it may use".to_owned(),
+        Spent::Stopped => "the search was stopped".to_owned(),
+        Spent::Disagreement(why) => return format!("key {}: internal disagreement: {why}", history.key),
+    };
+    let reached = reached.map(|entry| history.operations[history.sources[entry as usize]]);
+    let place = reached.map_or_else(String::new, |operation| {
+        format!(" before the answer of line {}", operation.complete_line.unwrap_or(operation.invoke_line))
+    });
+    let (key, proved) = (history.key, count(usize::try_from(*answers_proved).unwrap_or(usize::MAX), "answer"));
+    format!(
+        "key {key}: {what}{place}, after {configurations} configurations; what comes before it ({proved}) is linearizable"
+    )
 }

@@ -1,4 +1,4 @@
-//! The operations of one key as the engines see them: interned contents, ranked instants.
+//! The operations of one key as entries of a register.
 //!
 //! The sequential specification is a register with three operations, absent at first:
 //!
@@ -8,104 +8,25 @@
 //!   cas e v         if content = e then content := v, "swapped", else "refused"; may tell what it saw
 //! ```
 //!
-//! Becoming an [`Op`], an operation keeps exactly what it says about the register:
+//! Becoming an entry, an operation keeps exactly what it says about the register:
 //!
 //! * `fail` is dropped: it did not happen. A value that only a failed write would have written was written by nobody.
 //! * A read that ended in `info` is dropped: it returned nothing and changes nothing.
-//! * A write or cas that ended in `info`, or was under way when the history ended, is [`Op::ret`] = `None`: it takes effect
-//!   at any time after its invocation, or never. (A cas that was refused unseen is the same as one that never happened.)
-//! * A refused cas that tells which value it saw is a read of it. One that doesn't is [`Effect::Refused`]. (A refused cas
-//!   that tells nothing may also have seen the key absent: the format can't say which, so only "not `e`" is kept.)
+//! * A write or cas that ended in `info`, or was under way when the history ended, has no answer: it takes effect at any time
+//!   after its invocation, or never. (A cas that was refused unseen is the same as one that never happened.)
+//! * A refused cas that tells what it saw is a read of it. One that doesn't is [`RegisterOp::Refused`].
 //! * An answer that contradicts itself (refused, though it saw what it expected; swapped, though it saw neither what it
-//!   expected nor what it wrote) fits no state at all and is a violation by itself.
-//!
-//! Instants become ranks, invocations before answers at equal stamps, so that equal stamps count as concurrent.
+//!   expected nor what it wrote) fits no state at all: it becomes a read of a content that nobody ever writes.
 
 use std::collections::BTreeMap;
 
-use chaos_history::{Action, Completion, OpResult, Operation, RunNanos, Value};
+use chaos_history::{Action, Completion, OpResult, Operation, Value};
 
-/// An interned content of the register: [`ABSENT`] or a value.
-pub(super) type Content = u32;
+use crate::linear::Entry;
+use crate::linear::models::{ABSENT, RegisterOp};
 
-/// The register before the first write.
-pub(super) const ABSENT: Content = 0;
-
-/// What an operation did, or would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Effect {
-    /// Saw this content.
-    Read(Content),
-    /// Left this content behind.
-    Write(Content),
-    /// Saw `expect` and left `new` behind.
-    Cas {
-        /// What it saw.
-        expect: Content,
-        /// What it left.
-        new: Content,
-    },
-    /// Saw any content but this.
-    Refused {
-        /// What it did not see.
-        unlike: Content,
-    },
-}
-
-impl Effect {
-    /// The content afterwards, or `None` if the effect is impossible in this state.
-    pub(super) fn apply(self, state: Content) -> Option<Content> {
-        match self {
-            Self::Read(seen) => (seen == state).then_some(state),
-            Self::Write(new) => Some(new),
-            Self::Cas { expect, new } => (expect == state).then_some(new),
-            Self::Refused { unlike } => (unlike != state).then_some(state),
-        }
-    }
-
-    /// The one content in which the effect is possible, if there is only one.
-    pub(super) fn observes(self) -> Option<Content> {
-        match self {
-            Self::Read(seen) => Some(seen),
-            Self::Cas { expect, .. } => Some(expect),
-            Self::Write(_) | Self::Refused { .. } => None,
-        }
-    }
-
-    /// The content left behind, if the effect writes.
-    pub(super) fn writes(self) -> Option<Content> {
-        match self {
-            Self::Write(new) | Self::Cas { new, .. } => Some(new),
-            Self::Read(_) | Self::Refused { .. } => None,
-        }
-    }
-
-    /// Whether the effect constrains the content without naming it.
-    pub(super) fn is_refusal(self) -> bool {
-        matches!(self, Self::Refused { .. })
-    }
-}
-
-/// One operation of one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Op {
-    /// What it did.
-    pub(super) effect: Effect,
-    /// The rank of its invocation among all instants of the key, from 1.
-    pub(super) call: u32,
-    /// The rank of its answer; `None` if it may take effect at any later time, or never.
-    pub(super) ret: Option<u32>,
-    /// Its place in the list of operations of the key, see [`KeyHistory::operations`].
-    pub(super) source: usize,
-}
-
-impl Op {
-    /// Whether `self` was over when `other` began.
-    #[cfg(test)]
-    pub(super) fn precedes(&self, other: &Self) -> bool {
-        self.ret.is_some_and(|ret| ret < other.call)
-    }
-}
+/// A content that nobody writes.
+const NEVER: u32 = 1;
 
 /// Everything that happened to one key.
 #[derive(Debug)]
@@ -114,17 +35,10 @@ pub(super) struct KeyHistory<'a> {
     pub(super) key: &'a str,
     /// All operations on it, in order of invocation, failed ones included.
     pub(super) operations: Vec<&'a Operation>,
-    /// What they say about the register, ordered by [`Op::call`].
-    pub(super) ops: Vec<Op>,
-    /// Operations whose answer contradicts itself, as places in `operations`.
-    pub(super) contradictions: Vec<usize>,
-}
-
-/// What one operation says about the register.
-enum Meaning {
-    Nothing,
-    Effect(Effect),
-    Contradiction,
+    /// What they say about the register.
+    pub(super) entries: Vec<Entry<RegisterOp>>,
+    /// For each entry its place in `operations`.
+    pub(super) sources: Vec<usize>,
 }
 
 /// Splits operations by key. Linearizability is local, so each key is judged alone (Herlihy and Wing, theorem 1).
@@ -143,82 +57,60 @@ pub(super) fn by_key(operations: &[Operation]) -> Result<Vec<KeyHistory<'_>>, St
 }
 
 fn key_history<'a>(key: &'a str, operations: Vec<&'a Operation>) -> Result<KeyHistory<'a>, String> {
-    let mut contents: BTreeMap<Value, Content> = BTreeMap::new();
-    let mut contradictions = Vec::new();
-    let mut said: Vec<(usize, Effect)> = Vec::new();
-    for (source, operation) in operations.iter().enumerate() {
-        let mut intern = |value: Option<Value>| match value {
-            None => ABSENT,
-            Some(value) => {
-                let next = Content::try_from(contents.len() + 1).expect("a history has fewer than 2^32 lines");
-                *contents.entry(value).or_insert(next)
-            }
-        };
-        match meaning(operation, &mut intern)? {
-            Meaning::Nothing => {}
-            Meaning::Contradiction => contradictions.push(source),
-            Meaning::Effect(effect) => said.push((source, effect)),
+    let mut contents: BTreeMap<Value, u32> = BTreeMap::new();
+    let mut intern = |value: Option<Value>| match value {
+        None => ABSENT,
+        Some(value) => {
+            let next = u32::try_from(contents.len()).expect("a history has fewer than 2^32 lines") + NEVER + 1;
+            *contents.entry(value).or_insert(next)
         }
+    };
+    let (mut entries, mut sources) = (Vec::new(), Vec::new());
+    for (source, operation) in operations.iter().enumerate() {
+        let Some(what) = meaning(operation, &mut intern)? else { continue };
+        let answered = match &operation.completion {
+            Completion::Ok(_) => operation.completed.map(|completed| completed.0),
+            Completion::Fail(_) | Completion::Info(_) => None,
+        };
+        entries.push(Entry { what, invoked: operation.invoked.0, answered });
+        sources.push(source);
     }
-    let ops = ranked(&operations, &said);
-    Ok(KeyHistory { key, operations, ops, contradictions })
+    Ok(KeyHistory { key, operations, entries, sources })
 }
 
-fn meaning(operation: &Operation, intern: &mut impl FnMut(Option<Value>) -> Content) -> Result<Meaning, String> {
+/// What one operation says about the register, if anything.
+fn meaning(operation: &Operation, intern: &mut impl FnMut(Option<Value>) -> u32) -> Result<Option<RegisterOp>, String> {
     let result = match &operation.completion {
-        Completion::Fail(_) => return Ok(Meaning::Nothing),
+        Completion::Fail(_) => return Ok(None),
         Completion::Info(_) => {
             return Ok(match &operation.action {
-                Action::Read { .. } => Meaning::Nothing,
-                Action::Write { value, .. } => Meaning::Effect(Effect::Write(intern(Some(*value)))),
+                Action::Read { .. } => None,
+                Action::Write { value, .. } => Some(RegisterOp::Write(intern(Some(*value)))),
                 Action::Cas { expect, value, .. } => {
-                    Meaning::Effect(Effect::Cas { expect: intern(*expect), new: intern(Some(*value)) })
+                    Some(RegisterOp::Cas { expect: intern(*expect), new: intern(Some(*value)) })
                 }
             });
         }
         Completion::Ok(result) => result,
     };
     Ok(match (&operation.action, result) {
-        (Action::Read { .. }, OpResult::Read { value, .. }) => Meaning::Effect(Effect::Read(intern(*value))),
-        (Action::Write { value, .. }, OpResult::Written { .. }) => Meaning::Effect(Effect::Write(intern(Some(*value)))),
+        (Action::Read { .. }, OpResult::Read { value, .. }) => Some(RegisterOp::Read(intern(*value))),
+        (Action::Write { value, .. }, OpResult::Written { .. }) => Some(RegisterOp::Write(intern(Some(*value)))),
         (Action::Cas { expect, value, .. }, OpResult::Cas { swapped: true, observed, .. }) => {
-            if observed.is_some() && observed != expect && *observed != Some(*value) {
-                Meaning::Contradiction
+            if observed.is_some_and(|observed| observed != *expect && observed != Some(*value)) {
+                Some(RegisterOp::Read(NEVER))
             } else {
-                Meaning::Effect(Effect::Cas { expect: intern(*expect), new: intern(Some(*value)) })
+                Some(RegisterOp::Cas { expect: intern(*expect), new: intern(Some(*value)) })
             }
         }
         (Action::Cas { expect, .. }, OpResult::Cas { swapped: false, observed, .. }) => match observed {
-            Some(_) if observed == expect => Meaning::Contradiction,
-            Some(_) => Meaning::Effect(Effect::Read(intern(*observed))),
-            None => Meaning::Effect(Effect::Refused { unlike: intern(*expect) }),
+            Some(observed) if observed == expect => Some(RegisterOp::Read(NEVER)),
+            Some(observed) => Some(RegisterOp::Read(intern(*observed))),
+            None => Some(RegisterOp::Refused { unlike: intern(*expect) }),
         },
         (Action::Read { .. } | Action::Write { .. } | Action::Cas { .. }, _) => {
             let line = operation.complete_line.unwrap_or(operation.invoke_line);
             return Err(format!("line {line}: the answer is not one to the operation's question"));
         }
     })
-}
-
-/// Gives each instant its rank.
-fn ranked(operations: &[&Operation], said: &[(usize, Effect)]) -> Vec<Op> {
-    let mut instants: Vec<(RunNanos, bool, usize)> = Vec::with_capacity(said.len() * 2);
-    for (index, (source, _)) in said.iter().enumerate() {
-        let operation = operations[*source];
-        instants.push((operation.invoked, false, index));
-        if let (Completion::Ok(_), Some(completed)) = (&operation.completion, operation.completed) {
-            instants.push((completed, true, index));
-        }
-    }
-    instants.sort_unstable();
-    let mut ops: Vec<Op> = said.iter().map(|&(source, effect)| Op { effect, call: 0, ret: None, source }).collect();
-    for (rank, (_, is_answer, index)) in (1..).zip(instants) {
-        if is_answer {
-            ops[index].ret = Some(rank);
-        } else {
-            ops[index].call = rank;
-        }
-    }
-    ops.sort_unstable_by_key(|op| op.call);
-    ops
 }

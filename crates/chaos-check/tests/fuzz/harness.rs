@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::ops::Range;
 
 use chaos_check::linear::engine::{self, Found};
 use chaos_check::linear::{Budget, Decision, Effect, Entry, Model, Op, Timeline, check};
@@ -41,12 +42,18 @@ pub(crate) trait Subject {
     fn model(&self, entries: &[Entry<OpOf<Self>>]) -> Self::Model;
 }
 
+/// The numbers of the histories to draw.
+pub(crate) fn cases() -> Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let from = number("CHAOS_FUZZ_FROM").unwrap_or(0);
+    from..from + number("CHAOS_FUZZ").unwrap_or(100_000)
+}
+
 /// Holds as many histories as `CHAOS_FUZZ` says against brute force. `new` makes the subject of one history.
 pub(crate) fn fuzz<S: Subject>(name: &str, new: impl Fn(&mut Random) -> S) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let (from, count) = (number("CHAOS_FUZZ_FROM").unwrap_or(0), number("CHAOS_FUZZ").unwrap_or(100_000));
-    let (mut valid, mut invalid) = (0_u64, 0_u64);
-    for case in from..from + count {
+    let (cases, (mut valid, mut invalid)) = (cases(), (0_u64, 0_u64));
+    let count = cases.end - cases.start;
+    for case in cases {
         let mut random = Random::seed_from_u64(case);
         let mut subject = new(&mut random);
         let entries = history(&mut subject, &mut random);
@@ -89,7 +96,8 @@ enum Stage<T> {
     Took(u64, T),
 }
 
-fn history<S: Subject>(subject: &mut S, random: &mut Random) -> Vec<Entry<OpOf<S>>> {
+/// A tiny random history.
+pub(crate) fn history<S: Subject>(subject: &mut S, random: &mut Random) -> Vec<Entry<OpOf<S>>> {
     let (processes, size) = (random.random_range(2..=5_usize), random.random_range(3..=9_usize));
     let crash = [0, 5, 20, 50][random.random_range(0..4_usize)];
     let corruptions = if random.random_bool(0.65) { random.random_range(1..=3) } else { 0 };
@@ -154,7 +162,7 @@ fn history<S: Subject>(subject: &mut S, random: &mut Random) -> Vec<Entry<OpOf<S
 }
 
 /// Whether `ops` have a legal order by the subject's plain specification: every order is tried.
-fn brute<S: Subject>(subject: &S, ops: &[Op<OpOf<S>>]) -> bool {
+pub(crate) fn brute<S: Subject>(subject: &S, ops: &[Op<OpOf<S>>]) -> bool {
     brute_of(&subject.initial(), ops, |state, op| subject.apply(state, op))
 }
 
@@ -179,10 +187,12 @@ fn brute_of<T, State: Clone + Eq>(initial: &State, ops: &[Op<T>], apply: impl Fn
 /// A weakening that the model says is sound: some operations, whatever they depend on, some in weaker form.
 fn weakened<M: Model>(model: &M, ops: &[Op<M::Op>], random: &mut Random) -> Vec<Op<M::Op>> {
     let mut keep: BTreeSet<usize> = (0..ops.len()).filter(|_| random.random_bool(0.4)).collect();
+    let others: Vec<&M::Op> = keep.iter().map(|kept| &ops[*kept].what).collect();
     let mut what: Vec<M::Op> = ops.iter().map(|op| op.what.clone()).collect();
     for what in &mut what {
-        let weaker = model.weaker(what);
-        if !weaker.is_empty() && random.random_bool(0.5) {
+        let weaker = if random.random_bool(0.5) { model.weaker(what) } else { model.weaker_beside(what, &others) };
+        assert!(weaker.iter().all(|weaker| model.is_weaker(what, weaker)), "{what:?}: {weaker:?}");
+        if !weaker.is_empty() && random.random_bool(0.7) {
             *what = weaker[random.random_range(0..weaker.len())].clone();
         }
     }

@@ -5,6 +5,8 @@
 
 #![expect(clippy::print_stdout, reason = "a fuzz run reports how many histories it held against brute force")]
 
+mod append;
+mod collections;
 mod harness;
 mod locks;
 mod register;

@@ -1,10 +1,11 @@
 //! Registers: unique values, few values, refused swaps.
 
-use chaos_check::linear::Entry;
-use chaos_check::linear::models::{Register, RegisterOp};
-use rand::RngExt;
+use chaos_check::linear::models::{ABSENT, Register, RegisterOp};
+use chaos_check::linear::online::{Answer, Invocation, RegisterStream, Seen};
+use chaos_check::linear::{Entry, Timeline};
+use rand::{RngExt, SeedableRng};
 
-use crate::harness::{Random, Subject, fuzz};
+use crate::harness::{Random, Subject, brute, cases, fuzz, history};
 
 struct Registers {
     /// Values are drawn from this many; `None`: each is new.
@@ -40,6 +41,8 @@ impl Subject for Registers {
             RegisterOp::Read(seen) | RegisterOp::Cas { expect: seen, .. } => seen == *state,
             RegisterOp::Write(_) => true,
             RegisterOp::Refused { unlike } => unlike != *state,
+            RegisterOp::Ousted { unlike } if unlike == *state => return Some(u32::MAX),
+            RegisterOp::Ousted { .. } => true,
         };
         possible.then(|| op.writes().unwrap_or(*state))
     }
@@ -81,5 +84,79 @@ fn registers_with_few_values_agree_with_brute_force() {
     fuzz("cas-register of few values", |random| {
         let (values, refusals) = (Some(random.random_range(1..=3)), random.random_bool(0.5));
         Registers { values, swaps: true, refusals, written: 0 }
+    });
+}
+
+/// Feeds a history to a stream, equal stamps in the order of the entries, and forgets the dead now and then.
+fn stream(entries: &[Entry<RegisterOp>], random: &mut Random) -> Seen {
+    let content = |content: u32| (content != ABSENT).then_some(content);
+    let question = |what: RegisterOp| match what {
+        RegisterOp::Read(_) => Invocation::Read,
+        RegisterOp::Write(new) => Invocation::Write(content(new)),
+        RegisterOp::Cas { expect, new } => Invocation::Cas { expect: content(expect), new: content(new) },
+        RegisterOp::Refused { unlike } | RegisterOp::Ousted { unlike } => {
+            // A swap for a value that nobody else uses.
+            Invocation::Cas { expect: content(unlike), new: Some(u32::MAX) }
+        }
+    };
+    let answer = |what: RegisterOp| match what {
+        RegisterOp::Read(seen) => Answer::Saw(content(seen)),
+        RegisterOp::Write(_) | RegisterOp::Cas { .. } => Answer::Done,
+        RegisterOp::Refused { .. } | RegisterOp::Ousted { .. } => Answer::Refused,
+    };
+    let mut events: Vec<(u64, usize, bool)> =
+        (0..).zip(entries).map(|(index, entry)| (entry.invoked, index, false)).collect();
+    events.extend((0..).zip(entries).filter_map(|(index, entry)| Some((entry.answered?, index, true))));
+    events.sort_unstable();
+    let mut stream = RegisterStream::new();
+    for (stamp, index, answered) in events {
+        let (what, operation) = (entries[index].what, index as u64);
+        if answered {
+            stream.answer(stamp, operation, answer(what)).expect("the event is in order");
+        } else {
+            stream.invoke(stamp, operation, question(what)).expect("the event is in order");
+            if entries[index].answered.is_none() && random.random_bool(0.5) {
+                stream.answer(stamp, operation, Answer::Unknown).expect("the event is in order");
+            }
+        }
+        if random.random_bool(0.5) {
+            stream.forget();
+        }
+    }
+    stream.flush()
+}
+
+/// Holds a stream against brute force: what it sees is right, and without repeated values it misses nothing.
+fn streams(name: &str, new: impl Fn(&mut Random) -> Registers) {
+    let (mut valid, mut invalid, mut repeated) = (0, 0, 0);
+    for case in cases() {
+        let mut random = Random::seed_from_u64(case);
+        let mut subject = new(&mut random);
+        let entries = history(&mut subject, &mut random);
+        let truth = brute(&subject, &Timeline::new(&entries).expect("the stamps are in order").ops);
+        let seen = stream(&entries, &mut random);
+        match (seen, truth) {
+            (Seen::Nothing, true) => valid += 1,
+            (Seen::Violation(_), false) => invalid += 1,
+            (Seen::Repeated(_), _) => repeated += 1,
+            _ => panic!("{name}, CHAOS_FUZZ_FROM={case} CHAOS_FUZZ=1, truth {truth}, seen {seen:?}:\n{entries:#?}"),
+        }
+    }
+    println!("{name}: {valid} valid, {invalid} invalid, {repeated} repeated, 0 disagreements");
+}
+
+#[test]
+fn streams_of_unique_values_agree_with_brute_force() {
+    streams("register stream", |random| {
+        let swaps = random.random_bool(0.7);
+        Registers { values: None, swaps, refusals: false, written: 0 }
+    });
+}
+
+#[test]
+fn streams_that_do_not_repeat_a_live_value_agree_with_brute_force() {
+    streams("register stream of few values", |random| {
+        let values = Some(random.random_range(2..=6));
+        Registers { values, swaps: true, refusals: false, written: 0 }
     });
 }

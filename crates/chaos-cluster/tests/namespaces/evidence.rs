@@ -112,7 +112,11 @@ fn dense_deadlines_starve_nothing() {
         // Always late already.
         match rig.world.next_event(RunNanos(0)).unwrap().1 {
             Event::Tick => ticks += 1,
-            Event::Observed(_) | Event::Completed(_) | Event::FaultDone(_) | Event::Node { .. } | Event::Interrupt => {
+            Event::Observed(_)
+            | Event::Completed(_)
+            | Event::FaultDone(_)
+            | Event::Node { .. }
+            | Event::Interrupt { .. } => {
                 others += 1;
             }
         }

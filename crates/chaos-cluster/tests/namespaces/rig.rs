@@ -101,6 +101,7 @@ impl Rig {
             Arc::new(Stub { scripts: scripts.iter().map(|&script| script.to_owned()).collect(), ..Stub::default() });
         let clock = RunClock::start();
         let options = RealWorldOptions {
+            watch: None,
             clock,
             star: Star::build(nodes, FilterKind::Nftables).unwrap(),
             driver: Arc::clone(&driver) as Arc<dyn Driver>,

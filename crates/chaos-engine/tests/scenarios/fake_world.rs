@@ -89,7 +89,7 @@ impl FakeWorld {
             quirks: quirks.clone(),
         };
         for at in quirks.interrupts {
-            world.queue(at, Event::Interrupt);
+            world.queue(at, Event::Interrupt { why: "by the user".to_owned() });
         }
         world
     }
@@ -234,7 +234,7 @@ impl FakeWorld {
                 if swapped {
                     self.registers.insert(key, value);
                 }
-                OpResult::Cas { swapped, observed: held, revision: None }
+                OpResult::Cas { swapped, observed: Some(held), revision: None }
             }
         }
     }

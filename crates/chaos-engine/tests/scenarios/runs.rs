@@ -122,10 +122,10 @@ fn asking_twice_to_end_ends_at_once() {
 fn nothing_follows_the_end_of_a_run() {
     let mut engine = Engine::new(&workload(3, vec![]), Seed(1), RunNanos(0));
     let mut out = Vec::new();
-    engine.step(RunNanos(1), Event::Interrupt, &mut out);
+    engine.step(RunNanos(1), Event::Interrupt { why: "by the user".to_owned() }, &mut out);
     assert_eq!(out.last(), Some(&Command::Finish(Finished::Interrupted)));
     out.clear();
-    engine.step(RunNanos(2), Event::Interrupt, &mut out);
+    engine.step(RunNanos(2), Event::Interrupt { why: "by the user".to_owned() }, &mut out);
     engine.step(RunNanos(u64::MAX - 1), Event::Tick, &mut out);
     assert_eq!(out, []);
 }

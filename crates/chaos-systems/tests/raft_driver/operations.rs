@@ -55,12 +55,12 @@ async fn successes_say_what_was_asked() {
         (
             cas(),
             r#"{"swapped":true,"value":"4","revision":7,"term":3}"#,
-            OpResult::Cas { swapped: true, observed: Some(Value(4)), revision },
+            OpResult::Cas { swapped: true, observed: Some(Some(Value(4))), revision },
         ),
         (
             cas(),
             r#"{"swapped":false,"value":null,"revision":null,"term":3}"#,
-            OpResult::Cas { swapped: false, observed: None, revision: None },
+            OpResult::Cas { swapped: false, observed: Some(None), revision: None },
         ),
     ];
     for (action, body, expected) in cases {

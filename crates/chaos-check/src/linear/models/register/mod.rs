@@ -1,9 +1,28 @@
 //! A register: `read`, `write v`, `cas e v`; absent at first.
+//!
+//! [`zones`] decides histories whose values are unique, refused swaps aside, which [`refusals`] fits into the zones' order;
+//! [`relax`] convicts histories whose values are not, but can't acquit them. What is left goes to the engine, in the fewer
+//! words of [`normal`].
 
+mod gaps;
+mod normal;
+mod refusals;
+mod relax;
+#[cfg(test)]
+mod tests;
+mod zones;
+
+use crate::linear::decision::Shortcut;
+use crate::linear::entry::Op;
 use crate::linear::model::{Effect, Model};
 
-/// The content before the first write. Contents are interned by whoever builds the entries.
+/// The content before the first write. Contents are interned by whoever builds the entries, from 1 on and best without gaps;
+/// writing this one is a deletion.
 pub const ABSENT: u32 = 0;
+
+/// Reserved for [`Model::normalise`]: a content that no operation needs. Its writes are hidden overwrites, so a history that
+/// has it from elsewhere and observes it would be judged wrongly.
+pub const HIDDEN: u32 = u32::MAX;
 
 /// One register.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +47,12 @@ pub enum RegisterOp {
         /// What it did not see.
         unlike: u32,
     },
+    /// A refused cas in a counterexample that leaves out who made it right: whatever `unlike` was overwritten by is content
+    /// now, if it was not before. Not found in histories; see [`Model::weaker`].
+    Ousted {
+        /// What is gone.
+        unlike: u32,
+    },
 }
 
 impl RegisterOp {
@@ -37,7 +62,7 @@ impl RegisterOp {
         match self {
             Self::Read(seen) => Some(seen),
             Self::Cas { expect, .. } => Some(expect),
-            Self::Write(_) | Self::Refused { .. } => None,
+            Self::Write(_) | Self::Refused { .. } | Self::Ousted { .. } => None,
         }
     }
 
@@ -46,7 +71,7 @@ impl RegisterOp {
     pub fn writes(self) -> Option<u32> {
         match self {
             Self::Write(new) | Self::Cas { new, .. } => Some(new),
-            Self::Read(_) | Self::Refused { .. } => None,
+            Self::Read(_) | Self::Refused { .. } | Self::Ousted { .. } => None,
         }
     }
 }
@@ -65,22 +90,33 @@ impl Model for Register {
             RegisterOp::Write(new) => Some(new),
             RegisterOp::Cas { expect, new } => (expect == state).then_some(new),
             RegisterOp::Refused { unlike } => (unlike != state).then_some(state),
+            RegisterOp::Ousted { unlike } => Some(if unlike == state { HIDDEN } else { state }),
         }
     }
 
     fn effect(&self, op: &RegisterOp) -> Effect {
         match op {
             RegisterOp::Read(_) | RegisterOp::Refused { .. } => Effect::ReadOnly,
-            RegisterOp::Write(_) => Effect::Overwrite { hidden: false },
-            RegisterOp::Cas { .. } => Effect::Update,
+            RegisterOp::Write(new) => Effect::Overwrite { hidden: *new == HIDDEN },
+            RegisterOp::Cas { .. } | RegisterOp::Ousted { .. } => Effect::Update,
         }
     }
 
+    fn shortcut(&self, ops: &[Op<RegisterOp>]) -> Shortcut {
+        relax::decide(ops)
+    }
+
+    fn normalise(&self, ops: &[Op<RegisterOp>]) -> Option<Vec<Op<RegisterOp>>> {
+        normal::normalise(ops)
+    }
+
+    /// An ousted content was overwritten in the whole history, so whoever observes it later does so of a later write of it,
+    /// which stays with him: that the ousting happens in place of writes that were left out is of no matter to him.
     fn independent(&self, kept: &RegisterOp, dropped: &RegisterOp) -> bool {
         match kept {
             // It may have been any other content that made the refusal right.
             RegisterOp::Refused { .. } => false,
-            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Cas { .. } => {
+            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Cas { .. } | RegisterOp::Ousted { .. } => {
                 dropped.writes().is_none_or(|written| kept.observes() != Some(written))
             }
         }
@@ -88,8 +124,9 @@ impl Model for Register {
 
     fn weaker(&self, op: &RegisterOp) -> Vec<RegisterOp> {
         match *op {
-            RegisterOp::Cas { new, .. } => vec![RegisterOp::Write(new)],
-            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Refused { .. } => Vec::new(),
+            RegisterOp::Cas { new: content, .. } | RegisterOp::Read(content) => vec![RegisterOp::Write(content)],
+            RegisterOp::Refused { unlike } => vec![RegisterOp::Ousted { unlike }],
+            RegisterOp::Write(_) | RegisterOp::Ousted { .. } => Vec::new(),
         }
     }
 }

@@ -1,0 +1,197 @@
+//! Configurations of which none is at least as good as another.
+//!
+//! One is at least as good as another in the same state if it has all done that the other has, used nothing that the other has
+//! not, and no crashed operation more often: every continuation of the other is one of its own ([`super::expand`]).
+//! Configurations are found by state and used updates, and compared within; that misses a few comparisons between different
+//! updates used, which costs time, not exactness.
+
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
+
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
+
+use super::expand::Config;
+use super::mask::Mask;
+use super::usage::Usages;
+
+/// So few are compared one by one.
+const SCANNED_MAX: usize = 12;
+/// A list of more bytes grows by an eighth, not to the double, so that a budget is not overrun by half.
+const DOUBLED_BYTES_MAX: usize = 1 << 20;
+
+/// A configuration that is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Node<W, T> {
+    pub(super) config: Config<W>,
+    /// Only configurations of one group are compared.
+    pub(super) group: u32,
+    /// The next with the same group, state and used updates.
+    next: Option<NonZeroU32>,
+    /// Whether a better one came later.
+    pub(super) beaten: bool,
+    /// What the owner wants to know of it.
+    pub(super) tag: T,
+}
+
+/// Where a chain of nodes with the same group, state and used updates begins, and their hash.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    place: u32,
+    hash: u32,
+}
+
+impl Head {
+    fn spread(self) -> u64 {
+        u64::from(self.hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+}
+
+/// The configurations.
+#[derive(Debug)]
+pub(super) struct Antichain<W, T> {
+    pub(super) nodes: Vec<Node<W, T>>,
+    heads: HashTable<Head>,
+    hashed: bool,
+    heap_bytes: usize,
+}
+
+fn hash<W: Mask>(config: &Config<W>, group: u32, overwrites: &W) -> u32 {
+    let mut hasher = FxHasher::default();
+    (config.state, group).hash(&mut hasher);
+    config.used.without(overwrites).hash(&mut hasher);
+    u32::try_from(hasher.finish() >> 32).expect("32 bits fit")
+}
+
+/// Makes room for one more without doubling what is large.
+pub(super) fn grow<T>(list: &mut Vec<T>) {
+    let (len, size) = (list.len(), size_of::<T>().max(1));
+    if len == list.capacity() && len * size > DOUBLED_BYTES_MAX {
+        list.reserve_exact(len / 8);
+    }
+}
+
+impl<W: Mask, T> Antichain<W, T> {
+    /// Empty. With more than one group it must be `hashed` from the beginning.
+    pub(super) fn new(hashed: bool) -> Self {
+        Self { nodes: Vec::new(), heads: HashTable::new(), hashed, heap_bytes: 0 }
+    }
+
+    /// Forgets all; there is one group from now on.
+    pub(super) fn clear(&mut self) {
+        self.nodes.clear();
+        self.heap_bytes = 0;
+        if self.hashed {
+            self.heads.clear();
+            self.hashed = false;
+        }
+    }
+
+    /// Keeps a configuration unless one that is kept is at least as good; those that are not as good are marked. `overwrites`
+    /// are the same for a whole group. Returns its place.
+    pub(super) fn insert(
+        &mut self,
+        usages: &Usages,
+        config: Config<W>,
+        group: u32,
+        overwrites: &W,
+        tag: T,
+    ) -> Option<u32> {
+        let place = u32::try_from(self.nodes.len()).expect("4 billion configurations don't fit into any budget");
+        let next = if self.hashed {
+            self.chain(usages, &config, group, overwrites, place)?
+        } else if self.scan(usages, &config, group, overwrites) {
+            None
+        } else {
+            return None;
+        };
+        self.heap_bytes += config.heap_bytes();
+        grow(&mut self.nodes);
+        self.nodes.push(Node { config, group, next, beaten: false, tag });
+        if !self.hashed && self.nodes.len() > SCANNED_MAX {
+            self.hashed = true;
+            for place in 0..=place {
+                self.nodes[place as usize].next = None;
+                let config = self.nodes[place as usize].config.clone();
+                let next = self.link(&config, group, overwrites, place);
+                self.nodes[place as usize].next = next;
+            }
+        }
+        Some(place)
+    }
+
+    /// Keeps a configuration without comparing it with others, which it never will be.
+    pub(super) fn keep(&mut self, config: Config<W>, tag: T) {
+        self.heap_bytes += config.heap_bytes();
+        self.nodes.push(Node { config, group: 0, next: None, beaten: false, tag });
+    }
+
+    /// Compares with all. Whether none is at least as good.
+    fn scan(&mut self, usages: &Usages, config: &Config<W>, group: u32, overwrites: &W) -> bool {
+        let used = config.used.without(overwrites);
+        for node in self.nodes.iter_mut().filter(|node| !node.beaten) {
+            if node.group == group && node.config.state == config.state && node.config.used.without(overwrites) == used
+            {
+                if as_good(usages, &node.config, config) {
+                    return false;
+                }
+                node.beaten = as_good(usages, config, &node.config);
+            }
+        }
+        true
+    }
+
+    /// Compares with those in the same chain. `None` if one is at least as good, else what follows the new one.
+    fn chain(
+        &mut self,
+        usages: &Usages,
+        config: &Config<W>,
+        group: u32,
+        overwrites: &W,
+        place: u32,
+    ) -> Option<Option<NonZeroU32>> {
+        let mut at = self.head(config, group, overwrites).map(|head| head.place);
+        while let Some(here) = at {
+            let node = &mut self.nodes[here as usize];
+            if !node.beaten {
+                if as_good(usages, &node.config, config) {
+                    return None;
+                }
+                node.beaten = as_good(usages, config, &node.config);
+            }
+            at = node.next.map(NonZeroU32::get);
+        }
+        Some(self.link(config, group, overwrites, place))
+    }
+
+    fn head(&self, config: &Config<W>, group: u32, overwrites: &W) -> Option<Head> {
+        let sought = Head { place: 0, hash: hash(config, group, overwrites) };
+        let used = config.used.without(overwrites);
+        let alike = |head: &Head| {
+            let node = &self.nodes[head.place as usize];
+            node.group == group && node.config.state == config.state && node.config.used.without(overwrites) == used
+        };
+        self.heads.find(sought.spread(), alike).copied()
+    }
+
+    /// Puts `place` into its chain, behind the head. Returns what follows it.
+    fn link(&mut self, config: &Config<W>, group: u32, overwrites: &W, place: u32) -> Option<NonZeroU32> {
+        if let Some(head) = self.head(config, group, overwrites) {
+            // The first of all is the head of its chain, so a follower is never place 0.
+            return std::mem::replace(&mut self.nodes[head.place as usize].next, NonZeroU32::new(place));
+        }
+        let head = Head { place, hash: hash(config, group, overwrites) };
+        self.heads.insert_unique(head.spread(), head, |head| head.spread());
+        None
+    }
+
+    /// Bytes in use.
+    pub(super) fn bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node<W, T>>() + self.heads.capacity() * 10 + self.heap_bytes
+    }
+}
+
+/// Whether `a`, in the same state as `b`, is at least as good.
+fn as_good<W: Mask>(usages: &Usages, a: &Config<W>, b: &Config<W>) -> bool {
+    b.done.within(&a.done) && a.used.within(&b.used) && usages.within(a.usage, b.usage)
+}

@@ -1,0 +1,122 @@
+//! From an object without a legal order to a few operations that have none by themselves.
+//!
+//! Every step weakens what the history says, in a way that [`verify`](super::verify) accepts, so that a core without an order
+//! refutes the whole: operations are left out, taken in a weaker form ([`Model::weaker`]), or taken for unanswered. (Intervals
+//! are never widened: that makes no core smaller, and a reader would look for stamps that aren't in the history.)
+//!
+//! ```text
+//!   conflict ──→ closed (what it needs is added) ──→ few? ──────────────→ reduced: chunks, then one by one
+//!                                                      │no                 ↑
+//!                                                      └→ seeds → windows ─┘
+//! ```
+//!
+//! * [`closure`]: what an operation needs to stay meaningful, found in one pass over the history. An overwrite that stays cuts
+//!   off the past of everything that began after it.
+//! * [`seed`]: guesses of two or three operations, which are right for most stale answers, rival swaps and double grants.
+//! * [`window`]: for long conflicts (the engine's: everything up to the answer that it could not pass), the last stretches
+//!   before the conflict's end, each made self-contained by taking one operation as an overwrite; stretches double in length.
+//! * [`reduce`]: delta debugging (Zeller and Hildebrandt, TSE 2002): large chunks first, then single operations, until no
+//!   single weakening leaves a refutation.
+//!
+//! Which cores are found depends on nothing but the input: the limits are counts ([`trial::Purse`]). What costs too much to
+//! decide counts as not refuted. Refuses to judge: the caller has the result re-checked.
+//!
+//! Worst case: a bounded number of passes over the history; O(n log n) trials of a few operations each.
+
+mod closure;
+mod reduce;
+mod seed;
+mod trial;
+mod window;
+
+use self::closure::{Field, Forms};
+use self::trial::{Purse, refuted};
+use super::decision::{Budget, Kept};
+use super::entry::{Entry, Op, Timeline};
+use super::model::Model;
+
+/// Conflicts up to this many operations are reduced as they are; longer ones are looked at through windows first.
+const FEW: usize = 48;
+/// Conflicts up to this many operations need no windows.
+const FEWER: usize = 12;
+/// The longest conflict that is reduced operation by operation.
+const REDUCIBLE_MAX: usize = 4096;
+
+/// An operation that stays, in the form in which it stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Part<T> {
+    /// Its place in the timeline.
+    place: u32,
+    /// The operation: as it was, in a weaker form, or without its answer.
+    op: Op<T>,
+}
+
+/// The smallest weakening found of `entries` that has no legal order, ascending by invocation. `conflict` are places in
+/// `timeline`, ascending: operations that have no order together with everything that they need, or everything up to an answer
+/// that can't be passed.
+pub(super) fn minimise<M: Model>(
+    model: &M,
+    entries: &[Entry<M::Op>],
+    timeline: &Timeline<M::Op>,
+    conflict: &[u32],
+    budget: &Budget<'_>,
+) -> Vec<Kept<M::Op>> {
+    let mut purse = Purse::new(budget);
+    let field = Field::new(model, &timeline.ops);
+    let core = smallest(&field, conflict, &mut purse);
+    core.into_iter()
+        .map(|part| {
+            let index = timeline.source(part.place);
+            let original = &entries[index as usize];
+            let answered = part.op.ret.and(original.answered);
+            Kept { index, entry: Entry { what: part.op.what, invoked: original.invoked, answered } }
+        })
+        .collect()
+}
+
+fn smallest<M: Model>(field: &Field<'_, M>, conflict: &[u32], purse: &mut Purse<'_>) -> Vec<Part<M::Op>> {
+    let heart = || conflict.iter().map(|&place| field.part(place)).collect::<Vec<_>>();
+    if conflict.len() <= FEW
+        && let Some(core) = field.close(heart(), Forms::Weak, FEW, purse)
+        && refuted(field.model, &core, purse)
+    {
+        return reduce::reduce(field, core, purse);
+    }
+    let prefix = prefix(field, conflict);
+    if let Some(prefix) = &prefix
+        && let Some(core) = part_of(field, prefix, purse)
+    {
+        return reduce::reduce(field, core, purse);
+    }
+    // A short prefix may be one by accident.
+    if let Some(prefix) = prefix
+        && (prefix.len() > FEW || refuted(field.model, &prefix, purse))
+    {
+        return reduced(field, prefix, purse);
+    }
+    let base = field.close(heart(), Forms::Full, field.ops.len(), purse).unwrap_or_else(|| everything(field));
+    let core = part_of(field, &base, purse).unwrap_or(base);
+    reduced(field, core, purse)
+}
+
+/// A few operations of `base` that are refuted, found without reducing it.
+fn part_of<M: Model>(field: &Field<'_, M>, base: &[Part<M::Op>], purse: &mut Purse<'_>) -> Option<Vec<Part<M::Op>>> {
+    seed::guess(field, base, purse)
+        .or_else(|| if base.len() > FEWER { window::shortest(field, base, purse) } else { None })
+}
+
+fn reduced<M: Model>(field: &Field<'_, M>, core: Vec<Part<M::Op>>, purse: &mut Purse<'_>) -> Vec<Part<M::Op>> {
+    if core.len() <= REDUCIBLE_MAX { reduce::reduce(field, core, purse) } else { core }
+}
+
+/// The operations of a conflict that is a prefix of the history, without the answers that came later. `None` if it isn't one.
+fn prefix<M: Model>(field: &Field<'_, M>, conflict: &[u32]) -> Option<Vec<Part<M::Op>>> {
+    let is_prefix = (0..).zip(conflict).all(|(index, place)| index == *place);
+    let next = field.ops.get(conflict.len()).map_or(u32::MAX, |next| next.call);
+    let end = field.ops.iter().filter_map(|op| op.ret).map(u32::from).filter(|ret| *ret < next).max()?;
+    is_prefix.then(|| conflict.iter().map(|&place| field.part_until(place, end)).collect())
+}
+
+fn everything<M: Model>(field: &Field<'_, M>) -> Vec<Part<M::Op>> {
+    (0..).zip(field.ops).map(|(place, _)| field.part(place)).collect()
+}

@@ -1,0 +1,90 @@
+//! Whether a few operations have a legal order, for as much as that may cost.
+
+use std::num::NonZeroU32;
+
+use super::Part;
+use crate::linear::decision::{Budget, Shortcut};
+use crate::linear::engine::{self, Found};
+use crate::linear::entry::Op;
+use crate::linear::model::Model;
+
+/// What all of one minimisation may cost, in steps of a nanosecond or so: a tenth of a second.
+const STEPS: u64 = 100_000_000;
+/// What visiting a configuration costs in steps, about.
+const STEPS_PER_CONFIGURATION: u64 = 1_000;
+/// Configurations that the trial of a guess may visit.
+const OF_A_GUESS: u64 = 500;
+/// Configurations that any other trial may visit.
+const OF_A_STEP: u64 = 10_000;
+/// Bytes that one trial may use.
+const BYTES: usize = 16 << 20;
+
+/// What a minimisation may still spend.
+pub(super) struct Purse<'a> {
+    steps: u64,
+    budget: &'a Budget<'a>,
+}
+
+impl<'a> Purse<'a> {
+    pub(super) fn new(budget: &'a Budget<'a>) -> Self {
+        Self { steps: STEPS, budget }
+    }
+
+    /// Whether there was enough left.
+    pub(super) fn pay(&mut self, steps: u64) -> bool {
+        let left = self.steps.checked_sub(steps);
+        self.steps = left.unwrap_or_default();
+        left.is_some()
+    }
+
+    /// Whether nothing more can be found out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps == 0 || self.budget.stopped()
+    }
+}
+
+/// Whether `core` is proved to have no legal order.
+pub(super) fn refuted<M: Model>(model: &M, core: &[Part<M::Op>], purse: &mut Purse<'_>) -> bool {
+    refuted_within(model, core, OF_A_STEP, purse)
+}
+
+/// Whether `core`, which is a guess, is easily proved to have no legal order.
+pub(super) fn easily_refuted<M: Model>(model: &M, core: &[Part<M::Op>], purse: &mut Purse<'_>) -> bool {
+    refuted_within(model, core, OF_A_GUESS, purse)
+}
+
+fn refuted_within<M: Model>(model: &M, core: &[Part<M::Op>], most: u64, purse: &mut Purse<'_>) -> bool {
+    if purse.is_empty() || !purse.pay(core.len() as u64 * STEPS_PER_CONFIGURATION) {
+        return false;
+    }
+    let ops = ranked(core);
+    match model.shortcut(&ops) {
+        Shortcut::Order(_) => return false,
+        Shortcut::Conflict(_) => return true,
+        Shortcut::Pass => {}
+    }
+    let configurations = most.min(purse.budget.configurations);
+    let bytes = BYTES.min(purse.budget.bytes);
+    match engine::decide(model, &ops, &Budget { configurations, bytes, stop: purse.budget.stop }) {
+        Found::Nothing { .. } => true,
+        Found::Order(_) => false,
+        Found::Spent(undecided) => {
+            purse.pay(undecided.configurations * STEPS_PER_CONFIGURATION);
+            false
+        }
+    }
+}
+
+/// The operations with ranks 1, 2, 3, … of their own, as a whole history has them.
+fn ranked<T: Clone>(core: &[Part<T>]) -> Vec<Op<T>> {
+    let mut ranks: Vec<u32> =
+        core.iter().flat_map(|part| [Some(part.op.call), part.op.ret.map(u32::from)]).flatten().collect();
+    ranks.sort_unstable();
+    let rank = |old: u32| u32::try_from(ranks.partition_point(|rank| *rank < old) + 1).expect("ranks are of 32 bits");
+    let ranked = |part: &Part<T>| Op {
+        what: part.op.what.clone(),
+        call: rank(part.op.call),
+        ret: part.op.ret.and_then(|ret| NonZeroU32::new(rank(ret.get()))),
+    };
+    core.iter().map(ranked).collect()
+}

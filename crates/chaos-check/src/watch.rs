@@ -1,0 +1,103 @@
+//! The watch: the same rules while a run is still going on, so that it can end at the first violation.
+//!
+//! Fed with every event as it is recorded, the watch raises an alarm at the first one that refutes a property by itself,
+//! together with what it remembers of those before. It never re-reads: per term one leader, per node and term one vote, per
+//! node the rises of its term, and per key of the clients the zones of the values that can still be read
+//! ([`RegisterStream`]).
+//!
+//! An alarm is no verdict. It ends the run; the verdict comes from the saved history, like every other. So the watch may stay
+//! silent where it is not certain: what only an end can tell (a lost write, a leader that never comes) and histories with
+//! repeated values are left to the checkers.
+//!
+//! Events come in the order in which they are recorded, which for concurrent ones is not always that of their stamps. An answer
+//! that is recorded late only widens its interval, so an alarm stays right.
+
+use std::collections::BTreeMap;
+
+use chaos_history::{Event, NodeId, Observation, ObservationOutcome, RunNanos, Term};
+
+use crate::verdict::Property;
+
+/// Watches a run for the first violation of some properties.
+#[derive(Debug)]
+pub struct Watch {
+    properties: Vec<Property>,
+    nodes: usize,
+    leaders: BTreeMap<Term, NodeId>,
+    votes: BTreeMap<(NodeId, Term), NodeId>,
+    /// Per node, when it was first heard of each new highest term: both ascending.
+    rises: BTreeMap<NodeId, Vec<(RunNanos, Term)>>,
+}
+
+/// A violation that was seen while the run was going on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// The property that can't hold any more.
+    pub property: Property,
+    /// Why, in one sentence.
+    pub sentence: String,
+}
+
+impl Watch {
+    /// A watch over those of `properties` that can be refuted before the end, in a cluster of `nodes` nodes.
+    #[must_use]
+    pub fn new(properties: &[Property], nodes: usize) -> Self {
+        Self {
+            properties: properties.to_vec(),
+            nodes,
+            leaders: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            rises: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in what has just been recorded.
+    pub fn event(&mut self, event: &Event) -> Option<Alarm> {
+        let (property, sentence) = match event {
+            Event::Observation(observation) => self.observation(observation)?,
+            Event::Op(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) | Event::Note(_) => return None,
+        };
+        Some(Alarm { property, sentence })
+    }
+
+    fn watches(&self, property: Property) -> bool {
+        self.properties.contains(&property)
+    }
+
+    fn observation(&mut self, observation: &Observation) -> Option<(Property, String)> {
+        let ObservationOutcome::Answered(belief) = &observation.outcome else { return None };
+        let (node, term) = (observation.node, belief.term);
+        let known = |node: NodeId| node.index() < self.nodes;
+        if !known(node) || !belief.leader.is_none_or(known) || observation.received < observation.sent {
+            return None;
+        }
+        if self.watches(Property::ElectionSafety) {
+            let claimant = (belief.role == chaos_history::ElectionRole::Leader).then_some(node);
+            for leader in [claimant, belief.leader].into_iter().flatten() {
+                let first = *self.leaders.entry(term).or_insert(leader);
+                if first != leader {
+                    let sentence = format!("term {term} has two leaders: {first} and {leader}");
+                    return Some((Property::ElectionSafety, sentence));
+                }
+            }
+        }
+        if let Some(candidate) = belief.voted_for.filter(|_| self.watches(Property::SingleVote)) {
+            let first = *self.votes.entry((node, term)).or_insert(candidate);
+            if first != candidate {
+                let sentence = format!("{node} voted twice in term {term}: for {first} and for {candidate}");
+                return Some((Property::SingleVote, sentence));
+            }
+        }
+        if self.watches(Property::TermMonotonic) {
+            let rises = self.rises.entry(node).or_default();
+            let before = rises[..rises.partition_point(|&(received, _)| received < observation.sent)].last();
+            if let Some(&(_, high)) = before.filter(|&&(_, high)| high > term) {
+                return Some((Property::TermMonotonic, format!("{node} went back from term {high} to term {term}")));
+            }
+            if rises.last().is_none_or(|&(received, high)| term > high && observation.received >= received) {
+                rises.push((observation.received, term));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,110 @@
+//! From calls to objects of a kind: what every kind has in common.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use chaos_check::linear::{Entry, Model};
+
+use crate::edn::Edn;
+use crate::error::ParseError;
+use crate::keys::Keyed;
+use crate::object::{Counts, Object, Source};
+
+/// What a call says about its object.
+pub(crate) enum Meaning<T> {
+    /// This was done, as answered.
+    Answered(T),
+    /// This may have been done at any time since, or never.
+    Unanswered(T),
+    /// Nothing: it did not happen.
+    DidNotHappen,
+    /// Nothing: it would only have looked, and nobody knows what it saw.
+    UnknownRead,
+}
+
+/// The texts of an object's values, by number.
+#[derive(Debug)]
+pub(crate) struct Names {
+    numbers: BTreeMap<String, u32>,
+    names: Vec<String>,
+}
+
+impl Names {
+    /// Names of which the first is given.
+    pub(crate) fn starting_with(first: String) -> Self {
+        Self { numbers: BTreeMap::from([(first.clone(), 0)]), names: vec![first] }
+    }
+
+    /// The number of a value.
+    pub(crate) fn number(&mut self, value: &Edn<'_>) -> u32 {
+        self.number_of(value.canonical())
+    }
+
+    /// The number of a text.
+    pub(crate) fn number_of(&mut self, text: String) -> u32 {
+        if let Some(number) = self.numbers.get(&text) {
+            return *number;
+        }
+        let number = u32::try_from(self.names.len()).expect("a text of 4 GiB has fewer values");
+        self.names.push(text.clone());
+        self.numbers.insert(text, number);
+        number
+    }
+
+    /// The texts.
+    pub(crate) fn into_texts(self) -> Vec<String> {
+        self.names
+    }
+}
+
+/// The objects of the calls. `new` is an object to which nothing has happened, with the names of its first values, and
+/// `meaning` says what a call is to it.
+///
+/// # Errors
+/// If a call means nothing to the model.
+pub(crate) fn objects<M: Model>(
+    keys: Vec<Option<String>>,
+    calls: Vec<Keyed<'_>>,
+    counts: &mut Counts,
+    new: impl Fn() -> (M, Names),
+    mut meaning: impl FnMut(&Keyed<'_>, &mut M, &mut Names) -> Result<Meaning<M::Op>, ParseError>,
+) -> Result<Vec<Object<M>>, ParseError> {
+    let draft = |key| {
+        let (model, names) = new();
+        (Object::empty(key, model), names)
+    };
+    let mut drafts: Vec<(Object<M>, Names)> = keys.into_iter().map(draft).collect();
+    for keyed in calls {
+        counts.operations += 1;
+        let (object, names) = &mut drafts[keyed.object];
+        let call = &keyed.call;
+        let (what, answered) = match meaning(&keyed, &mut object.model, names)? {
+            Meaning::Answered(what) => (what, call.answered.map(|(at, _)| at)),
+            Meaning::Unanswered(what) => {
+                counts.used_unanswered += 1;
+                (what, None)
+            }
+            Meaning::DidNotHappen => {
+                counts.did_not_happen += 1;
+                continue;
+            }
+            Meaning::UnknownRead => {
+                counts.unknown_reads += 1;
+                continue;
+            }
+        };
+        counts.used += 1;
+        object.entries.push(Entry { what, invoked: call.invoked, answered });
+        object.sources.push(Source {
+            process: call.process,
+            invoked_line: line(call.invoked_line),
+            ended_line: call.answered.and_then(|(_, ended)| NonZeroU32::new(line(ended))),
+        });
+    }
+    Ok(drafts.into_iter().map(|(object, names)| Object { names: names.into_texts(), ..object }).collect())
+}
+
+/// Lines are 32 bits wide: a text of more is refused before.
+pub(crate) fn line(line: usize) -> u32 {
+    u32::try_from(line).expect("a text of 4 GiB has fewer lines")
+}

@@ -1,0 +1,75 @@
+//! All histories that Porcupine is tested with get the verdict that its own tests demand.
+//!
+//! They are in the package `porcupine-rs` (MIT, a port of anishathalye/porcupine), a dependency of these tests, from where
+//! cargo has unpacked it. The labels are those of its `tests/etcd_jepsen.rs` and `tests/kv_log.rs`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use chaos_check::linear::{Budget, Decision, Model, check};
+use chaos_foreign::{Format, Object, Objects, Options, ParseError, parse};
+
+/// The etcd logs that are linearizable; the empty one, 95, is none of them.
+const ETCD_LINEARIZABLE: [u32; 23] =
+    [2, 5, 7, 18, 25, 31, 38, 45, 48, 49, 51, 53, 56, 67, 75, 76, 80, 87, 92, 98, 100, 101, 102];
+
+/// The folder of the histories.
+fn corpus() -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let package = packages.iter().find(|package| package["name"] == "porcupine-rs").expect("it is a dependency");
+    let manifest = PathBuf::from(package["manifest_path"].as_str().expect("a path"));
+    manifest.with_file_name("test_data")
+}
+
+/// Whether all objects are linearizable, each verdict verified.
+fn linearizable<M: Model>(objects: &[Object<M>]) -> bool {
+    let mut all = true;
+    for object in objects {
+        match check(&object.model, &object.entries, &Budget::default()).expect("stamps are in order") {
+            Decision::Linearizable(_) => {}
+            Decision::Violation { verified: true, .. } => all = false,
+            Decision::Violation { verified: false, .. } => panic!("key {:?}: the core was not re-checked", object.key),
+            Decision::Undecided(undecided) => panic!("key {:?}: {undecided:?}", object.key),
+        }
+    }
+    all
+}
+
+fn verdict(objects: &Objects) -> bool {
+    match objects {
+        Objects::Register(objects) => linearizable(objects),
+    }
+}
+
+#[test]
+fn the_etcd_logs_get_their_labels() {
+    let folder = corpus().join("jepsen");
+    let (mut valid, mut invalid, mut wrong) = (0, 0, Vec::new());
+    for number in 0..103 {
+        let name = format!("etcd_{number:03}.log");
+        let text = fs::read(folder.join(&name)).expect("the log is there");
+        if number == 95 {
+            // The cluster did not start: Porcupine calls nothing valid, we call it nothing.
+            assert_eq!(parse(&text, &Options::default()).unwrap_err(), ParseError::Empty);
+            continue;
+        }
+        let parsed = parse(&text, &Options::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((parsed.format, parsed.kind), (Format::EtcdLog, "cas-register"), "{name}");
+        assert_eq!(parsed.counts.other_lines, 0, "{name}: every line is understood");
+        let found = verdict(&parsed.objects);
+        *(if found { &mut valid } else { &mut invalid }) += 1;
+        if found != ETCD_LINEARIZABLE.contains(&number) {
+            wrong.push(name);
+        }
+    }
+    assert!(wrong.is_empty(), "wrong: {wrong:?}");
+    assert_eq!((valid, invalid), (23, 79));
+}
