@@ -15,6 +15,7 @@ mod max_register;
 mod mutex;
 mod ones;
 mod phases;
+mod plain;
 mod register;
 mod sections;
 mod semaphore;
