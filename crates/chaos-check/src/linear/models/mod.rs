@@ -2,13 +2,16 @@
 
 mod append;
 mod bits;
+mod list;
 mod log;
 mod phases;
+mod queue;
 mod register;
 mod set;
 
 pub use append::{Append, AppendOp, AppendState, Call, NormalAppend};
 pub use bits::Bits;
 pub use log::{AppendLog, LogOp, LogRead, LogState};
+pub use queue::{Queue, QueueOp, QueueState};
 pub use register::{ABSENT, Register, RegisterOp};
 pub use set::{Set, SetOp};
