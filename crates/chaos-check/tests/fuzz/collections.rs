@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use chaos_check::linear::Entry;
-use chaos_check::linear::models::{AppendLog, LogOp, LogRead, Queue, QueueOp, Set, SetOp};
+use chaos_check::linear::models::{AppendLog, Bag, BagOp, LogOp, LogRead, Queue, QueueOp, Set, SetOp};
 use rand::RngExt;
 
 use crate::harness::{Random, Subject, fuzz};
@@ -283,5 +283,74 @@ fn queues_that_are_found_empty_agree_with_brute_force() {
 fn queues_with_crashed_dequeues_and_few_elements_agree_with_brute_force() {
     fuzz("queue with crashed dequeues", |random| {
         queues(if random.random_bool(0.5) { None } else { Some(2) }, random.random_bool(0.5), true)
+    });
+}
+
+struct Bags {
+    /// Elements are drawn from this many; `None`: each is new.
+    elements: Option<u32>,
+    /// Whether dequeues of nothing are proposed.
+    empties: bool,
+    now: Vec<u32>,
+    enqueued: u32,
+}
+
+impl Subject for Bags {
+    type Model = Bag;
+    type State = Vec<u32>;
+
+    fn initial(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn apply(&self, state: &Vec<u32>, op: &BagOp) -> Option<Vec<u32>> {
+        let mut after = state.clone();
+        match op {
+            BagOp::Enqueue(element) => after.push(*element),
+            BagOp::Dequeue(element) => {
+                after.remove(state.iter().position(|it| it == element)?);
+            }
+            BagOp::Empty if state.is_empty() => {}
+            BagOp::Empty => return None,
+        }
+        after.sort_unstable();
+        Some(after)
+    }
+
+    fn propose(&mut self, random: &mut Random, _process: usize) -> BagOp {
+        let element = random.random_range(0..self.elements.unwrap_or(self.enqueued + 1));
+        match random.random_range(0..7_u32) {
+            0 if self.empties => BagOp::Empty,
+            0..=3 if !self.now.is_empty() && random.random_ratio(8, 10) => {
+                BagOp::Dequeue(self.now[random.random_range(0..self.now.len())])
+            }
+            0 | 1 => BagOp::Dequeue(element),
+            _ => {
+                self.enqueued += 1;
+                BagOp::Enqueue(self.elements.map_or(self.enqueued - 1, |_| element))
+            }
+        }
+    }
+
+    fn took(&mut self, _process: usize, op: &BagOp) {
+        match op {
+            BagOp::Enqueue(element) => self.now.push(*element),
+            BagOp::Dequeue(element) => {
+                self.now.remove(self.now.iter().position(|it| it == element).expect("it took effect"));
+            }
+            BagOp::Empty => {}
+        }
+    }
+
+    fn model(&self, _entries: &[Entry<BagOp>]) -> Bag {
+        Bag
+    }
+}
+
+#[test]
+fn bags_agree_with_brute_force() {
+    fuzz("bag", |random| {
+        let elements = [None, Some(1), Some(2)][random.random_range(0..3_usize)];
+        Bags { elements, empties: random.random_bool(0.5), now: Vec::new(), enqueued: 0 }
     });
 }

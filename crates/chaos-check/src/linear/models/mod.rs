@@ -1,6 +1,7 @@
 //! Sequential specifications, one file per family, each with the polynomial path that it knows.
 
 mod append;
+mod bag;
 mod bits;
 mod list;
 mod log;
@@ -10,6 +11,7 @@ mod register;
 mod set;
 
 pub use append::{Append, AppendOp, AppendState, Call, NormalAppend};
+pub use bag::{Bag, BagOp, BagState};
 pub use bits::Bits;
 pub use log::{AppendLog, LogOp, LogRead, LogState};
 pub use queue::{Queue, QueueOp, QueueState};
