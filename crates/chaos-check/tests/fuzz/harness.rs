@@ -4,7 +4,7 @@
 //! often coincide. A corrupt one then has an answer changed or an instant moved; most of those are violations, some are not,
 //! and brute force knows which.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::ops::Range;
 
@@ -172,17 +172,19 @@ pub(crate) fn brute_of<T, State: Clone + Eq>(
     ops: &[Op<T>],
     apply: impl Fn(&State, &T) -> Option<State>,
 ) -> bool {
-    let mut visited: Vec<(u32, State)> = vec![(0, initial.clone())];
-    let mut next = 0;
-    while let Some((placed, state)) = visited.get(next).cloned() {
-        next += 1;
+    // Depth first, by what is placed: a queue has as many states as its elements have orders.
+    let mut visited: BTreeMap<u32, Vec<State>> = BTreeMap::new();
+    let mut open: Vec<(u32, State)> = vec![(0, initial.clone())];
+    while let Some((placed, state)) = open.pop() {
         let left = || ops.iter().enumerate().filter(|(index, _)| placed >> index & 1 == 0);
         let Some(first) = left().filter_map(|(_, op)| op.ret).min() else { return true };
         for (index, op) in left().filter(|(_, op)| op.call < first.get()) {
             let Some(after) = apply(&state, &op.what) else { continue };
-            let configuration = (placed | 1 << index, after);
-            if !visited.contains(&configuration) {
-                visited.push(configuration);
+            let placed = placed | 1 << index;
+            let states = visited.entry(placed).or_default();
+            if !states.contains(&after) {
+                states.push(after.clone());
+                open.push((placed, after));
             }
         }
     }
