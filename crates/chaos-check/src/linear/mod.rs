@@ -18,6 +18,8 @@
 //! its invocation and its answer; one without an answer at any instant after its invocation, or never. Equal stamps are
 //! concurrent.
 //!
+//! *Who explains.* [`explain`](explain::explain) puts a core into a sentence, steps and a [`Picture`](picture::Picture).
+//!
 //! This module refuses to know keys, nodes, files and clocks. Objects are independent (Herlihy and Wing, theorem 1): split
 //! a history by key and judge each alone, with [`check_all`] on all cores.
 
@@ -25,9 +27,11 @@ mod check;
 mod decision;
 pub mod engine;
 mod entry;
+pub mod explain;
 mod minimise;
 mod model;
 pub mod models;
+pub mod picture;
 pub mod verify;
 
 pub use check::{check, check_all, check_claimed};
