@@ -25,13 +25,19 @@ const TAIL: usize = 4;
 const DRAWING_MIN: usize = 24;
 
 impl Picture {
-    /// The picture as lines of text, at most 100 columns wide where the times are not longer than usual; ends with a newline.
+    /// The picture as lines of text of at most 100 columns; ends with a newline.
     #[must_use]
     pub fn to_ascii(&self) -> String {
+        self.to_ascii_within(WIDTH)
+    }
+
+    /// The picture as lines of text of at most `width` columns, or of as many as names, times and a small drawing need.
+    #[must_use]
+    pub fn to_ascii_within(&self, width: usize) -> String {
         let lanes = self.bars.iter().map(|bar| short(&bar.lane, LANE).chars().count()).max().unwrap_or(0);
         let beside = self.bars.iter().map(|bar| times(bar).chars().count()).max().unwrap_or(0);
         let lead = lanes + 6;
-        let room = WIDTH.saturating_sub(lead + beside + 2).max(DRAWING_MIN);
+        let room = width.saturating_sub(lead + beside + 2).max(DRAWING_MIN);
         let columns = self.columns(room);
         let width = columns.last().map_or(0, |last| last + TAIL);
         let mut text = String::new();

@@ -1,0 +1,1 @@
+//! Stories about locks and leases.
