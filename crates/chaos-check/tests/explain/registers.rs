@@ -7,14 +7,14 @@ use crate::{Row, drawn_true, shown, told};
 
 fn deed(op: &RegisterOp) -> Deed {
     let content = |value: u32| (value != ABSENT).then(|| value.to_string());
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a model may know operations that no history has")]
-    match *op {
-        RegisterOp::Read(saw) => Deed::Read { saw: content(saw) },
-        RegisterOp::Write(value) => Deed::Write { value: value.to_string() },
-        RegisterOp::Cas { expect, new } => Deed::Cas { expect: content(expect), new: new.to_string() },
-        RegisterOp::Refused { unlike } => Deed::Refused { expect: content(unlike), new: "99".to_owned(), saw: None },
-        #[expect(unreachable_patterns, reason = "not every version of the model has some")]
-        _ => Deed::Other { order: format!("{op:?}"), fact: format!("{op:?}") },
+    if let RegisterOp::Refused { unlike } = *op {
+        return Deed::Refused { expect: content(unlike), new: "99".to_owned(), saw: None };
+    }
+    match (op.observes(), op.writes()) {
+        (Some(expect), Some(new)) => Deed::Cas { expect: content(expect), new: new.to_string() },
+        (Some(saw), None) => Deed::Read { saw: content(saw) },
+        (None, Some(value)) => Deed::Write { value: value.to_string() },
+        (None, None) => unreachable!("no history has such an operation: {op:?}"),
     }
 }
 
