@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use chaos_check::linear::engine::{self, Found};
-use chaos_check::linear::{Budget, Decision, Effect, Entry, Model, Op, Timeline, check};
+use chaos_check::linear::{Budget, Decision, Effect, Entry, Kept, Model, Op, Timeline, check, verify};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -82,6 +82,9 @@ pub(crate) fn fuzz<S: Subject>(name: &str, new: impl Fn(&mut Random) -> S) {
         if truth {
             let some = weakened(&model, &ops, &mut random);
             assert!(brute(&subject, &some), "{}\na weakening has no order: {some:#?}", show());
+            let part = part(&model, &entries, &mut random);
+            let refuted = verify::refutes(&model, &entries, &part);
+            assert!(refuted.is_err(), "{}\nthe verifier takes for a refutation: {part:#?}", show());
         }
     }
     println!("{name}: {valid} valid, {invalid} invalid, 0 disagreements");
@@ -189,6 +192,29 @@ pub(crate) fn brute_of<T, State: Clone + Eq>(
         }
     }
     false
+}
+
+/// Some of the operations, some in weaker form or without their answers: a weakening or none, as the verifier will say.
+fn part<M: Model>(model: &M, entries: &[Entry<M::Op>], random: &mut Random) -> Vec<Kept<M::Op>> {
+    let (keep, weaken) = (random.random_range(0.3..0.9), random.random_range(0.0..0.9));
+    let others: Vec<&M::Op> = entries.iter().map(|entry| &entry.what).collect();
+    let mut part = Vec::new();
+    for (index, entry) in (0_u32..).zip(entries) {
+        if !random.random_bool(keep) {
+            continue;
+        }
+        let mut entry = entry.clone();
+        let mut forms = model.weaker(&entry.what);
+        forms.extend(model.weaker_beside(&entry.what, &others));
+        if !forms.is_empty() && random.random_bool(weaken) {
+            entry.what = forms.swap_remove(random.random_range(0..forms.len()));
+        }
+        if random.random_bool(0.1) {
+            entry.answered = None;
+        }
+        part.push(Kept { index, entry });
+    }
+    part
 }
 
 /// A weakening that the model says is sound: some operations, whatever they depend on, some in weaker form.
