@@ -83,8 +83,6 @@ fn the_kv_logs_get_their_labels() {
         let text = fs::read(corpus().join("kv").join(name).with_extension("txt")).expect("the log is there");
         let parsed = parse(&text, &Options::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!((parsed.format, parsed.kind), (Format::PorcupineKv, "kv"), "{name}");
-        let begun = std::time::SystemTime::now();eprintln!("{name} parsed");
         assert_eq!(verdict(&parsed.objects), name.ends_with("ok"), "{name}");
-        eprintln!("{name} {:?}", begun.elapsed());
     }
 }
