@@ -123,7 +123,18 @@ pub struct AppendState {
 struct Cell {
     text: u32,
     put: bool,
+    /// Of all texts up to here, in their order: lists that end alike are many.
+    digest: u64,
     before: Option<Arc<Cell>>,
+}
+
+impl Cell {
+    fn new(text: u32, put: bool, before: Option<Arc<Self>>) -> Arc<Self> {
+        let digest = before.as_ref().map_or(0, |before| before.digest);
+        let digest =
+            (digest ^ u64::from(text) << 1 ^ u64::from(put)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        Arc::new(Self { text, put, digest, before })
+    }
 }
 
 impl Drop for Cell {
@@ -148,7 +159,8 @@ impl AppendState {
 
 impl PartialEq for AppendState {
     fn eq(&self, other: &Self) -> bool {
-        if self.place != other.place {
+        let digest = |state: &Self| state.list.as_ref().map(|cell| cell.digest);
+        if self.place != other.place || digest(self) != digest(other) {
             return false;
         }
         let (mut ours, mut theirs) = (self.cells(), other.cells());
@@ -167,7 +179,7 @@ impl Eq for AppendState {}
 
 impl Hash for AppendState {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.place, self.list.as_ref().map(|cell| cell.text)).hash(state);
+        (self.place, self.list.as_ref().map(|cell| cell.digest)).hash(state);
     }
 }
 
@@ -257,12 +269,12 @@ impl Model for Append {
     fn apply(&self, state: &AppendState, op: &AppendOp) -> Option<AppendState> {
         match *op {
             AppendOp::Put(text) => {
-                let list = Some(Arc::new(Cell { text, put: true, before: None }));
+                let list = Some(Cell::new(text, true, None));
                 Some(AppendState { place: self.trie.put(text), list })
             }
             AppendOp::Append(text) if self.trie.texts.text(text).is_empty() => Some(state.clone()),
             AppendOp::Append(text) => {
-                let list = Some(Arc::new(Cell { text, put: false, before: state.list.clone() }));
+                let list = Some(Cell::new(text, false, state.list.clone()));
                 Some(AppendState { place: self.after(state.place, text), list })
             }
             AppendOp::Get(text) => {
