@@ -14,8 +14,12 @@
 
 use std::collections::BTreeMap;
 
-use chaos_history::{Event, NodeId, Observation, ObservationOutcome, RunNanos, Term};
+use chaos_history::{
+    Action, ElectionRole, Event, NodeId, Observation, ObservationOutcome, OpEvent, OpId, OpPhase, OpResult, RunNanos,
+    Term, Value,
+};
 
+use crate::linear::online::{Answer, Invocation, RegisterStream, Seen};
 use crate::verdict::Property;
 
 /// Watches a run for the first violation of some properties.
@@ -27,6 +31,11 @@ pub struct Watch {
     votes: BTreeMap<(NodeId, Term), NodeId>,
     /// Per node, when it was first heard of each new highest term: both ascending.
     rises: BTreeMap<NodeId, Vec<(RunNanos, Term)>>,
+    /// Per key its register; `None` once nothing can be said of it any more (a repeated value, an answer to no question).
+    registers: BTreeMap<String, Option<RegisterStream<Value>>>,
+    /// What is under way, and how many operation events there were: the registers' clock.
+    asked: BTreeMap<OpId, Action>,
+    instants: u64,
 }
 
 /// A violation that was seen while the run was going on.
@@ -48,6 +57,9 @@ impl Watch {
             leaders: BTreeMap::new(),
             votes: BTreeMap::new(),
             rises: BTreeMap::new(),
+            registers: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            instants: 0,
         }
     }
 
@@ -55,13 +67,50 @@ impl Watch {
     pub fn event(&mut self, event: &Event) -> Option<Alarm> {
         let (property, sentence) = match event {
             Event::Observation(observation) => self.observation(observation)?,
-            Event::Op(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) | Event::Note(_) => return None,
+            Event::Op(op) => self.operation(op)?,
+            Event::Fault(_) | Event::Node(_) | Event::Stall(_) | Event::Note(_) => return None,
         };
         Some(Alarm { property, sentence })
     }
 
     fn watches(&self, property: Property) -> bool {
         self.properties.contains(&property)
+    }
+
+    fn operation(&mut self, op: &OpEvent) -> Option<(Property, String)> {
+        if !self.watches(Property::Linearizable) {
+            return None;
+        }
+        self.instants += 1;
+        let (now, id) = (self.instants, op.id.0);
+        if let OpPhase::Invoke { action, .. } = &op.phase {
+            let register = self.registers.entry(action.key().to_owned());
+            let register = register.or_insert_with(|| Some(RegisterStream::new())).as_mut()?;
+            let refused = register.invoke(now, id, invocation(action)).is_err();
+            self.asked.insert(op.id, action.clone());
+            return self.settle(action.key(), refused, op);
+        }
+        let action = self.asked.remove(&op.id)?;
+        let register = self.registers.get_mut(action.key())?.as_mut()?;
+        let refused = register.answer(now, id, answer(&action, &op.phase)).is_err();
+        register.flush();
+        self.settle(action.key(), refused, op)
+    }
+
+    /// What the last event made of a key.
+    fn settle(&mut self, key: &str, refused: bool, op: &OpEvent) -> Option<(Property, String)> {
+        let register = self.registers.get_mut(key)?;
+        let seen = register.as_ref().map_or(Seen::Nothing, RegisterStream::seen);
+        if refused || matches!(seen, Seen::Repeated(_)) {
+            *register = None;
+            return None;
+        }
+        matches!(seen, Seen::Violation(_)).then(|| {
+            let node = op.node;
+            let sentence =
+                format!("nothing that key {key} can have held explains the answer of {node} to operation {}", op.id.0);
+            (Property::Linearizable, sentence)
+        })
     }
 
     fn observation(&mut self, observation: &Observation) -> Option<(Property, String)> {
@@ -72,7 +121,7 @@ impl Watch {
             return None;
         }
         if self.watches(Property::ElectionSafety) {
-            let claimant = (belief.role == chaos_history::ElectionRole::Leader).then_some(node);
+            let claimant = (belief.role == ElectionRole::Leader).then_some(node);
             for leader in [claimant, belief.leader].into_iter().flatten() {
                 let first = *self.leaders.entry(term).or_insert(leader);
                 if first != leader {
@@ -99,5 +148,28 @@ impl Watch {
             }
         }
         None
+    }
+}
+
+fn invocation(action: &Action) -> Invocation<Value> {
+    match *action {
+        Action::Read { .. } => Invocation::Read,
+        Action::Write { value, .. } => Invocation::Write(Some(value)),
+        Action::Cas { expect, value, .. } => Invocation::Cas { expect, new: Some(value) },
+    }
+}
+
+fn answer(action: &Action, phase: &OpPhase) -> Answer<Value> {
+    match phase {
+        OpPhase::Invoke { .. } | OpPhase::Info { .. } => Answer::Unknown,
+        OpPhase::Fail { .. } => Answer::Failed,
+        OpPhase::Ok(OpResult::Read { value, .. }) => Answer::Saw(*value),
+        OpPhase::Ok(OpResult::Written { .. } | OpResult::Cas { swapped: true, .. }) => Answer::Done,
+        OpPhase::Ok(OpResult::Cas { swapped: false, observed: None, .. }) => Answer::Refused,
+        // A refusal that saw what it expected contradicts itself; that is the checker's to say.
+        OpPhase::Ok(OpResult::Cas { swapped: false, observed: Some(seen), .. }) => match action {
+            Action::Cas { expect, .. } if expect == seen => Answer::Refused,
+            Action::Read { .. } | Action::Write { .. } | Action::Cas { .. } => Answer::Saw(*seen),
+        },
     }
 }

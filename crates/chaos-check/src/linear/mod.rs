@@ -18,8 +18,8 @@
 //! its invocation and its answer; one without an answer at any instant after its invocation, or never. Equal stamps are
 //! concurrent.
 //!
-//! This module refuses to know keys, nodes, files and clocks. Objects are independent (Herlihy and Wing, theorem 1): split
-//! a history by key and judge each alone, with [`check_all`] on all cores.
+//! This module refuses to know nodes, files and clocks. Objects are independent (Herlihy and Wing, theorem 1): [`Split`]
+//! splits a history by key, and [`check_keyed`] judges each alone, on all cores.
 
 mod check;
 mod decision;
@@ -31,6 +31,7 @@ mod minimise;
 mod model;
 pub mod models;
 pub mod online;
+pub mod staleness;
 pub mod verify;
 
 pub use check::{check, check_all, check_claimed};

@@ -166,7 +166,12 @@ pub(crate) fn brute<S: Subject>(subject: &S, ops: &[Op<OpOf<S>>]) -> bool {
     brute_of(&subject.initial(), ops, |state, op| subject.apply(state, op))
 }
 
-fn brute_of<T, State: Clone + Eq>(initial: &State, ops: &[Op<T>], apply: impl Fn(&State, &T) -> Option<State>) -> bool {
+/// Whether `ops` have a legal order by a specification: every order is tried.
+pub(crate) fn brute_of<T, State: Clone + Eq>(
+    initial: &State,
+    ops: &[Op<T>],
+    apply: impl Fn(&State, &T) -> Option<State>,
+) -> bool {
     let mut visited: Vec<(u32, State)> = vec![(0, initial.clone())];
     let mut next = 0;
     while let Some((placed, state)) = visited.get(next).cloned() {

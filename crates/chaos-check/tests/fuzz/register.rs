@@ -2,10 +2,11 @@
 
 use chaos_check::linear::models::{ABSENT, Register, RegisterOp};
 use chaos_check::linear::online::{Answer, Invocation, RegisterStream, Seen};
-use chaos_check::linear::{Entry, Timeline};
+use chaos_check::linear::staleness::grade;
+use chaos_check::linear::{Budget, Entry, Model, Shortcut, Timeline};
 use rand::{RngExt, SeedableRng};
 
-use crate::harness::{Random, Subject, brute, cases, fuzz, history};
+use crate::harness::{Random, Subject, brute, brute_of, cases, fuzz, history};
 
 struct Registers {
     /// Values are drawn from this many; `None`: each is new.
@@ -159,4 +160,82 @@ fn streams_that_do_not_repeat_a_live_value_agree_with_brute_force() {
         let values = Some(random.random_range(2..=6));
         Registers { values, swaps: true, refusals: false, written: 0 }
     });
+}
+
+/// The smallest k for which all but the unexplained entries are k-atomic, by trying every order.
+fn smallest_k(entries: &[Entry<RegisterOp>], unexplained: &[u32]) -> Option<u32> {
+    let mut entries = entries.to_vec();
+    for &place in unexplained {
+        let entry = &mut entries[place as usize];
+        match entry.what {
+            RegisterOp::Cas { new, .. } => entry.what = RegisterOp::Write(new),
+            RegisterOp::Read(_) | RegisterOp::Write(_) | RegisterOp::Refused { .. } | RegisterOp::Ousted { .. } => {
+                entry.answered = None;
+            }
+        }
+    }
+    let ops = Timeline::new(&entries).expect("the stamps are in order").ops;
+    (1..=10_u32).find(|&k| {
+        brute_of(&vec![0], &ops, |written: &Vec<u32>, op: &RegisterOp| {
+            let (seen, mut after) = (op.observes(), written.clone());
+            let visible = |seen: u32| written.iter().rev().take(k as usize).any(|content| *content == seen);
+            after.extend(op.writes());
+            after.drain(..after.len().saturating_sub(k as usize));
+            seen.is_none_or(visible).then_some(after)
+        })
+    })
+}
+
+#[test]
+fn staleness_agrees_with_brute_force() {
+    let mut grades = [0_u64; 4];
+    for case in cases() {
+        let mut random = Random::seed_from_u64(case);
+        let mut subject = Registers { values: None, swaps: random.random_bool(0.5), refusals: false, written: 0 };
+        let mut entries = history(&mut subject, &mut random);
+        for entry in &mut entries {
+            if let RegisterOp::Read(seen) = &mut entry.what
+                && random.random_bool(0.5)
+            {
+                *seen = random.random_range(0..=*seen);
+            }
+        }
+        let show = || format!("CHAOS_FUZZ_FROM={case} CHAOS_FUZZ=1: {entries:#?}");
+        let staleness = grade(&entries, 10, &Budget::default()).expect("values are unique");
+        let smallest = smallest_k(&entries, &staleness.unexplained);
+        assert_eq!(staleness.at_most, smallest, "{}", show());
+        let forced = staleness.behind.iter().map(|(_, writes)| writes + 1).max().unwrap_or(1);
+        assert!(smallest.is_none_or(|k| forced <= k && k == staleness.at_least), "{}", show());
+        grades[smallest.map_or(3, |k| k.min(3) - 1) as usize] += 1;
+    }
+    let [atomic, two, more, never] = grades;
+    println!("staleness: {atomic} 1-atomic, {two} 2-atomic, {more} more, {never} never, 0 disagreements");
+}
+
+/// Without refused swaps the shortcut decides every history of unique values; with them, whatever it decides is right, and it
+/// passes on few.
+#[test]
+fn shortcut_decides_unique_values_without_the_engine() {
+    for refusals in [false, true] {
+        let (mut order, mut conflict, mut passed, mut passed_valid) = (0_u64, 0_u64, 0_u64, 0_u64);
+        for case in cases() {
+            let mut random = Random::seed_from_u64(case);
+            let mut subject = Registers { values: None, swaps: true, refusals, written: 0 };
+            let entries = history(&mut subject, &mut random);
+            let ops = Timeline::new(&entries).expect("the stamps are in order").ops;
+            let truth = brute(&subject, &ops);
+            match (Register.shortcut(&ops), truth) {
+                (Shortcut::Order(_), true) => order += 1,
+                (Shortcut::Conflict(_), false) => conflict += 1,
+                (Shortcut::Pass, truth) if refusals => {
+                    passed += 1;
+                    passed_valid += u64::from(truth);
+                }
+                (said, _) => panic!("CHAOS_FUZZ_FROM={case} CHAOS_FUZZ=1, truth {truth}, {said:?}:\n{entries:#?}"),
+            }
+        }
+        println!(
+            "shortcut, refusals {refusals}: {order} orders, {conflict} conflicts, {passed} passed on ({passed_valid} valid)"
+        );
+    }
 }
