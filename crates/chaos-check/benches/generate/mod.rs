@@ -20,8 +20,8 @@
 //! operations' types from the crate that it helps to test.
 
 mod lock;
-mod register;
-mod simulation;
+pub(crate) mod register;
+pub(crate) mod simulation;
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,8 +31,8 @@ use chaos_check::linear::models::{FencedLockOp, Hold, LeaseLockOp, MutexOp, Regi
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-pub(crate) use lock::{Section, Sectioned};
-pub(crate) use simulation::Simulation;
+use lock::{Section, Sectioned};
+use simulation::Simulation;
 
 /// Keys of a `kv` history.
 const KEYS: u32 = 1_000;

@@ -43,9 +43,9 @@ pub(crate) trait Object {
 
 /// What happened to an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Happening<Op> {
+pub(crate) enum Happening<Op, Question> {
     /// It was invoked.
-    Invoked,
+    Invoked(Question),
     /// It was answered.
     Answered(Op),
     /// Its client has given up. `None`: it could have had no effect.
@@ -54,16 +54,17 @@ pub(crate) enum Happening<Op> {
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Event<Op> {
+pub(crate) struct Event<Op, Question> {
     /// The operation's number: 0, 1, 2, … in the order of invocation.
     pub(crate) op: u32,
-    /// Whose it is.
-    pub(crate) process: u32,
     /// When, in nanoseconds.
     pub(crate) at: u64,
     /// What.
-    pub(crate) what: Happening<Op>,
+    pub(crate) what: Happening<Op, Question>,
 }
+
+/// What happens to an object.
+pub(crate) type EventOf<O> = Event<<O as Object>::Op, <O as Object>::Question>;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
@@ -139,7 +140,7 @@ impl<O: Object> Simulation<O> {
         self.clients[client as usize].as_mut().expect("a client's steps follow its question")
     }
 
-    fn ask(&mut self, client: u32) -> Option<Event<O::Op>> {
+    fn ask(&mut self, client: u32) -> Option<EventOf<O>> {
         self.ops_left = self.ops_left.checked_sub(1)?;
         let op = self.ops_begun;
         self.ops_begun += 1;
@@ -152,7 +153,7 @@ impl<O: Object> Simulation<O> {
         } else {
             self.after(LATENCY_MEAN_NS, Step::Effect { client });
         }
-        Some(Event { op, process, at: invoked, what: Happening::Invoked })
+        Some(Event { op, at: invoked, what: Happening::Invoked(question) })
     }
 
     fn effect(&mut self, client: u32) {
@@ -181,19 +182,19 @@ impl<O: Object> Simulation<O> {
         self.steps.extend(waiter.map(|step| Reverse((self.now, step))));
     }
 
-    fn answer(&mut self, client: u32) -> Event<O::Op> {
+    fn answer(&mut self, client: u32) -> EventOf<O> {
         let now = self.now;
         let running = self.running(client);
-        let (op, process, invoked) = (running.op, running.process, running.invoked);
+        let (op, invoked) = (running.op, running.invoked);
         let answer = running.answer.take().expect("an answer follows its effect");
         self.object.answered(client, &answer, invoked, now);
         self.after(LATENCY_MEAN_NS * 2 / 5, Step::Ask { client });
-        Event { op, process, at: now, what: Happening::Answered(answer) }
+        Event { op, at: now, what: Happening::Answered(answer) }
     }
 
-    fn give_up(&mut self, client: u32) -> Event<O::Op> {
+    fn give_up(&mut self, client: u32) -> EventOf<O> {
         let running = self.running(client);
-        let (op, process, question) = (running.op, running.process, running.question);
+        let (op, question) = (running.op, running.question);
         let known = self.object.crashed(client, &question);
         if let Some((_, probability)) = &known
             && self.random.random_bool(*probability)
@@ -206,7 +207,7 @@ impl<O: Object> Simulation<O> {
         self.running(client).process = successor;
         self.processes += 1;
         self.after(LATENCY_MEAN_NS * 2 / 5, Step::Ask { client });
-        Event { op, process, at: self.now, what: Happening::Crashed(known.map(|(what, _)| what)) }
+        Event { op, at: self.now, what: Happening::Crashed(known.map(|(what, _)| what)) }
     }
 
     /// All of it, ascending by invocation.
@@ -215,9 +216,9 @@ impl<O: Object> Simulation<O> {
     /// If a violation was asked for and none found a place.
     pub(crate) fn into_entries(mut self) -> Vec<Entry<O::Op>> {
         let mut entries: Vec<(u64, Option<u64>, Option<O::Op>)> = Vec::new();
-        for Event { op, at, what, .. } in self.by_ref() {
+        for Event { op, at, what } in self.by_ref() {
             match what {
-                Happening::Invoked => entries.push((at, None, None)),
+                Happening::Invoked(_) => entries.push((at, None, None)),
                 Happening::Answered(what) => {
                     let entry = &mut entries[op as usize];
                     (entry.1, entry.2) = (Some(at), Some(what));
@@ -232,9 +233,9 @@ impl<O: Object> Simulation<O> {
 }
 
 impl<O: Object> Iterator for Simulation<O> {
-    type Item = Event<O::Op>;
+    type Item = EventOf<O>;
 
-    fn next(&mut self) -> Option<Event<O::Op>> {
+    fn next(&mut self) -> Option<EventOf<O>> {
         while let Some(Reverse((at, step))) = self.steps.pop() {
             // All instants differ, so that a violation is one and nobody can call it a coincidence.
             self.now = at.max(self.now + 1);

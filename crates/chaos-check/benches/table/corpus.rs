@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use chaos_check::linear::Entry;
-use chaos_check::linear::models::{ABSENT, RegisterOp};
+use chaos_check::linear::models::{ABSENT, Call, RegisterOp};
 
 /// Where the package lies; also the variable by which a measurement's process learns it.
 pub(crate) const PLACE: &str = "CHAOS_CORPUS";
@@ -73,6 +73,17 @@ pub(crate) struct KvOp {
     pub(crate) invoked: u64,
     /// The line of the answer.
     pub(crate) answered: u64,
+}
+
+impl KvOp {
+    /// The operation in this crate's words.
+    pub(crate) fn call(&self) -> Call<'_> {
+        match &self.what {
+            KvWhat::Get(text) => Call::Get(text),
+            KvWhat::Put(text) => Call::Put(text),
+            KvWhat::Append(text) => Call::Append(text),
+        }
+    }
 }
 
 /// What was done to a key.

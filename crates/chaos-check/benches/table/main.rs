@@ -18,6 +18,7 @@ mod corpus;
 mod limits;
 mod measure;
 mod rows;
+mod stream;
 mod sys;
 mod text;
 
@@ -34,6 +35,10 @@ fn main() -> ExitCode {
         ["--measure", "ours", name] => measure(Side::Ours, name),
         ["--measure", "verdict", name] => measure(Side::Verdict, name),
         ["--measure", "theirs", name] => measure(Side::Theirs, name),
+        ["--stream", which, name] => stream::here(which, name).map(|measured| {
+            print(&measured.to_string());
+            ExitCode::SUCCESS
+        }),
         ["--limit", which] => limits::here(which).map(|()| ExitCode::SUCCESS),
         _ if !words.contains(&"--bench") => {
             eprintln!("nothing is measured unless by `cargo bench`");

@@ -151,6 +151,7 @@ pub(crate) fn apart(corpus: &Corpus, side: Side, case: &Case) -> Result<Measured
     let output = Command::new(program)
         .args(["--measure", side_name, &case.to_string()])
         .env(PLACE, corpus.folder())
+        .env("RUST_BACKTRACE", "0")
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| format!("can't start a process: {error}"))?;

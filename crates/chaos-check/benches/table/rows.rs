@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::case::Case;
 use crate::corpus::Corpus;
-use crate::limits;
 use crate::measure::{BASELINE_MAX, Measured, Side, Verdict, apart};
 use crate::text::{bytes, time};
+use crate::{limits, stream};
 
 const MB: u64 = 1 << 20;
 
@@ -219,6 +219,7 @@ pub(crate) const ROWS: &[Row] = &[
             (1..=5).map(|seed| made(corpus, &format!("casu_n10000_c20_i0.01_s0_r{seed}"), seed == 1, &goals)).collect()
         },
     },
+    Row { id: "stream", class: "streaming, 10^7 operations", target: ">= 1 M/s, <= 64 MB", run: stream::lines },
     Row {
         id: "core",
         class: "counterexample of every injected violation",

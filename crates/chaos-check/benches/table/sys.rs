@@ -75,17 +75,42 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// What is held beyond what was held at its beginning, while it is there.
+pub(crate) struct Peak(());
+
+impl Peak {
+    /// Counting begins.
+    pub(crate) fn begin() -> Self {
+        BYTES.store(0, Ordering::Relaxed);
+        BYTES_PEAK.store(0, Ordering::Relaxed);
+        ON.store(true, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// Does something that is not counted.
+    pub(crate) fn pause<R>(&self, job: impl FnOnce() -> R) -> R {
+        ON.store(false, Ordering::Relaxed);
+        let result = job();
+        ON.store(true, Ordering::Relaxed);
+        result
+    }
+
+    /// Counting ends; the most that was held.
+    pub(crate) fn end(self) -> u64 {
+        ON.store(false, Ordering::Relaxed);
+        BYTES_PEAK.load(Ordering::Relaxed).unsigned_abs()
+    }
+}
+
 /// Runs `job`, and says how many bytes it held at most beyond what was held before.
 ///
 /// With `bytes_max` the process ends with [`EXIT_MEMORY`] if it would hold more.
 pub(crate) fn peak_bytes<R>(bytes_max: Option<u64>, job: impl FnOnce() -> R) -> (R, u64) {
-    BYTES.store(0, Ordering::Relaxed);
-    BYTES_PEAK.store(0, Ordering::Relaxed);
     let bytes_max = bytes_max.and_then(|bytes| i64::try_from(bytes).ok());
     BYTES_MAX.store(bytes_max.unwrap_or(i64::MAX), Ordering::Relaxed);
-    ON.store(true, Ordering::Relaxed);
+    let peak = Peak::begin();
     let result = job();
-    ON.store(false, Ordering::Relaxed);
+    let peak = peak.end();
     BYTES_MAX.store(i64::MAX, Ordering::Relaxed);
-    (result, BYTES_PEAK.load(Ordering::Relaxed).unsigned_abs())
+    (result, peak)
 }
