@@ -29,15 +29,15 @@ mod check;
 mod decision;
 pub mod engine;
 mod entry;
+pub mod explain;
 mod forced;
 mod keyed;
 mod minimise;
 mod model;
 pub mod models;
 pub mod online;
-pub mod staleness;
-pub mod explain;
 pub mod picture;
+pub mod staleness;
 pub mod verify;
 
 pub use check::{check, check_all, check_claimed};
