@@ -21,7 +21,6 @@ use std::num::NonZeroUsize;
 
 use chaos_history::{Completion, History, operations};
 
-use self::explain::Taken;
 use self::model::{KeyHistory, by_key};
 use crate::linear::models::Register;
 use crate::linear::{self, Budget, Decision, Spent, Undecided};
@@ -74,14 +73,7 @@ fn judge(history: &KeyHistory<'_>, budget: &Budget<'_>) -> Verdict {
     match linear::check(&Register, &history.entries, budget) {
         Err(error) => Verdict::Unknown(format!("key {}: {error}", history.key)),
         Ok(Decision::Linearizable(_)) => Verdict::Valid,
-        Ok(Decision::Violation { core, verified }) => {
-            let taken = core.iter().map(|kept| Taken {
-                operation: history.operations[history.sources[kept.index as usize]],
-                what: kept.entry.what,
-            });
-            let taken: Vec<Taken<'_>> = taken.collect();
-            Verdict::Invalid(explain::witness(history.key, &taken, &history.operations, verified))
-        }
+        Ok(Decision::Violation { core, verified }) => Verdict::Invalid(explain::witness(history, &core, verified)),
         Ok(Decision::Undecided(undecided)) => Verdict::Unknown(undecided_of(history, &undecided)),
     }
 }

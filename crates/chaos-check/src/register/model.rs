@@ -26,7 +26,7 @@ use crate::linear::Entry;
 use crate::linear::models::{ABSENT, RegisterOp};
 
 /// A content that nobody writes.
-const NEVER: u32 = 1;
+pub(super) const NEVER: u32 = 1;
 
 /// Everything that happened to one key.
 #[derive(Debug)]

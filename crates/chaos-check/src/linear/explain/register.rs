@@ -84,8 +84,11 @@ fn stale(scene: &Scene, cast: &[Cast], reader: &Cast) -> Option<String> {
     let how = if newer.described.deed.brought().is_some() { "acknowledged" } else { "read" };
     let by = if newer.who() == who { "itself".to_owned() } else { newer.who().to_owned() };
     let value = content(held(newer).as_ref());
-    let rest = if cast.len() > 2 { "; nothing that was concurrent can explain it" } else { "" };
-    let rest = if cast.len() == 2 { "; nothing that was concurrent had written it" } else { rest };
+    let rest = match (cast.len(), old) {
+        (..=1, _) => "",
+        (2, Some(_)) => "; nothing that was concurrent had written it",
+        (_, _) => "; nothing that was concurrent can explain it",
+    };
     Some(format!("{saw} after {value} had been {how} by {by}{rest}"))
 }
 
