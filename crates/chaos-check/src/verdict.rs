@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use chaos_history::{NodeId, RunNanos};
 
+use crate::linear::picture::Picture;
+
 /// Something that must hold of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Property {
@@ -88,6 +90,8 @@ pub struct Witness {
     pub at: RunNanos,
     /// The nodes concerned, ascending, each once.
     pub nodes: Vec<NodeId>,
+    /// The operations concerned, drawn; `None` where the argument is not about operations.
+    pub picture: Option<Picture>,
 }
 
 impl Witness {
@@ -103,7 +107,7 @@ impl Witness {
         lines.dedup();
         nodes.sort_unstable();
         nodes.dedup();
-        Self { sentence, lines, steps, at, nodes }
+        Self { sentence, lines, steps, at, nodes, picture: None }
     }
 }
 

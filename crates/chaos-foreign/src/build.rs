@@ -35,6 +35,11 @@ impl Names {
         Self { numbers: BTreeMap::from([(first.clone(), 0)]), names: vec![first] }
     }
 
+    /// No names yet.
+    pub(crate) fn none() -> Self {
+        Self { numbers: BTreeMap::new(), names: Vec::new() }
+    }
+
     /// The number of a value.
     pub(crate) fn number(&mut self, value: &Edn<'_>) -> u32 {
         self.number_of(value.canonical())
@@ -57,28 +62,41 @@ impl Names {
     }
 }
 
-/// The objects of the calls. `new` is an object to which nothing has happened, with the names of its first values, and
-/// `meaning` says what a call is to it.
+/// An object under construction: what its operations say, in terms of `T`, and what was learned on the way, `S`.
+pub(crate) struct Draft<T, S> {
+    pub(crate) key: Option<String>,
+    pub(crate) state: S,
+    pub(crate) entries: Vec<Entry<T>>,
+    pub(crate) sources: Vec<Source>,
+}
+
+impl<T, S> Draft<T, S> {
+    /// The object, as the operations of its model.
+    pub(crate) fn finish<M: Model<Op = T>>(self, model: impl FnOnce(S) -> (M, Names)) -> Object<M> {
+        let (model, names) = model(self.state);
+        let Self { key, entries, sources, .. } = self;
+        Object { key, model, entries, sources, names: names.into_texts() }
+    }
+}
+
+/// Sorts the calls by object. `meaning` says what a call is to its object.
 ///
 /// # Errors
 /// If a call means nothing to the model.
-pub(crate) fn objects<M: Model>(
+pub(crate) fn drafts<T, S>(
     keys: Vec<Option<String>>,
     calls: Vec<Keyed<'_>>,
     counts: &mut Counts,
-    new: impl Fn() -> (M, Names),
-    mut meaning: impl FnMut(&Keyed<'_>, &mut M, &mut Names) -> Result<Meaning<M::Op>, ParseError>,
-) -> Result<Vec<Object<M>>, ParseError> {
-    let draft = |key| {
-        let (model, names) = new();
-        (Object::empty(key, model), names)
-    };
-    let mut drafts: Vec<(Object<M>, Names)> = keys.into_iter().map(draft).collect();
+    new: impl Fn() -> S,
+    mut meaning: impl FnMut(&Keyed<'_>, &mut S) -> Result<Meaning<T>, ParseError>,
+) -> Result<Vec<Draft<T, S>>, ParseError> {
+    let draft = |key| Draft { key, state: new(), entries: Vec::new(), sources: Vec::new() };
+    let mut drafts: Vec<Draft<T, S>> = keys.into_iter().map(draft).collect();
     for keyed in calls {
         counts.operations += 1;
-        let (object, names) = &mut drafts[keyed.object];
+        let draft = &mut drafts[keyed.object];
         let call = &keyed.call;
-        let (what, answered) = match meaning(&keyed, &mut object.model, names)? {
+        let (what, answered) = match meaning(&keyed, &mut draft.state)? {
             Meaning::Answered(what) => (what, call.answered.map(|(at, _)| at)),
             Meaning::Unanswered(what) => {
                 counts.used_unanswered += 1;
@@ -94,14 +112,14 @@ pub(crate) fn objects<M: Model>(
             }
         };
         counts.used += 1;
-        object.entries.push(Entry { what, invoked: call.invoked, answered });
-        object.sources.push(Source {
+        draft.entries.push(Entry { what, invoked: call.invoked, answered });
+        draft.sources.push(Source {
             process: call.process,
             invoked_line: line(call.invoked_line),
             ended_line: call.answered.and_then(|(_, ended)| NonZeroU32::new(line(ended))),
         });
     }
-    Ok(drafts.into_iter().map(|(object, names)| Object { names: names.into_texts(), ..object }).collect())
+    Ok(drafts)
 }
 
 /// Lines are 32 bits wide: a text of more is refused before.

@@ -143,6 +143,9 @@ impl Certificate {
     pub fn new(parsed: &Parsed, judged: &[Judged]) -> Self {
         match &parsed.objects {
             Objects::Register(objects) => Self::of(parsed, objects, judged),
+            Objects::Mutex(objects) => Self::of(parsed, objects, judged),
+            Objects::Set(objects) => Self::of(parsed, objects, judged),
+            Objects::Kv(objects) => Self::of(parsed, objects, judged),
         }
     }
 
@@ -232,6 +235,9 @@ pub fn recheck(
     same_reading(&certificate.history, &reading(parsed))?;
     match &parsed.objects {
         Objects::Register(objects) => recheck_all(objects, certificate, threads),
+        Objects::Mutex(objects) => recheck_all(objects, certificate, threads),
+        Objects::Set(objects) => recheck_all(objects, certificate, threads),
+        Objects::Kv(objects) => recheck_all(objects, certificate, threads),
     }
 }
 

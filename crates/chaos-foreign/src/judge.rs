@@ -66,6 +66,9 @@ pub struct CoreOperation {
 pub fn judge(parsed: &Parsed, budget: &Budget<'_>, threads: NonZeroUsize) -> Result<Vec<Judged>, String> {
     match &parsed.objects {
         Objects::Register(objects) => judge_all(parsed, objects, budget, threads),
+        Objects::Mutex(objects) => judge_all(parsed, objects, budget, threads),
+        Objects::Set(objects) => judge_all(parsed, objects, budget, threads),
+        Objects::Kv(objects) => judge_all(parsed, objects, budget, threads),
     }
 }
 

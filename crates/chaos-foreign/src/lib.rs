@@ -48,10 +48,13 @@ mod event;
 mod join;
 mod judge;
 mod keys;
+mod kv;
+mod mutex;
 mod object;
 mod read;
 mod register;
 mod rules;
+mod set;
 
 pub use certificate::{Certificate, CertificateError, Finding, Rechecked, recheck};
 pub use chaos::from_history;

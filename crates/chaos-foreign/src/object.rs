@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
-use chaos_check::linear::models::{Register, RegisterOp};
+use chaos_check::linear::models::{Append, BareMutex, Register, Set};
 use chaos_check::linear::{Entry, Model};
 
 /// How a file is written.
@@ -133,23 +133,17 @@ pub trait Words: Model {
     }
 }
 
-impl Words for Register {
-    fn say(&self, op: &RegisterOp, names: &[String]) -> String {
-        let name = |content: u32| names.get(content as usize).map_or("?", String::as_str);
-        match *op {
-            RegisterOp::Read(seen) => format!("read {}", name(seen)),
-            RegisterOp::Write(new) => format!("write {}", name(new)),
-            RegisterOp::Cas { expect, new } => format!("cas {} {}", name(expect), name(new)),
-            RegisterOp::Refused { unlike } => format!("cas refused, not {}", name(unlike)),
-        }
-    }
-}
-
 /// The objects of a history, all of one kind.
 #[derive(Clone, Debug)]
 pub enum Objects {
     /// Registers: read, write, cas.
     Register(Vec<Object<Register>>),
+    /// Locks without owners, as Knossos' `mutex`: acquire, release.
+    Mutex(Vec<Object<BareMutex>>),
+    /// Sets that only grow: add, read.
+    Set(Vec<Object<Set>>),
+    /// Strings: get, put, append.
+    Kv(Vec<Object<Append>>),
 }
 
 impl Objects {
@@ -158,6 +152,9 @@ impl Objects {
     pub fn len(&self) -> usize {
         match self {
             Self::Register(objects) => objects.len(),
+            Self::Mutex(objects) => objects.len(),
+            Self::Set(objects) => objects.len(),
+            Self::Kv(objects) => objects.len(),
         }
     }
 

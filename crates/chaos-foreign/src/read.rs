@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::edn::{EdnError, Reader};
+use crate::edn::{Edn, EdnError, Reader};
 use crate::error::ParseError;
 use crate::event;
-use crate::join::{Call, Calls};
+use crate::join::{Call, Calls, Ended};
 use crate::keys;
 use crate::object::{Counts, FailedCas, Format, Keys, Objects, Parsed};
-use crate::{register, rules};
+use crate::{kv, mutex, register, rules, set};
 
 /// What the etcd logs have before the event.
 const ETCD_PREFIX: &str = "INFO  jepsen.util - ";
@@ -20,11 +20,17 @@ pub enum Kind {
     Register,
     /// A register of `:read`, `:write` and `:cas`.
     CasRegister,
+    /// A lock of `:acquire` and `:release`, which doesn't ask who releases.
+    Mutex,
+    /// A set of `:add` and `:read`.
+    Set,
+    /// Strings by key, of `:get`, `:put` and `:append`.
+    Kv,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 2] = [Self::Register, Self::CasRegister];
+    pub const ALL: [Self; 5] = [Self::Register, Self::CasRegister, Self::Mutex, Self::Set, Self::Kv];
 
     /// The name by which a user forces it.
     #[must_use]
@@ -32,6 +38,9 @@ impl Kind {
         match self {
             Self::Register => "register",
             Self::CasRegister => "cas-register",
+            Self::Mutex => "mutex",
+            Self::Set => "set",
+            Self::Kv => "kv",
         }
     }
 
@@ -39,7 +48,10 @@ impl Kind {
     fn functions(self) -> &'static [&'static str] {
         match self {
             Self::Register => &["read", "write"],
-            Self::CasRegister => register::FUNCTIONS,
+            Self::CasRegister => &["read", "write", "cas"],
+            Self::Mutex => &["acquire", "release"],
+            Self::Set => &["add", "read"],
+            Self::Kv => &["get", "put", "append"],
         }
     }
 }
@@ -100,6 +112,9 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
             let objects = register::build(names, keyed, &mut counts, failed_cas, &initial)?;
             (Objects::Register(objects), rules::of_registers(failed_cas), Some(failed_cas))
         }
+        Kind::Mutex => (Objects::Mutex(mutex::build(names, keyed, &mut counts)?), rules::of_mutexes(), None),
+        Kind::Set => (Objects::Set(set::build(names, keyed, &mut counts)?), rules::of_others(), None),
+        Kind::Kv => (Objects::Kv(kv::build(names, keyed, &mut counts)?), rules::of_others(), None),
     };
     Ok(Parsed {
         format,
@@ -217,8 +232,11 @@ fn kind_of(calls: &[Call<'_>], forced: Option<Kind>) -> Result<Kind, ParseError>
         first.entry(call.f).or_insert(call.invoked_line);
     }
     let fits = |kind: &Kind| first.keys().all(|f| kind.functions().contains(f));
+    let collection = |call: &Call<'_>| matches!(&call.ended, Ended::Ok(Edn::Set(_)));
     let found = match forced {
         Some(kind) => Some(kind).filter(fits),
+        // Only reads: of a set if that is what they answer.
+        None if first.keys().eq(["read"].iter()) && calls.iter().any(collection) => Some(Kind::Set),
         None => Kind::ALL.into_iter().find(fits),
     };
     found.ok_or_else(|| {

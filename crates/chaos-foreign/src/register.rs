@@ -10,10 +10,7 @@ use crate::edn::Edn;
 use crate::error::ParseError;
 use crate::join::Ended;
 use crate::keys::Keyed;
-use crate::object::{Counts, FailedCas, Object};
-
-/// The operations of a register.
-pub(crate) const FUNCTIONS: &[&str] = &["read", "write", "cas"];
+use crate::object::{Counts, FailedCas, Object, Words};
 
 /// The registers of the calls. `initial` is what each holds at first, as text.
 ///
@@ -26,8 +23,9 @@ pub(crate) fn build(
     failed_cas: FailedCas,
     initial: &str,
 ) -> Result<Vec<Object<Register>>, ParseError> {
-    let new = || (Register, Names::starting_with(initial.to_owned()));
-    build::objects(keys, calls, counts, new, |keyed, _, names| meaning(keyed, names, failed_cas))
+    let new = || Names::starting_with(initial.to_owned());
+    let drafts = build::drafts(keys, calls, counts, new, |keyed, names| meaning(keyed, names, failed_cas))?;
+    Ok(drafts.into_iter().map(|draft| draft.finish(|names| (Register, names))).collect())
 }
 
 fn meaning(keyed: &Keyed<'_>, names: &mut Names, failed_cas: FailedCas) -> Result<Meaning<RegisterOp>, ParseError> {
@@ -57,6 +55,19 @@ fn meaning(keyed: &Keyed<'_>, names: &mut Names, failed_cas: FailedCas) -> Resul
         Ended::Fail { .. } => Meaning::DidNotHappen,
         Ended::Unknown => Meaning::Unanswered(op),
     })
+}
+
+impl Words for Register {
+    fn say(&self, op: &RegisterOp, names: &[String]) -> String {
+        let name = |content: u32| names.get(content as usize).map_or("?", String::as_str);
+        match *op {
+            RegisterOp::Read(seen) => format!("read {}", name(seen)),
+            RegisterOp::Write(new) => format!("write {}", name(new)),
+            RegisterOp::Cas { expect, new } => format!("cas {} {}", name(expect), name(new)),
+            RegisterOp::Refused { unlike } => format!("cas refused, not {}", name(unlike)),
+            RegisterOp::Ousted { unlike } => format!("cas refused, {} overwritten", name(unlike)),
+        }
+    }
 }
 
 /// What a register holds at first, in the form in which values are compared.

@@ -28,3 +28,21 @@ pub(crate) fn of_registers(failed_cas: FailedCas) -> Vec<String> {
         UNKNOWN.to_owned(),
     ]
 }
+
+/// The rules of locks.
+pub(crate) fn of_mutexes() -> Vec<String> {
+    vec![
+        "fail: it did not happen; a refused acquire may be spurious, and says nothing".to_owned(),
+        "whoever releases: the lock does not ask who acquired it".to_owned(),
+        UNKNOWN.to_owned(),
+    ]
+}
+
+/// The rules of sets and strings.
+pub(crate) fn of_others() -> Vec<String> {
+    vec![
+        "fail: it did not happen".to_owned(),
+        "a read or get without an answer: nothing".to_owned(),
+        UNKNOWN.to_owned(),
+    ]
+}

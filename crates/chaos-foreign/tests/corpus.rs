@@ -46,6 +46,9 @@ fn linearizable<M: Model>(objects: &[Object<M>]) -> bool {
 fn verdict(objects: &Objects) -> bool {
     match objects {
         Objects::Register(objects) => linearizable(objects),
+        Objects::Mutex(objects) => linearizable(objects),
+        Objects::Set(objects) => linearizable(objects),
+        Objects::Kv(objects) => linearizable(objects),
     }
 }
 
@@ -72,4 +75,14 @@ fn the_etcd_logs_get_their_labels() {
     }
     assert!(wrong.is_empty(), "wrong: {wrong:?}");
     assert_eq!((valid, invalid), (23, 79));
+}
+
+#[test]
+fn the_kv_logs_get_their_labels() {
+    for name in ["c01-ok", "c01-bad", "c10-ok", "c10-bad", "c50-ok", "c50-bad"] {
+        let text = fs::read(corpus().join("kv").join(name).with_extension("txt")).expect("the log is there");
+        let parsed = parse(&text, &Options::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((parsed.format, parsed.kind), (Format::PorcupineKv, "kv"), "{name}");
+        assert_eq!(verdict(&parsed.objects), name.ends_with("ok"), "{name}");
+    }
 }

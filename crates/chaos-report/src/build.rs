@@ -154,6 +154,7 @@ fn check(outcome: &Outcome, lines: &BTreeMap<usize, String>, bands: &[FaultBand]
                 at: witness.at,
                 nodes: witness.nodes.clone(),
                 faults: faults_at(witness.at, bands),
+                picture: witness.picture.clone(),
             };
             (CheckVerdict::Invalid, None, Some(summary))
         }

@@ -15,6 +15,7 @@ mod evidence;
 mod html;
 mod model;
 mod notes;
+mod picture;
 mod terminal;
 mod words;
 

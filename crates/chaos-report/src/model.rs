@@ -13,6 +13,7 @@
 //! Times are integers of nanoseconds since the run began, intervals are `[lo, hi]`, shares are parts per million; there is no
 //! floating-point number. Adding a key is no new version; a change of meaning is.
 
+use chaos_check::linear::picture::Picture;
 use chaos_failover::{Analysis, Interval, Judgement};
 use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, Seed};
 use serde::{Deserialize, Serialize};
@@ -220,6 +221,9 @@ pub struct WitnessSummary {
     pub nodes: Vec<NodeId>,
     /// The faults under way at that moment.
     pub faults: Vec<FaultId>,
+    /// The operations concerned, drawn; the JSON has them as steps only.
+    #[serde(skip)]
+    pub picture: Option<Picture>,
 }
 
 /// A line of the history.

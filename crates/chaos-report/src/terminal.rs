@@ -169,6 +169,11 @@ impl Terminal {
                 self.line(&format!("{}{number:<2} {line}", " ".repeat(INDENT)));
             }
         }
+        if let Some(picture) = &witness.picture {
+            for line in crate::picture::to_lines(picture, self.width.saturating_sub(INDENT)) {
+                self.line(&format!("{}{line}", " ".repeat(INDENT)));
+            }
+        }
     }
 
     fn failovers(&mut self, report: &Report) {

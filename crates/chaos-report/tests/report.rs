@@ -8,7 +8,7 @@ use std::path::Path;
 
 use chaos_check::{Outcome, Property};
 use chaos_report::{Input, Report, SCHEMA, quoted_lines};
-use support::{history, input, invalid, report, valid};
+use support::{drawn_witness, history, input, invalid, report, valid};
 
 fn sound() -> Report {
     let outcomes = [Property::ElectionSafety, Property::Linearizable, bounded()].map(valid);
@@ -23,6 +23,15 @@ fn convicted(words: &str) -> Report {
     let outcomes = [invalid(words, words), valid(Property::Linearizable)];
     let lines = BTreeMap::from([(12, words.to_owned())]);
     report(&history(6, 100), &outcomes, words, &lines)
+}
+
+fn drawn(who: &str) -> Report {
+    let mut stale = invalid("n2 read 7 for key k after 9 had been acknowledged by n1", "line 4: n2 read 7");
+    stale.property = Property::Linearizable;
+    if let chaos_check::Verdict::Invalid(witness) = &mut stale.verdict {
+        witness.picture = Some(drawn_witness(who));
+    }
+    report(&history(6, 100), &[valid(Property::ElectionSafety), stale], "", &BTreeMap::new())
 }
 
 #[test]
@@ -71,6 +80,28 @@ fn the_terminal_says_it_in_a_few_plain_lines() {
 fn the_terminal_explains_a_violation() {
     let words = "n3 and n5 both led term 8";
     insta::assert_snapshot!(convicted(words).to_terminal(false, 80));
+}
+
+#[test]
+fn the_terminal_draws_a_counterexample() {
+    let report = drawn("n2");
+    let text = report.to_terminal(false, 100);
+    let from = text.find("Linearizable").unwrap();
+    insta::assert_snapshot!(&text[from..text.find("failover").unwrap()]);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+}
+
+#[test]
+fn the_page_draws_a_counterexample_and_its_words_stay_words() {
+    let page = drawn("n2").to_html().unwrap();
+    for shown in ["✘ n2 · read 7", "class=\"pic-point\"", "pic-bar culprit", "pic-open", "pic-bar background"] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("drawn.html"), &page).unwrap();
+    let hostile = drawn("<script>\u{202e}\u{1b}[2J");
+    let (page, terminal) = (hostile.to_html().unwrap(), hostile.to_terminal(false, 80));
+    assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
+    assert!(!page.contains('\u{202e}') && !terminal.contains('\u{202e}') && !terminal.contains('\u{1b}'));
 }
 
 #[test]

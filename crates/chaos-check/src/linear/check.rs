@@ -71,6 +71,12 @@ fn convict<M: Model>(
     conflict.sort_unstable();
     conflict.dedup();
     let core = minimise(model, entries, timeline, &conflict, budget);
+    if let Ok(verified) = verify::refutes(model, entries, &core) {
+        return Decision::Violation { core, verified };
+    }
+    // A normal form may know from the future of a history that an operation can't be right; without that future it can.
+    let all: Vec<u32> = (0..).zip(&timeline.ops).map(|(place, _)| place).collect();
+    let core = minimise(model, entries, timeline, &all, budget);
     match verify::refutes(model, entries, &core) {
         Ok(verified) => Decision::Violation { core, verified },
         Err(why) => disagreement(format!("the counterexample does not hold: {why}")),

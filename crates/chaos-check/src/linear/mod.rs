@@ -20,17 +20,23 @@
 //!
 //! This module refuses to know nodes, files and clocks. Objects are independent (Herlihy and Wing, theorem 1): [`Split`]
 //! splits a history by key, and [`check_keyed`] judges each alone, on all cores.
+//! *Who explains.* [`explain`](explain::explain) puts a core into a sentence, steps and a [`Picture`](picture::Picture).
+//!
+//! This module refuses to know keys, nodes, files and clocks. Objects are independent (Herlihy and Wing, theorem 1): split
+//! a history by key and judge each alone, with [`check_all`] on all cores.
 
 mod check;
 mod decision;
 pub mod engine;
 mod entry;
+pub mod explain;
 mod forced;
 mod keyed;
 mod minimise;
 mod model;
 pub mod models;
 pub mod online;
+pub mod picture;
 pub mod staleness;
 pub mod verify;
 

@@ -4,12 +4,12 @@
 //! often coincide. A corrupt one then has an answer changed or an instant moved; most of those are violations, some are not,
 //! and brute force knows which.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::ops::Range;
 
 use chaos_check::linear::engine::{self, Found};
-use chaos_check::linear::{Budget, Decision, Effect, Entry, Model, Op, Timeline, check};
+use chaos_check::linear::{Budget, Decision, Effect, Entry, Kept, Model, Op, Timeline, check, verify};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -82,6 +82,9 @@ pub(crate) fn fuzz<S: Subject>(name: &str, new: impl Fn(&mut Random) -> S) {
         if truth {
             let some = weakened(&model, &ops, &mut random);
             assert!(brute(&subject, &some), "{}\na weakening has no order: {some:#?}", show());
+            let part = part(&model, &entries, &mut random);
+            let refuted = verify::refutes(&model, &entries, &part);
+            assert!(refuted.is_err(), "{}\nthe verifier takes for a refutation: {part:#?}", show());
         }
     }
     println!("{name}: {valid} valid, {invalid} invalid, 0 disagreements");
@@ -172,21 +175,46 @@ pub(crate) fn brute_of<T, State: Clone + Eq>(
     ops: &[Op<T>],
     apply: impl Fn(&State, &T) -> Option<State>,
 ) -> bool {
-    let mut visited: Vec<(u32, State)> = vec![(0, initial.clone())];
-    let mut next = 0;
-    while let Some((placed, state)) = visited.get(next).cloned() {
-        next += 1;
+    // Depth first, by what is placed: a queue has as many states as its elements have orders.
+    let mut visited: BTreeMap<u32, Vec<State>> = BTreeMap::new();
+    let mut open: Vec<(u32, State)> = vec![(0, initial.clone())];
+    while let Some((placed, state)) = open.pop() {
         let left = || ops.iter().enumerate().filter(|(index, _)| placed >> index & 1 == 0);
         let Some(first) = left().filter_map(|(_, op)| op.ret).min() else { return true };
         for (index, op) in left().filter(|(_, op)| op.call < first.get()) {
             let Some(after) = apply(&state, &op.what) else { continue };
-            let configuration = (placed | 1 << index, after);
-            if !visited.contains(&configuration) {
-                visited.push(configuration);
+            let placed = placed | 1 << index;
+            let states = visited.entry(placed).or_default();
+            if !states.contains(&after) {
+                states.push(after.clone());
+                open.push((placed, after));
             }
         }
     }
     false
+}
+
+/// Some of the operations, some in weaker form or without their answers: a weakening or none, as the verifier will say.
+fn part<M: Model>(model: &M, entries: &[Entry<M::Op>], random: &mut Random) -> Vec<Kept<M::Op>> {
+    let (keep, weaken) = (random.random_range(0.3..0.9), random.random_range(0.0..0.9));
+    let others: Vec<&M::Op> = entries.iter().map(|entry| &entry.what).collect();
+    let mut part = Vec::new();
+    for (index, entry) in (0_u32..).zip(entries) {
+        if !random.random_bool(keep) {
+            continue;
+        }
+        let mut entry = entry.clone();
+        let mut forms = model.weaker(&entry.what);
+        forms.extend(model.weaker_beside(&entry.what, &others));
+        if !forms.is_empty() && random.random_bool(weaken) {
+            entry.what = forms.swap_remove(random.random_range(0..forms.len()));
+        }
+        if random.random_bool(0.1) {
+            entry.answered = None;
+        }
+        part.push(Kept { index, entry });
+    }
+    part
 }
 
 /// A weakening that the model says is sound: some operations, whatever they depend on, some in weaker form.

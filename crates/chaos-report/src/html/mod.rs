@@ -7,7 +7,7 @@ mod axis;
 mod lanes;
 mod phases;
 mod scatter;
-mod svg;
+pub(crate) mod svg;
 mod tables;
 mod timeline;
 

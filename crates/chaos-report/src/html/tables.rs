@@ -41,6 +41,7 @@ fn explain(report: &Report, witness: &WitnessSummary) -> Value {
         at => witness.at.to_string(),
         nodes => nodes.join(", "),
         during => during.join("; "),
+        picture => witness.picture.as_ref().map(|picture| Value::from_safe_string(crate::picture::to_svg(picture))),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use chaos_check::linear::picture::{Bar, Picture, Place};
 use chaos_check::{Outcome, Property, Verdict, Witness};
 use chaos_failover::{Figure, Judgement, Timing, analyse};
 use chaos_history::{
@@ -221,9 +222,32 @@ pub(crate) fn invalid(sentence: &str, step: &str) -> Outcome {
         steps: vec!["line 12: n3 says that it leads term 8".to_owned(), step.to_owned()],
         at: RunNanos(11_604_000_000),
         nodes: vec![NodeId::new(3), NodeId::new(5)],
+        picture: None,
     };
     let basis = "terms 1–23, 61,204 observations".to_owned();
     Outcome { property: Property::ElectionSafety, verdict: Verdict::Invalid(witness), basis }
+}
+
+/// A stale read by `who`, a write of unknown outcome, and where the old value came from.
+pub(crate) fn drawn_witness(who: &str) -> Picture {
+    let bar = |lane: &str, label: &str, (begin, end): (usize, Option<usize>), place: Place| Bar {
+        lane: lane.to_owned(),
+        label: label.to_owned(),
+        begin,
+        end,
+        asked: format!("{}.204s", begin + 1),
+        answered: end.map(|end| format!("{}.210s", end + 1)),
+        place,
+    };
+    let bars = vec![
+        bar("n1", "write 7", (0, Some(1)), Place::Background),
+        bar("n1", "write 9", (2, Some(5)), Place::At { number: 1, after: 2 }),
+        bar("n3", "write 11", (3, None), Place::At { number: 2, after: 3 }),
+        bar("n3", "read 11", (4, Some(6)), Place::At { number: 3, after: 4 }),
+        bar(who, "read 7", (7, Some(8)), Place::Culprit),
+        bar("n4", "write 12", (7, None), Place::Left),
+    ];
+    Picture { instants: 9, bars, omitted: 0 }
 }
 
 /// A report of such a run.

@@ -3,7 +3,8 @@
 //! One is at least as good as another in the same state if it has all done that the other has, used nothing that the other has
 //! not, and no crashed operation more often: every continuation of the other is one of its own ([`super::expand`]).
 //! Configurations are found by state and used updates, and compared within; that misses a few comparisons between different
-//! updates used, which costs time, not exactness.
+//! updates used. Where many share these, the later ones are compared with the first of them and with those that used the very
+//! same operations. What isn't compared costs time, not exactness.
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
@@ -15,8 +16,12 @@ use super::expand::Config;
 use super::mask::Mask;
 use super::usage::Usages;
 
-/// So few are compared one by one.
-const SCANNED_MAX: usize = 12;
+/// So many comparisons take about as long as a configuration's successors.
+const COMPARISONS_PER_CONFIGURATION: u64 = 16;
+/// So few are compared one by one. (Tests use small limits, so that small histories get beyond them.)
+const SCANNED_MAX: usize = if cfg!(test) { 2 } else { 12 };
+/// So many share a chain before the later ones are told apart by all they used.
+const COARSE_MAX: u32 = if cfg!(test) { 2 } else { 128 };
 /// A list of more bytes grows by an eighth, not to the double, so that a budget is not overrun by half.
 const DOUBLED_BYTES_MAX: usize = 1 << 20;
 
@@ -34,14 +39,33 @@ pub(super) struct Node<W, T> {
     pub(super) tag: T,
 }
 
-/// Where a chain of nodes with the same group, state and used updates begins, and their hash.
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    place: u32,
+/// What the nodes of a chain have in common: group, state, used updates and, if it is fine, all that was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    fine: bool,
     hash: u32,
 }
 
-impl Head {
+/// Where a chain begins.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    key: Key,
+    place: u32,
+    length: u32,
+}
+
+impl Key {
+    fn new<W: Mask>(config: &Config<W>, group: u32, overwrites: &W, fine: bool) -> Self {
+        let mut hasher = FxHasher::default();
+        (config.state, group, fine).hash(&mut hasher);
+        if fine {
+            config.used.hash(&mut hasher);
+        } else {
+            config.used.without(overwrites).hash(&mut hasher);
+        }
+        Self { fine, hash: u32::try_from(hasher.finish() >> 32).expect("32 bits fit") }
+    }
+
     fn spread(self) -> u64 {
         u64::from(self.hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
@@ -54,13 +78,8 @@ pub(super) struct Antichain<W, T> {
     heads: HashTable<Head>,
     hashed: bool,
     heap_bytes: usize,
-}
-
-fn hash<W: Mask>(config: &Config<W>, group: u32, overwrites: &W) -> u32 {
-    let mut hasher = FxHasher::default();
-    (config.state, group).hash(&mut hasher);
-    config.used.without(overwrites).hash(&mut hasher);
-    u32::try_from(hasher.finish() >> 32).expect("32 bits fit")
+    /// Comparisons since they were last asked for.
+    compared: u64,
 }
 
 /// Makes room for one more without doubling what is large.
@@ -74,7 +93,14 @@ pub(super) fn grow<T>(list: &mut Vec<T>) {
 impl<W: Mask, T> Antichain<W, T> {
     /// Empty. With more than one group it must be `hashed` from the beginning.
     pub(super) fn new(hashed: bool) -> Self {
-        Self { nodes: Vec::new(), heads: HashTable::new(), hashed, heap_bytes: 0 }
+        Self { nodes: Vec::new(), heads: HashTable::new(), hashed, heap_bytes: 0, compared: 0 }
+    }
+
+    /// Comparisons since the last call, counted as configurations.
+    pub(super) fn compared(&mut self) -> u64 {
+        let worth = self.compared / COMPARISONS_PER_CONFIGURATION;
+        self.compared %= COMPARISONS_PER_CONFIGURATION;
+        worth
     }
 
     /// Forgets all; there is one group from now on.
@@ -111,10 +137,10 @@ impl<W: Mask, T> Antichain<W, T> {
         if !self.hashed && self.nodes.len() > SCANNED_MAX {
             self.hashed = true;
             for place in 0..=place {
-                self.nodes[place as usize].next = None;
                 let config = self.nodes[place as usize].config.clone();
-                let next = self.link(&config, group, overwrites, place);
-                self.nodes[place as usize].next = next;
+                let key = Key::new(&config, group, overwrites, false);
+                self.nodes[place as usize].next = None;
+                self.nodes[place as usize].next = self.link(&config, group, overwrites, key, place);
             }
         }
         Some(place)
@@ -150,44 +176,70 @@ impl<W: Mask, T> Antichain<W, T> {
         overwrites: &W,
         place: u32,
     ) -> Option<Option<NonZeroU32>> {
-        let mut at = self.head(config, group, overwrites).map(|head| head.place);
+        let mut key = Key::new(config, group, overwrites, false);
+        let coarse = self.head(config, group, overwrites, key);
+        let full = coarse.is_some_and(|head| head.length >= COARSE_MAX);
+        if !self.is_new(usages, config, coarse) {
+            return None;
+        }
+        if full {
+            key = Key::new(config, group, overwrites, true);
+            let fine = self.head(config, group, overwrites, key);
+            if !self.is_new(usages, config, fine) {
+                return None;
+            }
+        }
+        Some(self.link(config, group, overwrites, key, place))
+    }
+
+    /// Compares with those of a chain. Whether none is at least as good.
+    fn is_new(&mut self, usages: &Usages, config: &Config<W>, head: Option<Head>) -> bool {
+        let mut at = head.map(|head| head.place);
         while let Some(here) = at {
             let node = &mut self.nodes[here as usize];
+            self.compared += 1;
             if !node.beaten {
                 if as_good(usages, &node.config, config) {
-                    return None;
+                    return false;
                 }
                 node.beaten = as_good(usages, config, &node.config);
             }
             at = node.next.map(NonZeroU32::get);
         }
-        Some(self.link(config, group, overwrites, place))
+        true
     }
 
-    fn head(&self, config: &Config<W>, group: u32, overwrites: &W) -> Option<Head> {
-        let sought = Head { place: 0, hash: hash(config, group, overwrites) };
+    fn head(&self, config: &Config<W>, group: u32, overwrites: &W, key: Key) -> Option<Head> {
         let used = config.used.without(overwrites);
         let alike = |head: &Head| {
             let node = &self.nodes[head.place as usize];
-            node.group == group && node.config.state == config.state && node.config.used.without(overwrites) == used
+            head.key == key
+                && node.group == group
+                && node.config.state == config.state
+                && if key.fine { node.config.used == config.used } else { node.config.used.without(overwrites) == used }
         };
-        self.heads.find(sought.spread(), alike).copied()
+        self.heads.find(key.spread(), alike).copied()
     }
 
     /// Puts `place` into its chain, behind the head. Returns what follows it.
-    fn link(&mut self, config: &Config<W>, group: u32, overwrites: &W, place: u32) -> Option<NonZeroU32> {
-        if let Some(head) = self.head(config, group, overwrites) {
-            // The first of all is the head of its chain, so a follower is never place 0.
-            return std::mem::replace(&mut self.nodes[head.place as usize].next, NonZeroU32::new(place));
+    fn link(&mut self, config: &Config<W>, group: u32, overwrites: &W, key: Key, place: u32) -> Option<NonZeroU32> {
+        let Some(Head { place: first, .. }) = self.head(config, group, overwrites, key) else {
+            let head = Head { key, place, length: 1 };
+            self.heads.insert_unique(key.spread(), head, |head| head.key.spread());
+            return None;
+        };
+        if let Some(head) = self.heads.find_mut(key.spread(), |head| head.place == first) {
+            head.length += 1;
         }
-        let head = Head { place, hash: hash(config, group, overwrites) };
-        self.heads.insert_unique(head.spread(), head, |head| head.spread());
-        None
+        // The first of all is the head of its chain, so a follower is never place 0.
+        std::mem::replace(&mut self.nodes[first as usize].next, NonZeroU32::new(place))
     }
 
     /// Bytes in use.
     pub(super) fn bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node<W, T>>() + self.heads.capacity() * 10 + self.heap_bytes
+        self.nodes.capacity() * size_of::<Node<W, T>>()
+            + self.heads.capacity() * (size_of::<Head>() + 1) * 8 / 7
+            + self.heap_bytes
     }
 }
 

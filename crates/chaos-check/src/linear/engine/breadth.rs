@@ -56,6 +56,7 @@ impl<W: Mask> Breadth<W> {
         left: &mut u64,
     ) -> bool {
         loop {
+            *left = left.saturating_sub(self.seen.compared() + self.passed.compared());
             if *left == 0 {
                 return false;
             }

@@ -130,12 +130,11 @@ impl<W: Mask> Depth<W> {
     ) -> Outcome {
         while *left > 0 {
             let Some((step, turn)) = self.next_turn() else { return Outcome::Stuck(self.deepest) };
-            let node = &self.memory.nodes[turn.node as usize];
-            if node.beaten {
+            if self.memory.nodes[turn.node as usize].beaten {
                 continue;
             }
-            *left -= 1;
-            let config = node.config.clone();
+            *left = left.saturating_sub(1 + self.memory.compared());
+            let config = self.memory.nodes[turn.node as usize].config.clone();
             self.walk.go(table, schedule, step);
             let Some(Place::Slot(slot)) =
                 schedule.steps.get(step as usize).map(|step| schedule.ops[step.op as usize].place)

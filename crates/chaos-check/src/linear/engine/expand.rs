@@ -166,7 +166,8 @@ impl<M: Model, W: Mask> Context<'_, '_, M, W> {
             let Some(kind) = self.space.worth(self.table, self.kinds, index) else { break };
             let target = self.kinds[kind as usize].target.filter(|target| *target != config.state);
             let Some(state) = target.filter(|_| self.available(config, kind)) else { continue };
-            if self.useful(config, state, Some(riders)) {
+            let after = self.space.after(kind);
+            if !after.still.within(&config.done) || !after.moves.within(&config.used) || self.leads_on(config, state) {
                 self.place_crashed(config, kind, state, Some(riders), moves);
             }
         }
@@ -205,6 +206,11 @@ impl<M: Model, W: Mask> Context<'_, '_, M, W> {
         if !gain.is_empty() || !row.moves.without(&config.used).within(&overwrites) {
             return true;
         }
+        self.leads_on(config, state)
+    }
+
+    /// Whether an operation without an answer that is no overwrite is possible in `state`.
+    fn leads_on(&mut self, config: &Config<W>, state: StateId) -> bool {
         if self.kinds.is_empty() {
             return false;
         }

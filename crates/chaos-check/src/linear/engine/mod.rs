@@ -38,6 +38,8 @@ mod usage;
 mod walk;
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod tests;
 
 use self::mask::{Mask, Wide};

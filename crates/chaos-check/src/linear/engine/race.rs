@@ -40,7 +40,7 @@ struct Front<W> {
 }
 
 impl<W: Mask> Front<W> {
-    fn new<M: Model>(table: &Table<'_, M>, schedule: &Schedule, relaxed: bool) -> Self {
+    fn new<M: Model>(table: &mut Table<'_, M>, schedule: &Schedule, relaxed: bool) -> Self {
         let breadth = Breadth::new([Config::first()], Some(Trail::default()));
         Self { breadth, walk: Walk::new(table, schedule), relaxed }
     }
@@ -128,7 +128,7 @@ impl<'a, 'm, M: Model, W: Mask> Race<'a, 'm, M, W> {
     }
 
     fn begin(&mut self, search: Searches) {
-        let front = |relaxed| Front::new(self.table, self.schedule, relaxed);
+        let mut front = |relaxed| Front::new(self.table, self.schedule, relaxed);
         if search == Searches::BREADTH {
             self.breadth = Some(front(false));
         } else if search == Searches::DEPTH {

@@ -7,7 +7,10 @@ use super::usage::KindId;
 use crate::linear::model::Model;
 
 /// Rows that are remembered at most; a later one may displace an earlier one.
-const ROWS_MAX: usize = 1 << 12;
+const ROWS_MAX: usize = if cfg!(test) { 2 } else { 1 << 12 };
+
+/// Where kinds of operations without an answer lead.
+type Leads = Box<[(KindId, StateId)]>;
 
 /// What is in a slot.
 #[derive(Clone, Debug)]
@@ -32,6 +35,17 @@ pub(super) struct Row<W> {
     pub(super) moves: W,
 }
 
+impl<W: Mask> Row<W> {
+    /// The operation in `slot` leads from `state` to `next`.
+    fn note(&mut self, state: StateId, slot: u32, next: Option<StateId>) {
+        match next {
+            Some(next) if next == state => self.still.insert(slot),
+            Some(_) => self.moves.insert(slot),
+            None => {}
+        }
+    }
+}
+
 /// What is pending.
 #[derive(Debug)]
 pub(super) struct Space<W> {
@@ -47,8 +61,10 @@ pub(super) struct Space<W> {
     pub(super) begun: Vec<u32>,
     /// Per kind without an answer, the pending operations with the same effect that will be answered.
     pub(super) twins: Vec<W>,
+    /// Per kind without an answer that began and is an overwrite, what pending operations that are no overwrites can do after it.
+    ready: Vec<Row<W>>,
     /// Per state, where operations without an answer lead from it that are no overwrites; of all kinds, begun or not.
-    leads: Vec<Option<Box<[(KindId, StateId)]>>>,
+    leads: Vec<Option<Leads>>,
     leads_bytes: usize,
     /// The kinds of overwrites without an answer after which something pending is possible, as of a tick.
     worth: (u64, Vec<KindId>),
@@ -65,6 +81,7 @@ impl<W: Mask> Space<W> {
             rows: Vec::new(),
             begun: Vec::new(),
             twins: Vec::new(),
+            ready: Vec::new(),
             leads: Vec::new(),
             leads_bytes: 0,
             worth: (0, Vec::new()),
@@ -72,12 +89,17 @@ impl<W: Mask> Space<W> {
     }
 
     /// An operation is invoked, or its answer is taken back.
-    pub(super) fn enter<M: Model>(&mut self, table: &Table<'_, M>, kinds: &[CrashedKind], op: &Planned) {
+    pub(super) fn enter<M: Model>(&mut self, table: &mut Table<'_, M>, kinds: &[CrashedKind], op: &Planned) {
         self.tick += 1;
         self.grow_kinds(kinds.len());
         match op.place {
             Place::Slot(slot) => self.occupy(table, kinds, op, slot),
-            Place::Crashed(kind) => self.begun[kind as usize] += 1,
+            Place::Crashed(kind) => {
+                self.begun[kind as usize] += 1;
+                if self.begun[kind as usize] == 1 {
+                    self.make_ready(table, kinds, kind);
+                }
+            }
             Place::Nowhere => {}
         }
     }
@@ -94,6 +116,10 @@ impl<W: Mask> Space<W> {
                     self.slots[other as usize].earlier.remove(slot);
                 }
                 self.twins.iter_mut().for_each(|twins| twins.remove(slot));
+                for ready in &mut self.ready {
+                    ready.still.remove(slot);
+                    ready.moves.remove(slot);
+                }
             }
             Place::Crashed(kind) => self.begun[kind as usize] -= 1,
             Place::Nowhere => {}
@@ -104,13 +130,14 @@ impl<W: Mask> Space<W> {
         if self.begun.len() < kinds {
             self.begun.resize(kinds, 0);
             self.twins.resize(kinds, W::default());
+            self.ready.resize(kinds, Row::default());
             // They spoke of the kinds that were known.
             self.leads.clear();
             self.leads_bytes = 0;
         }
     }
 
-    fn occupy<M: Model>(&mut self, table: &Table<'_, M>, kinds: &[CrashedKind], op: &Planned, slot: u32) {
+    fn occupy<M: Model>(&mut self, table: &mut Table<'_, M>, kinds: &[CrashedKind], op: &Planned, slot: u32) {
         let kind = table.kind(op.effect);
         let mut earlier = W::default();
         let mut rest = if kind == Kind::ReadOnly { W::default() } else { self.all.clone() };
@@ -140,6 +167,31 @@ impl<W: Mask> Space<W> {
             self.slots.resize(place + 1, entered.clone());
         }
         self.slots[place] = entered;
+        if target.is_none() {
+            for ((ready, crashed), _) in
+                self.ready.iter_mut().zip(kinds).zip(&self.begun).filter(|(_, begun)| **begun > 0)
+            {
+                if let Some(after) = crashed.target {
+                    ready.note(after, slot, table.next(after, op.effect));
+                }
+            }
+        }
+    }
+
+    /// What is pending can be done after the first of a kind, too.
+    fn make_ready<M: Model>(&mut self, table: &mut Table<'_, M>, kinds: &[CrashedKind], kind: KindId) {
+        let ready = &mut self.ready[kind as usize];
+        *ready = Row::default();
+        let Some(after) = kinds[kind as usize].target else { return };
+        let mut rest = self.all.without(&self.overwrites);
+        while let Some(slot) = rest.pop() {
+            ready.note(after, slot, table.next(after, self.slots[slot as usize].effect));
+        }
+    }
+
+    /// What pending operations that are no overwrites can do after one of `kind`, an overwrite that began.
+    pub(super) fn after(&self, kind: KindId) -> &Row<W> {
+        &self.ready[kind as usize]
     }
 
     /// The effect in a slot.
@@ -173,11 +225,12 @@ impl<W: Mask> Space<W> {
     fn refresh<M: Model>(&mut self, table: &mut Table<'_, M>, state: StateId, place: usize) {
         let row = &mut self.rows[place];
         let known = if row.state == Some(state) { row.tick } else { 0 };
-        let (mut still, mut moves) = if known == 0 {
-            (W::default(), W::default())
+        *row = if known == 0 {
+            Row::default()
         } else {
-            (row.still.and(&self.all), row.moves.and(&self.all))
+            Row { still: row.still.and(&self.all), moves: row.moves.and(&self.all), ..*row }
         };
+        (row.state, row.tick) = (Some(state), self.tick);
         let mut rest = self.all.clone();
         while let Some(slot) = rest.pop() {
             let Slot { effect, target, since, .. } = self.slots[slot as usize];
@@ -185,15 +238,10 @@ impl<W: Mask> Space<W> {
                 continue;
             }
             let next = target.or_else(|| table.next(state, effect));
-            still.remove(slot);
-            moves.remove(slot);
-            match next {
-                Some(next) if next == state => still.insert(slot),
-                Some(_) => moves.insert(slot),
-                None => {}
-            }
+            row.still.remove(slot);
+            row.moves.remove(slot);
+            row.note(state, slot, next);
         }
-        self.rows[place] = Row { state: Some(state), tick: self.tick, still, moves };
     }
 
     /// Where the `index`-th of the operations without an answer leads that are possible in `state` and no overwrites.
@@ -213,7 +261,7 @@ impl<W: Mask> Space<W> {
             let moves = |(id, kind): (KindId, &CrashedKind)| {
                 table.next(state, kind.effect).filter(|next| *next != state).map(|next| (id, next))
             };
-            let leads: Box<[(KindId, StateId)]> = updates.filter_map(moves).collect();
+            let leads: Leads = updates.filter_map(moves).collect();
             self.leads_bytes += size_of_val::<[_]>(&leads);
             self.leads[place] = Some(leads);
         }
@@ -235,10 +283,8 @@ impl<W: Mask> Space<W> {
                 else {
                     continue;
                 };
-                let overwrites = self.overwrites.clone();
-                let row = self.row(table, target);
-                let now = !row.still.within(&overwrites) || !row.moves.within(&overwrites);
-                if now || self.lead(table, kinds, target, 0).is_some() {
+                let ready = &self.ready[id as usize];
+                if !ready.still.is_empty() || !ready.moves.is_empty() || self.lead(table, kinds, target, 0).is_some() {
                     worth.push(id);
                 }
             }
@@ -254,13 +300,17 @@ impl<W: Mask> Space<W> {
             + self.rows.capacity() * (size_of::<Row<W>>() + 2 * heap)
             + self.begun.capacity() * 8
             + self.twins.capacity() * (size_of::<W>() + heap)
-            + self.leads.capacity() * size_of::<Option<Box<[(KindId, StateId)]>>>()
+            + self.ready.capacity() * (size_of::<Row<W>>() + 2 * heap)
+            + self.leads.capacity() * size_of::<Option<Leads>>()
             + self.leads_bytes
     }
 
     /// So many operations without an answer began, per kind.
-    pub(super) fn begin(&mut self, begun: &[u32], kinds: usize) {
-        self.grow_kinds(kinds);
+    pub(super) fn begin<M: Model>(&mut self, table: &mut Table<'_, M>, kinds: &[CrashedKind], begun: &[u32]) {
+        self.grow_kinds(kinds.len());
         self.begun[..begun.len()].copy_from_slice(begun);
+        for (kind, _) in (0..).zip(begun) {
+            self.make_ready(table, kinds, kind);
+        }
     }
 }

@@ -13,6 +13,10 @@
 //! frontier, whatever the length of the run; states and operations that neither names are forgotten. Crashed operations are
 //! not: they may take effect at any time to come. They cost a count per kind.
 //!
+//! With many crashed operations the ways in which they may have been used can outgrow any memory. A stream that visits too many
+//! configurations per answer stops counting them: from then on any crashed operation may be used any number of times. What is a
+//! violation then is one in any case; what passes is not proved any more, and [`Frontier::answers_proved`] stays where it is.
+//!
 //! It refuses to give an order (that of a finished history is [`super::decide`]'s) and to go on after a violation.
 
 use std::collections::VecDeque;
@@ -29,6 +33,9 @@ use crate::linear::model::Model;
 
 /// Configurations between two looks at the budget.
 const SLICE: u64 = 512;
+/// A stream counts crashed operations as long as it visits at most so many configurations, and so many more per answer.
+const COUNTED_BASE: u64 = 1 << 18;
+const COUNTED_PER_ANSWER: u64 = 16;
 /// So many bytes of states, operations and counts are never worth forgetting.
 const FORGET_BYTES_MIN: usize = 1 << 20;
 
@@ -110,7 +117,9 @@ pub struct Frontier<'m, M: Model> {
     first: u64,
     events: VecDeque<Event>,
     answers: u64,
-    answers_proved: u64,
+    answers_passed: u64,
+    /// The answers passed before crashed operations were counted no more.
+    counted: Option<u64>,
     visited: u64,
     halt: Option<Halt>,
 }
@@ -152,7 +161,8 @@ impl<'m, M: Model> Frontier<'m, M> {
             first: 0,
             events: VecDeque::new(),
             answers: 0,
-            answers_proved: 0,
+            answers_passed: 0,
+            counted: None,
             visited: 0,
             halt: None,
         }
@@ -197,7 +207,13 @@ impl<'m, M: Model> Frontier<'m, M> {
     /// The answers that were passed: the history up to the last of them is linearizable.
     #[must_use]
     pub fn answers_proved(&self) -> u64 {
-        self.answers_proved
+        self.counted.unwrap_or(self.answers_passed)
+    }
+
+    /// The answers that were passed. No violation is among them that can be shown without counting crashed operations.
+    #[must_use]
+    pub fn answers_passed(&self) -> u64 {
+        self.answers_passed
     }
 
     /// The events that are held back, because of an operation of which the fate is open.
@@ -268,10 +284,10 @@ impl<'m, M: Model> Frontier<'m, M> {
     fn enter(&mut self, what: &M::Op, answer: u64) -> u32 {
         let slots = each!(&self.cores, core => core.entered.len());
         let slot = self.free.pop().unwrap_or_else(|| u32::try_from(slots).expect("there are fewer than 2^32 clients"));
-        self.cores.fit(&self.known, slot);
+        self.cores.fit(&mut self.known, slot);
         let effect = self.known.table.effect(what);
         let planned = Planned { effect, deadline: answer, place: Place::Slot(slot) };
-        each!(&mut self.cores, core => core.enter(&self.known, planned, slot));
+        each!(&mut self.cores, core => core.enter(&mut self.known, planned, slot));
         slot
     }
 
@@ -290,47 +306,47 @@ impl<'m, M: Model> Frontier<'m, M> {
             u32::try_from(kinds.len() - 1).expect("they fit into a budget")
         });
         let planned = Planned { effect, deadline: u64::MAX, place: Place::Crashed(id) };
-        each!(&mut self.cores, core => core.space.enter(&known.table, &known.kinds, &planned));
+        each!(&mut self.cores, core => core.space.enter(&mut known.table, &known.kinds, &planned));
     }
 
     fn pass(&mut self, at: Ticket, slot: u32) -> Result<(), Halt> {
-        let spent = loop {
-            let mut left = SLICE;
-            let passed = each!(&mut self.cores, core => core.pass(&mut self.known, slot, &mut left));
+        loop {
+            let (mut left, counted) = (SLICE, self.counted.is_none());
+            let passed = each!(&mut self.cores, core => core.pass(&mut self.known, slot, counted, &mut left));
             self.visited += SLICE - left;
-            match passed {
-                Some(0) => return Err(self.halt.insert(Halt::Violation { at }).clone()),
-                Some(_) => break None,
-                None if self.budget.stopped() => break Some(Spent::Stopped),
-                None if self.visited >= self.budget.configurations => break Some(Spent::Configurations),
-                None if self.bytes() > self.budget.bytes => break Some(Spent::Bytes),
-                None => {}
+            if passed == Some(0) {
+                return Err(self.halt.insert(Halt::Violation { at }).clone());
             }
-        };
-        self.answers_proved += u64::from(spent.is_none());
-        let spent = spent.or_else(|| self.check_budget());
-        if let Some(spent) = spent {
-            return Err(self.halt.insert(Halt::Spent { spent, at }).clone());
+            if passed.is_some() {
+                break;
+            }
+            if counted
+                && self.visited > COUNTED_BASE.saturating_add(COUNTED_PER_ANSWER.saturating_mul(self.answers_passed))
+            {
+                self.counted = Some(self.answers_passed);
+                each!(&mut self.cores, core => core.stop_counting());
+            }
+            self.check_budget(at)?;
         }
+        self.answers_passed += 1;
         self.free.push(slot);
-        Ok(())
-    }
-
-    /// Looked at between answers, at some of them.
-    fn check_budget(&mut self) -> Option<Spent> {
         if self.known.table.bytes() + self.known.usages.bytes() > self.known.forget_at {
             each!(&mut self.cores, core => core.forget(&mut self.known));
         }
-        if self.answers_proved % 256 != 0 {
-            return None;
-        }
-        if self.budget.stopped() {
-            return Some(Spent::Stopped);
-        }
-        if self.visited >= self.budget.configurations {
-            return Some(Spent::Configurations);
-        }
-        (self.bytes() > self.budget.bytes).then_some(Spent::Bytes)
+        if self.answers_passed.is_multiple_of(256) { self.check_budget(at) } else { Ok(()) }
+    }
+
+    fn check_budget(&mut self, at: Ticket) -> Result<(), Halt> {
+        let spent = if self.budget.stopped() {
+            Spent::Stopped
+        } else if self.visited >= self.budget.configurations {
+            Spent::Configurations
+        } else if self.bytes() > self.budget.bytes {
+            Spent::Bytes
+        } else {
+            return Ok(());
+        };
+        Err(self.halt.insert(Halt::Spent { spent, at }).clone())
     }
 }
 
@@ -344,16 +360,16 @@ impl<M: Model> Known<'_, M> {
 }
 
 impl<W: Mask> Core<W> {
-    fn enter<M: Model>(&mut self, known: &Known<'_, M>, planned: Planned, slot: u32) {
+    fn enter<M: Model>(&mut self, known: &mut Known<'_, M>, planned: Planned, slot: u32) {
         self.entered.resize(self.entered.len().max(slot as usize + 1), None);
         self.entered[slot as usize] = Some(planned);
-        self.space.enter(&known.table, &known.kinds, &planned);
+        self.space.enter(&mut known.table, &known.kinds, &planned);
     }
 
     /// Goes on with an answer; `None`: not passed yet, else by how many.
-    fn pass<M: Model>(&mut self, known: &mut Known<'_, M>, slot: u32, left: &mut u64) -> Option<usize> {
+    fn pass<M: Model>(&mut self, known: &mut Known<'_, M>, slot: u32, counted: bool, left: &mut u64) -> Option<usize> {
         let (table, usages, space) = (&mut known.table, &mut known.usages, &mut self.space);
-        let mut context = Context { table, usages, kinds: &known.kinds, space, unlimited: false };
+        let mut context = Context { table, usages, kinds: &known.kinds, space, unlimited: !counted };
         let answer = Answer { step: 0, slot, op_in: |slot| slot };
         if !self.breadth.pass(&mut context, &answer, left) {
             return None;
@@ -362,6 +378,11 @@ impl<W: Mask> Core<W> {
             self.space.leave(&planned);
         }
         Some(self.breadth.len())
+    }
+
+    /// Goes back to before the answer, with no crashed operation used.
+    fn stop_counting(&mut self) {
+        self.breadth = Breadth::new(self.breadth.configs().map(|config| Config { usage: 0, ..config.clone() }), None);
     }
 
     /// Forgets states, operations and counts that nothing refers to. Only between answers.
@@ -398,16 +419,16 @@ impl<W: Mask> Core<W> {
     }
 
     /// What is pending, in a new space.
-    fn entered_again<M: Model, V: Mask>(&self, known: &Known<'_, M>) -> Space<V> {
+    fn entered_again<M: Model, V: Mask>(&self, known: &mut Known<'_, M>) -> Space<V> {
         let mut space = Space::new();
         for planned in self.entered.iter().flatten() {
-            space.enter(&known.table, &known.kinds, planned);
+            space.enter(&mut known.table, &known.kinds, planned);
         }
-        space.begin(&self.space.begun, known.kinds.len());
+        space.begin(&mut known.table, &known.kinds, &self.space.begun);
         space
     }
 
-    fn widened<M: Model, V: Mask>(&self, known: &Known<'_, M>) -> Core<V> {
+    fn widened<M: Model, V: Mask>(&self, known: &mut Known<'_, M>) -> Core<V> {
         let space = self.entered_again(known);
         let wide = |mask: &W| {
             let (mut rest, mut wide) = (mask.clone(), V::default());
@@ -429,7 +450,7 @@ impl<W: Mask> Core<W> {
 
 impl Cores {
     /// Makes room for `slot`.
-    fn fit<M: Model>(&mut self, known: &Known<'_, M>, slot: u32) {
+    fn fit<M: Model>(&mut self, known: &mut Known<'_, M>, slot: u32) {
         let full = |slots: Option<u32>| slots.is_some_and(|slots| slot >= slots);
         match self {
             Self::Narrow(core) if full(u64::SLOTS) => *self = Self::Middle(core.widened(known)),

@@ -17,7 +17,9 @@ pub(super) type StateId = u32;
 pub(super) type EffectId = u32;
 
 /// The most entries of the cache, 12 bytes each.
-const CACHE_MAX: usize = 1 << 18;
+const CACHE_MAX: usize = if cfg!(test) { 1 << 4 } else { 1 << 18 };
+/// Its size at first.
+const CACHE_MIN: usize = if cfg!(test) { 1 } else { 1 << 8 };
 /// In the cache: the effect is impossible in the state. There are never so many states.
 const IMPOSSIBLE: StateId = StateId::MAX;
 
@@ -78,7 +80,7 @@ impl<'m, M: Model> Table<'m, M> {
             effects: Vec::new(),
             effect_ids: HashTable::with_capacity(effects),
             hidden: None,
-            cache: vec![(IMPOSSIBLE, 0, 0); 256],
+            cache: vec![(IMPOSSIBLE, 0, 0); CACHE_MIN],
             written: 0,
             heap_bytes: 0,
         };

@@ -63,6 +63,10 @@ impl Model for Dial {
 /// A few operations at random times.
 fn draw(random: &mut ChaCha8Rng) -> Vec<Entry<Turn>> {
     let (size, span) = (random.random_range(2..=8_usize), random.random_range(4..=24_u64));
+    draw_some(random, size, span)
+}
+
+fn draw_some(random: &mut ChaCha8Rng, size: usize, span: u64) -> Vec<Entry<Turn>> {
     let (crash, kinds) = ([0, 5, 20, 50][random.random_range(0..4_usize)], random.random_range(0..128_u32));
     let longest = random.random_range(1..=span);
     let mut entries = Vec::new();
@@ -228,4 +232,34 @@ fn streams_see_a_violation_at_the_answer_where_the_breadth_first_search_does() {
 #[test]
 fn streams_may_forget_and_widen_at_any_moment() {
     streams_agree_with_brute_force(true);
+}
+
+/// Brute force can't follow here, but two orders of search and the verifier can't easily err alike.
+#[test]
+fn both_orders_of_search_agree_on_longer_histories() {
+    let (mut valid, mut invalid) = (0, 0);
+    for case in 0..count() / 20 {
+        let mut random = ChaCha8Rng::seed_from_u64(case);
+        let size = random.random_range(10..=40_usize);
+        let span = random.random_range(20..=200_u64);
+        let entries = draw_some(&mut random, size, span);
+        let timeline = Timeline::new(&entries).unwrap();
+        let budget = Budget::default();
+        let run = |searches| search(&Dial, &timeline.ops, &budget, searches, Width::Narrowest);
+        match (run(Searches::BREADTH), run(Searches::DEPTH)) {
+            (Found::Order(one), Found::Order(other)) => {
+                valid += 1;
+                for order in [one, other] {
+                    let order: Vec<u32> = order.into_iter().map(|op| timeline.source(op)).collect();
+                    assert_eq!(verify::replays(&Dial, &entries, &order), Ok(()), "case {case}");
+                }
+            }
+            (Found::Nothing { at: one }, Found::Nothing { at: other }) => {
+                invalid += 1;
+                assert_eq!(one, other, "case {case}");
+            }
+            (breadth, depth) => panic!("case {case}: breadth first {breadth:?}, depth first {depth:?}"),
+        }
+    }
+    assert!(valid > 50 && invalid > 50 || count() < 1000, "one-sided: {valid} valid, {invalid} invalid");
 }

@@ -18,20 +18,20 @@ pub(super) struct Walk<W> {
 
 impl<W: Mask> Walk<W> {
     /// Before the first step.
-    pub(super) fn new<M: Model>(table: &Table<'_, M>, schedule: &Schedule) -> Self {
+    pub(super) fn new<M: Model>(table: &mut Table<'_, M>, schedule: &Schedule) -> Self {
         let mut walk = Self { space: Space::new(), step: 0, in_slot: vec![0; schedule.slots as usize] };
         walk.invoke(table, schedule, 0);
         walk
     }
 
-    fn invoke<M: Model>(&mut self, table: &Table<'_, M>, schedule: &Schedule, from: u32) {
+    fn invoke<M: Model>(&mut self, table: &mut Table<'_, M>, schedule: &Schedule, from: u32) {
         let until = schedule.steps.get(self.step as usize).map_or(from, |step| step.invoked);
         for op in from..until {
             self.enter(table, schedule, op);
         }
     }
 
-    fn enter<M: Model>(&mut self, table: &Table<'_, M>, schedule: &Schedule, op: u32) {
+    fn enter<M: Model>(&mut self, table: &mut Table<'_, M>, schedule: &Schedule, op: u32) {
         let planned = &schedule.ops[op as usize];
         if let Place::Slot(slot) = planned.place {
             self.in_slot[slot as usize] = op;
@@ -40,7 +40,7 @@ impl<W: Mask> Walk<W> {
     }
 
     /// Goes to `step`, forward or back.
-    pub(super) fn go<M: Model>(&mut self, table: &Table<'_, M>, schedule: &Schedule, step: u32) {
+    pub(super) fn go<M: Model>(&mut self, table: &mut Table<'_, M>, schedule: &Schedule, step: u32) {
         while self.step < step {
             let here = schedule.steps[self.step as usize];
             self.space.leave(&schedule.ops[here.op as usize]);

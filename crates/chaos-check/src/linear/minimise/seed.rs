@@ -43,7 +43,7 @@ pub(super) fn guess<M: Model>(
     let asked = field.ops[..begun].last().map_or(0, |op| op.call);
     let last = |place: &&u32| **place == culprits[0] || field.ops[**place as usize].deadline() > asked;
     culprits.iter().filter(last).find_map(|&culprit| {
-        with_companion(field, culprit, end, purse).or_else(|| with_rivals(field, culprit, end, purse))
+        with_rivals(field, culprit, end, purse).or_else(|| with_companion(field, culprit, end, purse))
     })
 }
 
@@ -98,7 +98,9 @@ fn with_companion<M: Model>(
     purse: &mut Purse<'_>,
 ) -> Option<Vec<Part<M::Op>>> {
     let begun = u32::try_from(field.ops.partition_point(|op| op.call < end)).expect("places are of 32 bits");
-    let (from, to) = (culprit.saturating_sub(COMPANIONS), culprit.saturating_add(COMPANIONS).min(begun));
+    // Each costs a pass over the history; of a long one only a few are affordable.
+    let near = purse.passes(begun).min(COMPANIONS);
+    let (from, to) = (culprit.saturating_sub(near), culprit.saturating_add(near).min(begun));
     (from..culprit).rev().chain(culprit + 1..to).find_map(|companion| {
         let mut core = vec![field.part_until(companion, end), field.part_until(culprit, end)];
         core.sort_unstable_by_key(|part| part.place);

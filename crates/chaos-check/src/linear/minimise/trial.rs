@@ -37,6 +37,11 @@ impl<'a> Purse<'a> {
         left.is_some()
     }
 
+    /// How many passes over so many operations an eighth of what is left affords.
+    pub(super) fn passes(&self, operations: u32) -> u32 {
+        u32::try_from(self.steps / 16 / u64::from(operations.max(1))).unwrap_or(u32::MAX)
+    }
+
     /// Whether nothing more can be found out.
     pub(super) fn is_empty(&self) -> bool {
         self.steps == 0 || self.budget.stopped()

@@ -8,13 +8,15 @@
 //!              ├──anchor: wrote 7──┤  ├─read 7─┤                        read 2 finds no writer of 2 behind the anchor
 //! ```
 
+use super::Part;
 use super::closure::{Field, Forms, end};
 use super::trial::{Purse, refuted};
-use super::{Part, REDUCIBLE_MAX};
 use crate::linear::model::Model;
 
 /// How many anchors are tried per stretch.
 const ANCHORS: usize = 3;
+/// The most operations of a stretch.
+const STRETCH_MAX: usize = 1024;
 
 /// The first stretch, in doubling length, that is refuted. `None` if there is none, or if models without overwrites have no
 /// anchors.
@@ -90,5 +92,5 @@ fn stretch<M: Model>(
         }
         core.push(part);
     }
-    field.close(core, Forms::Weak, REDUCIBLE_MAX, purse)
+    field.close(core, Forms::Weak, STRETCH_MAX, purse)
 }

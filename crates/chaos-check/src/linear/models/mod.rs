@@ -1,6 +1,7 @@
 //! Sequential specifications, one file per family, each with the polynomial path that it knows.
 
 mod append;
+mod bag;
 mod bare_mutex;
 mod bits;
 mod busy;
@@ -10,10 +11,14 @@ mod fenced;
 mod floors;
 mod hold;
 mod lease;
+mod list;
+mod log;
 mod max_register;
 mod mutex;
 mod ones;
 mod phases;
+mod plain;
+mod queue;
 mod register;
 mod sections;
 mod semaphore;
@@ -22,6 +27,7 @@ mod unique_ids;
 mod write_once;
 
 pub use append::{Append, AppendOp, AppendState, Call, NormalAppend};
+pub use bag::{Bag, BagOp, BagState};
 pub use bare_mutex::{BareMutex, BareMutexOp};
 pub use bits::Bits;
 pub use clients::{Attempt, Ended, Lease, Refusals, Releases, TrailError, Trails, Try};
@@ -29,8 +35,10 @@ pub use counter::{Counter, CounterOp};
 pub use fenced::{Fence, FencedLock, FencedLockOp};
 pub use hold::Hold;
 pub use lease::{LeaseLock, LeaseLockOp};
+pub use log::{AppendLog, LogOp, LogRead, LogState};
 pub use max_register::{MaxRegister, MaxRegisterOp};
 pub use mutex::{Mutex, MutexOp};
+pub use queue::{Queue, QueueOp, QueueState};
 pub use register::{ABSENT, HIDDEN, Register, RegisterOp};
 pub use semaphore::{Semaphore, SemaphoreOp};
 pub use set::{Set, SetOp};

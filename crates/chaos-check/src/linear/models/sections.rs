@@ -24,6 +24,7 @@
 use std::num::NonZeroU32;
 
 use super::hold::{Groups, Hold};
+use super::plain;
 use crate::linear::decision::Shortcut;
 use crate::linear::entry::Op;
 
@@ -154,11 +155,16 @@ struct Layout {
 
 /// Decides whether the sections among `ops` can all be, `permits` of them at a time; operations of no section are ignored.
 pub(super) fn decide<T: Part + Clone>(ops: &[Op<T>], permits: u32) -> Shortcut {
+    plain::order(ops, permits).map_or_else(|| laid_out(ops, permits), Shortcut::Order)
+}
+
+/// The same for sections of any kind.
+pub(super) fn laid_out<T: Part + Clone>(ops: &[Op<T>], permits: u32) -> Shortcut {
     let last = ops.iter().map(|op| op.ret.map_or(op.call, NonZeroU32::get)).max().unwrap_or(0);
     let ranks = last as usize + 1;
     if ranks > 2 * ops.len() + 64 {
         // A few operations out of many: closer ranks, so that the layout is no larger than they are.
-        return decide(&ranked_anew(ops), permits);
+        return laid_out(&ranked_anew(ops), permits);
     }
     let groups = Groups::new(ops, |what| what.part().map(|(hold, _)| hold));
     let mut layout = Layout { slots: vec![0; ranks], steps: vec![0; ranks], extras: Vec::new() };

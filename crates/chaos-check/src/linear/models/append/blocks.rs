@@ -46,9 +46,10 @@ fn decide_by(trie: &Trie, ops: &[Op<AppendOp>], which: Gets) -> Shortcut {
     attempt(ops, &plan).map_or(Shortcut::Pass, Shortcut::Order)
 }
 
-/// The same operations as compare-and-swaps, overwrites and comparisons, as far as it can be told.
-pub(super) fn normalise(trie: &Trie, ops: &[Op<AppendOp>]) -> Option<Vec<Op<AppendOp>>> {
-    let plan = survey(trie, ops, Gets::All).ok().filter(|plan| !plan.doubt);
+/// The same operations as compare-and-swaps, overwrites and comparisons, as far as it can be told. `whole`: they saw all that the
+/// trie knows as observed; of a part a plan can't be made.
+pub(super) fn normalise(trie: &Trie, ops: &[Op<AppendOp>], whole: bool) -> Option<Vec<Op<AppendOp>>> {
+    let plan = if whole { survey(trie, ops, Gets::All).ok().filter(|plan| !plan.doubt) } else { None };
     let lose = AppendOp::Normal(NormalAppend::Lose { hidden: false });
     let mut forms: Vec<AppendOp> = Vec::with_capacity(ops.len());
     for op in ops {

@@ -55,6 +55,8 @@ impl<'a> Call<'a> {
 #[derive(Clone, Debug)]
 pub struct Append {
     trie: Trie,
+    /// How many texts its gets saw.
+    seen: usize,
 }
 
 /// What was done to a string. Texts are numbered by [`Append::new`].
@@ -121,7 +123,18 @@ pub struct AppendState {
 struct Cell {
     text: u32,
     put: bool,
+    /// Of all texts up to here, in their order: lists that end alike are many.
+    digest: u64,
     before: Option<Arc<Cell>>,
+}
+
+impl Cell {
+    fn new(text: u32, put: bool, before: Option<Arc<Self>>) -> Arc<Self> {
+        let digest = before.as_ref().map_or(0, |before| before.digest);
+        let digest =
+            (digest ^ u64::from(text) << 1 ^ u64::from(put)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        Arc::new(Self { text, put, digest, before })
+    }
 }
 
 impl Drop for Cell {
@@ -146,7 +159,8 @@ impl AppendState {
 
 impl PartialEq for AppendState {
     fn eq(&self, other: &Self) -> bool {
-        if self.place != other.place {
+        let digest = |state: &Self| state.list.as_ref().map(|cell| cell.digest);
+        if self.place != other.place || digest(self) != digest(other) {
             return false;
         }
         let (mut ours, mut theirs) = (self.cells(), other.cells());
@@ -165,7 +179,7 @@ impl Eq for AppendState {}
 
 impl Hash for AppendState {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.place, self.list.as_ref().map(|cell| cell.text)).hash(state);
+        (self.place, self.list.as_ref().map(|cell| cell.digest)).hash(state);
     }
 }
 
@@ -182,13 +196,15 @@ impl Append {
             Call::Append(_) => AppendOp::Append(number),
             Call::Get(_) => AppendOp::Get(number),
         };
-        (Self { trie }, calls.iter().zip(numbers).map(op).collect())
+        let ops: Vec<AppendOp> = calls.iter().zip(numbers).map(op).collect();
+        (Self { trie, seen: seen(&ops) }, ops)
     }
 
     /// The model of a part of the history, with the same numbers: fewer values were observed, so that fewer states matter.
     #[must_use]
-    pub fn of_part<'a>(&self, ops: impl IntoIterator<Item = &'a AppendOp>) -> Self {
+    pub fn of_part<'a>(&self, ops: impl IntoIterator<Item = &'a AppendOp> + Clone) -> Self {
         let mut kinds: [Vec<u32>; 3] = Default::default();
+        let seen = seen(ops.clone());
         for op in ops {
             match op {
                 AppendOp::Put(text) => kinds[0].push(*text),
@@ -197,7 +213,7 @@ impl Append {
                 AppendOp::Normal(_) => {}
             }
         }
-        Self { trie: Trie::of(Arc::clone(&self.trie.texts), kinds) }
+        Self { trie: Trie::of(Arc::clone(&self.trie.texts), kinds), seen }
     }
 
     /// The text of this number.
@@ -227,6 +243,21 @@ impl Append {
     }
 }
 
+/// How many texts gets saw.
+fn seen<'a>(ops: impl IntoIterator<Item = &'a AppendOp>) -> usize {
+    let mut texts: Vec<u32> = Vec::new();
+    for op in ops {
+        match op {
+            AppendOp::Get(text) => texts.push(*text),
+            AppendOp::Put(_) | AppendOp::Append(_) | AppendOp::Saw { .. } | AppendOp::Torn(_) | AppendOp::Normal(_) => {
+            }
+        }
+    }
+    texts.sort_unstable();
+    texts.dedup();
+    texts.len()
+}
+
 impl Model for Append {
     type Op = AppendOp;
     type State = AppendState;
@@ -238,12 +269,12 @@ impl Model for Append {
     fn apply(&self, state: &AppendState, op: &AppendOp) -> Option<AppendState> {
         match *op {
             AppendOp::Put(text) => {
-                let list = Some(Arc::new(Cell { text, put: true, before: None }));
+                let list = Some(Cell::new(text, true, None));
                 Some(AppendState { place: self.trie.put(text), list })
             }
             AppendOp::Append(text) if self.trie.texts.text(text).is_empty() => Some(state.clone()),
             AppendOp::Append(text) => {
-                let list = Some(Arc::new(Cell { text, put: false, before: state.list.clone() }));
+                let list = Some(Cell::new(text, false, state.list.clone()));
                 Some(AppendState { place: self.after(state.place, text), list })
             }
             AppendOp::Get(text) => {
@@ -279,11 +310,16 @@ impl Model for Append {
     }
 
     fn shortcut(&self, ops: &[Op<AppendOp>]) -> Shortcut {
-        blocks::decide(&self.trie, ops)
+        let what = ops.iter().map(|op| &op.what);
+        if seen(what.clone()) == self.seen {
+            return blocks::decide(&self.trie, ops);
+        }
+        // A part of the history: what only the rest observed must not count.
+        blocks::decide(&self.of_part(what).trie, ops)
     }
 
     fn normalise(&self, ops: &[Op<AppendOp>]) -> Option<Vec<Op<AppendOp>>> {
-        blocks::normalise(&self.trie, ops)
+        blocks::normalise(&self.trie, ops, seen(ops.iter().map(|op| &op.what)) == self.seen)
     }
 
     fn independent(&self, kept: &AppendOp, dropped: &AppendOp) -> bool {
