@@ -4,6 +4,9 @@
 //! so, and `-- --list` names them. Slowness is printed (`MISS`); only a wrong verdict, or a history on which nothing could be
 //! measured, makes the exit code 1.
 //!
+//! To see where time goes: `CHAOS_PROFILE_MS=3000 perf record -g PROGRAM --measure ours etcd_004`, where PROGRAM is what
+//! `cargo bench -p chaos-check --no-run` names. `verdict` instead of `ours` leaves out the certificate.
+//!
 //! Per line: our verdict (verified: `check` re-plays every order and refutes every counterexample before it answers), CPU
 //! time and bytes allocated beyond the history's own; the same of the baseline; how many times longer the baseline took.
 

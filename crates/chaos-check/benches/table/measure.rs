@@ -23,6 +23,8 @@ pub(crate) const BASELINE_MAX: Duration = Duration::from_secs(20);
 const BASELINE_BYTES_MAX: u64 = 5 << 30;
 /// After so long a measurement is ended from outside.
 const SECONDS_MAX: u32 = 60;
+/// The variable that says for how many milliseconds of CPU time to go on, for a profiler to look at.
+const PROFILE_MS: &str = "CHAOS_PROFILE_MS";
 /// A run longer than this is measured once, time and memory together.
 const LONG: Duration = Duration::from_secs(2);
 
@@ -127,7 +129,11 @@ pub(crate) fn here(side: Side, mut job: impl FnMut() -> Seen) -> Measured {
         return Measured { seen, cpu: first, bytes };
     }
     let (mut times, mut total) = (Vec::new(), Duration::ZERO);
-    while times.len() < 5 || (times.len() < 51 && total < Duration::from_millis(20)) {
+    let profiled = std::env::var(PROFILE_MS).ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    while times.len() < 5
+        || (times.len() < 51 && total < Duration::from_millis(20))
+        || profiled.is_some_and(|enough| total < enough)
+    {
         let (again, time) = timed(&mut job);
         assert_eq!(again, seen, "the same history, another outcome");
         times.push(time);
