@@ -52,7 +52,7 @@ struct Part<T> {
 }
 
 /// The smallest weakening found of `entries` that has no legal order, ascending by invocation. `conflict` are places in
-/// `timeline`, ascending: operations that have no order together with everything that they need, or everything up to an answer
+/// `timeline`, in any order: operations that have no order together with everything that they need, or everything up to an answer
 /// that can't be passed.
 pub(super) fn minimise<M: Model>(
     model: &M,
@@ -63,7 +63,10 @@ pub(super) fn minimise<M: Model>(
 ) -> Vec<Kept<M::Op>> {
     let mut purse = Purse::new(budget);
     let field = Field::new(model, &timeline.ops);
-    let core = smallest(&field, conflict, &mut purse);
+    let mut conflict = conflict.to_vec();
+    conflict.sort_unstable();
+    conflict.dedup();
+    let core = smallest(&field, &conflict, &mut purse);
     core.into_iter()
         .map(|part| {
             let index = timeline.source(part.place);
