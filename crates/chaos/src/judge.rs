@@ -38,7 +38,12 @@ pub(crate) fn render(directory: &Path) -> Result<ExitCode, Failure> {
 }
 
 fn open(directory: &Path) -> Result<RunDir, Failure> {
-    let missing = || format!("{} is no run directory: it has no history.jsonl", directory.display());
+    let missing = || {
+        let directory = directory.display();
+        format!(
+            "{directory} is no run directory: it has no history.jsonl (a history of another tool is named as a file)"
+        )
+    };
     let directory = std::path::absolute(directory).with_context(missing).map_err(Failure::Refused)?;
     RunDir::open(&directory).with_context(missing).map_err(Failure::Refused)
 }
