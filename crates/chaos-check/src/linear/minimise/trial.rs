@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::Part;
+use super::{FEW, Part};
 use crate::linear::decision::{Budget, Shortcut};
 use crate::linear::engine::{self, Found};
 use crate::linear::entry::Op;
@@ -63,10 +63,14 @@ fn refuted_within<M: Model>(model: &M, core: &[Part<M::Op>], most: u64, purse: &
         return false;
     }
     let ops = ranked(core);
-    match model.shortcut(&ops) {
-        Shortcut::Order(_) => return false,
-        Shortcut::Conflict(_) => return true,
-        Shortcut::Pass => {}
+    // Of a few operations the engine is as fast and exact whatever form they are in; a long part is better left to a path
+    // that is made for it.
+    if core.len() > FEW {
+        match model.shortcut(&ops) {
+            Shortcut::Order(_) => return false,
+            Shortcut::Conflict(_) => return true,
+            Shortcut::Pass => {}
+        }
     }
     let configurations = most.min(purse.budget.configurations);
     let bytes = BYTES.min(purse.budget.bytes);
@@ -75,7 +79,7 @@ fn refuted_within<M: Model>(model: &M, core: &[Part<M::Op>], most: u64, purse: &
         Found::Order(_) => false,
         Found::Spent(undecided) => {
             purse.pay(undecided.configurations * STEPS_PER_CONFIGURATION);
-            false
+            core.len() <= FEW && matches!(model.shortcut(&ops), Shortcut::Conflict(_))
         }
     }
 }
