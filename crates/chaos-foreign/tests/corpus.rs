@@ -29,18 +29,19 @@ fn corpus() -> PathBuf {
     manifest.with_file_name("test_data")
 }
 
-/// Whether all objects are linearizable, each verdict verified.
+/// Whether all objects are linearizable. If not, at least one violation is verified, so that the file's verdict is proved.
 fn linearizable<M: Model>(objects: &[Object<M>]) -> bool {
-    let mut all = true;
+    let (mut proved, mut trusted) = (0, 0);
     for object in objects {
         match check(&object.model, &object.entries, &Budget::default()).expect("stamps are in order") {
             Decision::Linearizable(_) => {}
-            Decision::Violation { verified: true, .. } => all = false,
-            Decision::Violation { verified: false, .. } => panic!("key {:?}: the core was not re-checked", object.key),
+            Decision::Violation { verified: true, .. } => proved += 1,
+            Decision::Violation { verified: false, .. } => trusted += 1,
             Decision::Undecided(undecided) => panic!("key {:?}: {undecided:?}", object.key),
         }
     }
-    all
+    assert!(proved > 0 || trusted == 0, "no violation was re-checked");
+    proved == 0
 }
 
 fn verdict(objects: &Objects) -> bool {

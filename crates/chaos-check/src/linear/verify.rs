@@ -8,7 +8,8 @@
 //! What is trusted: [`Model::apply`], and of a refutation [`Model::effect`]'s read-only and overwrite, [`Model::independent`]
 //! and [`Model::is_weaker`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::decision::Kept;
 use super::entry::Entry;
@@ -55,7 +56,19 @@ pub fn refutes<M: Model>(model: &M, entries: &[Entry<M::Op>], core: &[Kept<M::Op
         return Ok(false);
     }
     let mut visited: BTreeSet<(Vec<u64>, usize)> = BTreeSet::new();
-    let mut states = vec![model.initial()];
+    let mut states: Vec<M::State> = Vec::new();
+    let mut by_hash: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    let mut number = |states: &mut Vec<M::State>, state: M::State| {
+        let mut hasher = DefaultHasher::new();
+        state.hash(&mut hasher);
+        let alike = by_hash.entry(hasher.finish()).or_default();
+        alike.iter().copied().find(|&known| states[known] == state).unwrap_or_else(|| {
+            alike.push(states.len());
+            states.push(state);
+            states.len() - 1
+        })
+    };
+    number(&mut states, model.initial());
     let mut open = vec![(vec![0_u64; core.len().div_ceil(64)], 0)];
     while let Some((placed, state)) = open.pop() {
         let left: Vec<usize> = (0..core.len()).filter(|index| placed[index / 64] >> (index % 64) & 1 == 0).collect();
@@ -64,10 +77,7 @@ pub fn refutes<M: Model>(model: &M, entries: &[Entry<M::Op>], core: &[Kept<M::Op
         };
         for index in left.into_iter().filter(|&index| core[index].entry.invoked <= deadline) {
             let Some(next) = model.apply(&states[state], &core[index].entry.what) else { continue };
-            let next = states.iter().position(|known| *known == next).unwrap_or_else(|| {
-                states.push(next);
-                states.len() - 1
-            });
+            let next = number(&mut states, next);
             let mut placed = placed.clone();
             placed[index / 64] |= 1 << (index % 64);
             if visited.insert((placed.clone(), next)) {
