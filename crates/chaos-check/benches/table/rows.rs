@@ -326,7 +326,8 @@ fn cores(corpus: &Corpus) -> Vec<Line> {
     for kind in ["rw", "casu", "kv", "lock", "fence", "lease"] {
         for ops in [1_000, 10_000, 100_000] {
             for (clients, crash) in [(5, "0"), (5, "0.05"), (20, "0.01"), (20, "0.2"), (100, "0.01"), (100, "0.5")] {
-                names.push(format!("{kind}_n{ops}_c{clients}_i{crash}_s1_r1"));
+                let seeds = if ops > 10_000 { 1..=1 } else { 1..=5 };
+                names.extend(seeds.map(|seed| format!("{kind}_n{ops}_c{clients}_i{crash}_s1_r{seed}")));
             }
         }
     }
