@@ -104,8 +104,9 @@ fn smallest<M: Model>(field: &Field<'_, M>, conflict: &[u32], purse: &mut Purse<
         return reduce::reduce(field, core, purse);
     }
     // That took away too much: the conflict as it was named, and if need be the whole history.
-    let base = field.close(heart(), Forms::Whole, field.ops.len(), purse).unwrap_or_else(|| everything(field));
-    reduced(field, base, purse)
+    let named = field.close(heart(), Forms::Whole, field.ops.len(), purse);
+    let named = named.filter(|base| base.len() > FEW || refuted(field.model, base, purse));
+    reduced(field, named.unwrap_or_else(|| everything(field)), purse)
 }
 
 /// A few operations of `base` that are refuted, found without reducing it.
