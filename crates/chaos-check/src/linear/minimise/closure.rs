@@ -15,7 +15,9 @@ use crate::linear::model::{Effect, Model};
 /// In which forms an operation is added that others need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Forms {
-    /// As it was.
+    /// As it was, answer included, and whether or not an overwrite cuts it off: nothing is weakened.
+    Whole,
+    /// As it was by the last answer of those that need it.
     Full,
     /// As an overwrite where possible, which needs nothing itself: chains of swaps end there.
     Weak,
@@ -83,20 +85,31 @@ impl<'a, M: Model> Field<'a, M> {
         most: usize,
         purse: &mut Purse<'_>,
     ) -> Option<Vec<Part<M::Op>>> {
-        let end = end(&core);
+        let mut until = end(&core);
         let mut fresh: Vec<u32> = core.iter().map(|part| part.place).collect();
         while !fresh.is_empty() {
-            fresh = self.needed(&core, &fresh, end, most, purse)?;
-            core.extend(fresh.iter().map(|&place| {
-                let mut part = self.part_until(place, end);
-                if forms == Forms::Weak {
+            let mut horizons = self.horizons(&core, &fresh);
+            if forms == Forms::Whole {
+                horizons.iter_mut().for_each(|(horizon, _)| *horizon = 0);
+            }
+            fresh = self.needed(&core, &horizons, until, most, purse)?;
+            core.extend(fresh.iter().map(|&place| match forms {
+                Forms::Whole => self.part(place),
+                Forms::Full => self.part_until(place, until),
+                Forms::Weak => {
+                    let mut part = self.part_until(place, until);
                     part.op.what = self.as_overwrite(place).unwrap_or(part.op.what);
+                    part
                 }
-                part
             }));
             core.sort_unstable_by_key(|part| part.place);
             if core.len() > most {
                 return None;
+            }
+            // What was added whole may be answered later, so that all have to be asked again.
+            if end(&core) > until {
+                until = end(&core);
+                fresh = core.iter().map(|part| part.place).collect();
             }
         }
         Some(core)
@@ -105,20 +118,19 @@ impl<'a, M: Model> Field<'a, M> {
     /// Whether `core` needs nothing more.
     pub(super) fn is_closed(&self, core: &[Part<M::Op>], purse: &mut Purse<'_>) -> bool {
         let all: Vec<u32> = core.iter().map(|part| part.place).collect();
-        self.needed(core, &all, end(core), core.len(), purse).is_some_and(|needed| needed.is_empty())
+        let horizons = self.horizons(core, &all);
+        self.needed(core, &horizons, end(core), core.len(), purse).is_some_and(|needed| needed.is_empty())
     }
 
-    /// What those of `core` at the places `askers` (ascending) need and `core` has not. `None` if too dear to find out, or more
-    /// than `most`.
+    /// What those with the given horizons need and `core` has not. `None` if too dear to find out, or more than `most`.
     fn needed(
         &self,
         core: &[Part<M::Op>],
-        askers: &[u32],
+        horizons: &[(u32, &M::Op)],
         end: u32,
         most: usize,
         purse: &mut Purse<'_>,
     ) -> Option<Vec<u32>> {
-        let horizons = self.horizons(core, askers);
         let Some(&(lowest, _)) = horizons.first() else { return Some(Vec::new()) };
         let mut needed = Vec::new();
         let mut kept = core.iter().map(|part| part.place).peekable();

@@ -97,9 +97,16 @@ fn smallest<M: Model>(field: &Field<'_, M>, conflict: &[u32], purse: &mut Purse<
     {
         return reduced(field, prefix, purse);
     }
-    let base = field.close(heart(), Forms::Full, field.ops.len(), purse).unwrap_or_else(|| everything(field));
-    let core = part_of(field, &base, purse).unwrap_or(base);
-    reduced(field, core, purse)
+    if let Some(base) = field.close(heart(), Forms::Full, REDUCIBLE_MAX, purse)
+        && let Some(core) =
+            part_of(field, &base, purse).or_else(|| Some(base).filter(|base| refuted(field.model, base, purse)))
+    {
+        return reduce::reduce(field, core, purse);
+    }
+    // That took away too much: the conflict as it was named, and if need be the whole history.
+    let named = field.close(heart(), Forms::Whole, field.ops.len(), purse);
+    let named = named.filter(|base| base.len() > FEW || refuted(field.model, base, purse));
+    reduced(field, named.unwrap_or_else(|| everything(field)), purse)
 }
 
 /// A few operations of `base` that are refuted, found without reducing it.

@@ -1,5 +1,6 @@
 //! Whether a few operations have a legal order, for as much as that may cost.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use super::{FEW, Part};
@@ -62,26 +63,54 @@ fn refuted_within<M: Model>(model: &M, core: &[Part<M::Op>], most: u64, purse: &
     if purse.is_empty() || !purse.pay(core.len() as u64 * STEPS_PER_CONFIGURATION) {
         return false;
     }
-    let ops = ranked(core);
-    // Of a few operations the engine is as fast and exact whatever form they are in; a long part is better left to a path
-    // that is made for it.
-    if core.len() > FEW {
-        match model.shortcut(&ops) {
-            Shortcut::Order(_) => return false,
-            Shortcut::Conflict(_) => return true,
-            Shortcut::Pass => {}
-        }
+    let most = most.min(purse.budget.configurations);
+    if core.len() <= FEW
+        && let Some(refuted) = exhausted(model, core, most, purse)
+    {
+        return refuted;
     }
-    let configurations = most.min(purse.budget.configurations);
-    let bytes = BYTES.min(purse.budget.bytes);
-    match engine::decide(model, &ops, &Budget { configurations, bytes, stop: purse.budget.stop }) {
+    let ops = ranked(core);
+    match model.shortcut(&ops) {
+        Shortcut::Order(_) => return false,
+        Shortcut::Conflict(_) => return true,
+        Shortcut::Pass => {}
+    }
+    let budget = Budget { configurations: most, bytes: BYTES.min(purse.budget.bytes), stop: purse.budget.stop };
+    match engine::decide(model, &ops, &budget) {
         Found::Nothing { .. } => true,
         Found::Order(_) => false,
         Found::Spent(undecided) => {
             purse.pay(undecided.configurations * STEPS_PER_CONFIGURATION);
-            core.len() <= FEW && matches!(model.shortcut(&ops), Shortcut::Conflict(_))
+            false
         }
     }
+}
+
+/// Whether a few operations have no order, by trying all, as the verifier will: whatever form they are in, and nothing that is
+/// too dear for it. `None` if there are too many to try.
+fn exhausted<M: Model>(model: &M, core: &[Part<M::Op>], most: u64, purse: &mut Purse<'_>) -> Option<bool> {
+    let mut states = vec![model.initial()];
+    let mut visited: BTreeSet<(u64, usize)> = BTreeSet::new();
+    let mut open = vec![(0_u64, 0)];
+    while let Some((placed, state)) = open.pop() {
+        if visited.len() as u64 > most || !purse.pay(STEPS_PER_CONFIGURATION) {
+            return None;
+        }
+        let left = || core.iter().enumerate().filter(|(index, _)| placed >> index & 1 == 0);
+        let Some(deadline) = left().filter_map(|(_, part)| part.op.ret).min() else { return Some(false) };
+        for (index, part) in left().filter(|(_, part)| part.op.call < deadline.get()) {
+            let Some(next) = model.apply(&states[state], &part.op.what) else { continue };
+            let next = states.iter().position(|known| *known == next).unwrap_or_else(|| {
+                states.push(next);
+                states.len() - 1
+            });
+            let configuration = (placed | 1 << index, next);
+            if visited.insert(configuration) {
+                open.push(configuration);
+            }
+        }
+    }
+    Some(true)
 }
 
 /// The operations with ranks 1, 2, 3, … of their own, as a whole history has them.
