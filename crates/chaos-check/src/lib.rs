@@ -16,6 +16,12 @@
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
 //!
+//! *Objects of your own.* To check one, implement [`linear::Model`]: a first state, and `apply`, which says what follows from a
+//! state and an operation, or that it can't be. Everything else is optional and makes checks faster or counterexamples
+//! smaller. [`linear::check()`] answers with an order that you can re-play ([`linear::verify::replays`]), a few operations that
+//! have no legal order by themselves, or what ran out. `examples/own_model.rs` checks a box office;
+//! `scripts/checker-table.sh` prints what checks cost.
+//!
 //! This crate refuses to read files, to look at a clock, to draw random numbers and to measure: the same history gives the
 //! same outcome, byte for byte. Sources: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm" (Raft,
 //! figure 3); Herlihy and Wing, "Linearizability" (TOPLAS 1990); Gibbons and Korach, "Testing Shared Memories" (SIAM J.
