@@ -85,6 +85,13 @@ fn smallest<M: Model>(field: &Field<'_, M>, conflict: &[u32], purse: &mut Purse<
     {
         return reduce::reduce(field, core, purse);
     }
+    if conflict.len() <= FEW
+        && let Some(heart) = weak_heart(field, conflict)
+        && let Some(core) = field.close(heart, Forms::Full, FEW, purse)
+        && refuted(field.model, &core, purse)
+    {
+        return reduce::reduce(field, core, purse);
+    }
     let prefix = prefix(field, conflict);
     if let Some(prefix) = &prefix
         && let Some(core) = part_of(field, prefix, purse)
@@ -107,6 +114,24 @@ fn smallest<M: Model>(field: &Field<'_, M>, conflict: &[u32], purse: &mut Purse<
     let named = field.close(heart(), Forms::Whole, field.ops.len(), purse);
     let named = named.filter(|base| base.len() > FEW || refuted(field.model, base, purse));
     reduced(field, named.unwrap_or_else(|| everything(field)), purse)
+}
+
+/// The operations of a conflict, each saying of the others only what it must: a read of a thousand elements, whether it held
+/// the two in question. `None` if none has such a form.
+fn weak_heart<M: Model>(field: &Field<'_, M>, conflict: &[u32]) -> Option<Vec<Part<M::Op>>> {
+    let mut heart: Vec<Part<M::Op>> = conflict.iter().map(|&place| field.part(place)).collect();
+    let mut weakened = false;
+    for (index, &place) in conflict.iter().enumerate() {
+        let what = |place: u32| &field.ops[place as usize].what;
+        let others: Vec<&M::Op> = conflict.iter().filter(|other| **other != place).map(|&other| what(other)).collect();
+        let forms = field.model.weaker_beside(what(place), &others);
+        // An overwrite says nothing of the others.
+        if let Some(form) = forms.into_iter().rfind(|form| !field.overwrites(form)) {
+            heart[index].op.what = form;
+            weakened = true;
+        }
+    }
+    weakened.then_some(heart)
 }
 
 /// A few operations of `base` that are refuted, found without reducing it.

@@ -1,7 +1,9 @@
 //! Whether a few operations have a legal order, for as much as that may cost.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+
+use hashbrown::{HashMap, HashSet};
+use rustc_hash::FxBuildHasher;
 
 use super::{FEW, Part};
 use crate::linear::decision::{Budget, Shortcut};
@@ -9,7 +11,8 @@ use crate::linear::engine::{self, Found};
 use crate::linear::entry::Op;
 use crate::linear::model::Model;
 
-/// What all of one minimisation may cost, in steps of a nanosecond or so: a tenth of a second.
+/// What all of one minimisation may cost, in steps of a nanosecond or so: a tenth of a second. To spend less costs more: a large
+/// core takes the verifier longer than it takes to make it small.
 const STEPS: u64 = 100_000_000;
 /// What visiting a configuration costs in steps, about.
 const STEPS_PER_CONFIGURATION: u64 = 1_000;
@@ -89,8 +92,11 @@ fn refuted_within<M: Model>(model: &M, core: &[Part<M::Op>], most: u64, purse: &
 /// Whether a few operations have no order, by trying all, as the verifier will: whatever form they are in, and nothing that is
 /// too dear for it. `None` if there are too many to try.
 fn exhausted<M: Model>(model: &M, core: &[Part<M::Op>], most: u64, purse: &mut Purse<'_>) -> Option<bool> {
+    // Nothing is ever listed from the maps, so that their order is of no matter.
+    let mut numbers: HashMap<M::State, usize, FxBuildHasher> = HashMap::default();
     let mut states = vec![model.initial()];
-    let mut visited: BTreeSet<(u64, usize)> = BTreeSet::new();
+    numbers.insert(model.initial(), 0);
+    let mut visited: HashSet<(u64, usize), FxBuildHasher> = HashSet::default();
     let mut open = vec![(0_u64, 0)];
     while let Some((placed, state)) = open.pop() {
         if visited.len() as u64 > most || !purse.pay(STEPS_PER_CONFIGURATION) {
@@ -100,8 +106,8 @@ fn exhausted<M: Model>(model: &M, core: &[Part<M::Op>], most: u64, purse: &mut P
         let Some(deadline) = left().filter_map(|(_, part)| part.op.ret).min() else { return Some(false) };
         for (index, part) in left().filter(|(_, part)| part.op.call < deadline.get()) {
             let Some(next) = model.apply(&states[state], &part.op.what) else { continue };
-            let next = states.iter().position(|known| *known == next).unwrap_or_else(|| {
-                states.push(next);
+            let next = *numbers.entry(next).or_insert_with_key(|next| {
+                states.push(next.clone());
                 states.len() - 1
             });
             let configuration = (placed | 1 << index, next);
