@@ -8,12 +8,14 @@ use chaos_check::linear::{Entry, Model};
 use crate::edn::Edn;
 use crate::error::ParseError;
 use crate::keys::Keyed;
-use crate::object::{Counts, Object, Source};
+use crate::object::{Counts, Object, Refusal, Source};
 
 /// What a call says about its object.
 pub(crate) enum Meaning<T> {
     /// This was done, as answered.
     Answered(T),
+    /// This was seen, as answered by a cas that was refused.
+    Refused(T, Refusal),
     /// This may have been done at any time since, or never.
     Unanswered(T),
     /// Nothing: it did not happen.
@@ -68,14 +70,15 @@ pub(crate) struct Draft<T, S> {
     pub(crate) state: S,
     pub(crate) entries: Vec<Entry<T>>,
     pub(crate) sources: Vec<Source>,
+    pub(crate) refusals: BTreeMap<u32, Refusal>,
 }
 
 impl<T, S> Draft<T, S> {
     /// The object, as the operations of its model.
     pub(crate) fn finish<M: Model<Op = T>>(self, model: impl FnOnce(S) -> (M, Names)) -> Object<M> {
         let (model, names) = model(self.state);
-        let Self { key, entries, sources, .. } = self;
-        Object { key, model, entries, sources, names: names.into_texts() }
+        let Self { key, entries, sources, refusals, .. } = self;
+        Object { key, model, entries, sources, names: names.into_texts(), refusals }
     }
 }
 
@@ -90,7 +93,7 @@ pub(crate) fn drafts<T, S>(
     new: impl Fn() -> S,
     mut meaning: impl FnMut(&Keyed<'_>, &mut S) -> Result<Meaning<T>, ParseError>,
 ) -> Result<Vec<Draft<T, S>>, ParseError> {
-    let draft = |key| Draft { key, state: new(), entries: Vec::new(), sources: Vec::new() };
+    let draft = |key| Draft { key, state: new(), entries: Vec::new(), sources: Vec::new(), refusals: BTreeMap::new() };
     let mut drafts: Vec<Draft<T, S>> = keys.into_iter().map(draft).collect();
     for keyed in calls {
         counts.operations += 1;
@@ -98,6 +101,10 @@ pub(crate) fn drafts<T, S>(
         let call = &keyed.call;
         let (what, answered) = match meaning(&keyed, &mut draft.state)? {
             Meaning::Answered(what) => (what, call.answered.map(|(at, _)| at)),
+            Meaning::Refused(what, refusal) => {
+                draft.refusals.insert(line(draft.entries.len()), refusal);
+                (what, call.answered.map(|(at, _)| at))
+            }
             Meaning::Unanswered(what) => {
                 counts.used_unanswered += 1;
                 (what, None)
@@ -122,7 +129,7 @@ pub(crate) fn drafts<T, S>(
     Ok(drafts)
 }
 
-/// Lines are 32 bits wide: a text of more is refused before.
+/// Lines, and with them places, are 32 bits wide: a text of more is refused before.
 pub(crate) fn line(line: usize) -> u32 {
     u32::try_from(line).expect("a text of 4 GiB has fewer lines")
 }

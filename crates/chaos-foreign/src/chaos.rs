@@ -12,8 +12,11 @@ use chaos_history::{Action, Completion, History, OpResult, Operation, Value, ope
 
 use crate::build::{Names, line};
 use crate::error::ParseError;
-use crate::object::{Counts, Format, Keys, Object, Objects, Parsed, Source};
+use crate::object::{Counts, Format, Keys, Object, Objects, Parsed, Refusal, Source};
 use crate::rules;
+
+/// How the value begins that stands for an answer that can't be. No value of any format is written so.
+pub(crate) const CONTRADICTION: &str = "an answer that contradicts itself";
 
 /// The objects of a history of chaos.
 ///
@@ -56,6 +59,13 @@ pub fn from_history(history: &History) -> Result<Parsed, ParseError> {
             processes.push(format!("{} ({})", operation.process.0, operation.node));
             line(processes.len() - 1)
         });
+        if let (Action::Cas { expect, value, .. }, Completion::Ok(OpResult::Cas { swapped: false, observed, .. })) =
+            (&operation.action, &operation.completion)
+            && *observed != Some(*expect)
+        {
+            let refusal = Refusal { expect: name(*expect), new: value.to_string() };
+            object.refusals.insert(line(object.entries.len()), refusal);
+        }
         object.entries.push(Entry { what, invoked: operation.invoked.0, answered });
         let ended_line = operation.complete_line.and_then(|ended| NonZeroU32::new(line(ended)));
         object.sources.push(Source { process, invoked_line: line(operation.invoke_line), ended_line });
@@ -127,6 +137,6 @@ fn cas(expect: Option<Value>, new: Value, names: &mut Names) -> RegisterOp {
 
 /// An answer that can't be: possible in no state of the register.
 fn contradiction(observed: Option<Value>, expect: Option<Value>, names: &mut Names) -> RegisterOp {
-    let text = format!("an answer that contradicts itself: cas of {}, saw {}", name(expect), name(observed));
+    let text = format!("{CONTRADICTION}: cas of {}, saw {}", name(expect), name(observed));
     RegisterOp::Read(names.number_of(text))
 }

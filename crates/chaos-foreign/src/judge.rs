@@ -2,9 +2,11 @@
 
 use std::num::NonZeroUsize;
 
+use chaos_check::linear::explain::Explanation;
 use chaos_check::linear::{Budget, Decision, Kept, Model, Spent, Undecided, check, check_all};
 
 use crate::object::{Object, Objects, Parsed, Words};
+use crate::story::{self, Story};
 
 /// What was decided of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +30,9 @@ pub enum Outcome {
         core: Vec<CoreOperation>,
         /// Whether the verifier refuted them by trying all their orders; otherwise only the engine vouches for it.
         verified: bool,
-        /// What they say against each other, line by line, for people to read. Values are as written in the file.
-        explanation: Vec<String>,
+        /// What they say against each other, in words and in a picture. Values are as written in the file: whoever prints them
+        /// must take care of what could steer a terminal.
+        explanation: Box<Explanation>,
     },
     /// Not decided.
     Undecided {
@@ -72,7 +75,7 @@ pub fn judge(parsed: &Parsed, budget: &Budget<'_>, threads: NonZeroUsize) -> Res
     }
 }
 
-fn judge_all<M: Words + Send>(
+fn judge_all<M: Story + Send>(
     parsed: &Parsed,
     objects: &[Object<M>],
     budget: &Budget<'_>,
@@ -92,12 +95,13 @@ fn judge_all<M: Words + Send>(
     .collect()
 }
 
-fn told<M: Words>(parsed: &Parsed, object: &Object<M>, decision: Decision<M::Op>) -> Outcome {
+fn told<M: Story>(parsed: &Parsed, object: &Object<M>, decision: Decision<M::Op>) -> Outcome {
     match decision {
         Decision::Linearizable(order) => Outcome::Linearizable(order),
         Decision::Violation { core, verified } => {
-            let core: Vec<CoreOperation> = core.iter().map(|kept| core_operation(parsed, object, kept)).collect();
-            Outcome::Violation { explanation: explain(parsed, &core), core, verified }
+            let explanation = Box::new(story::tell(parsed, object, &core));
+            let core = core.iter().map(|kept| core_operation(parsed, object, kept)).collect();
+            Outcome::Violation { core, verified, explanation }
         }
         Decision::Undecided(undecided) => Outcome::Undecided { why: why(object, &undecided) },
     }
@@ -116,28 +120,6 @@ fn core_operation<M: Words>(parsed: &Parsed, object: &Object<M>, kept: &Kept<M::
         invoked_line: source.invoked_line,
         ended_line: source.ended_line.map(std::num::NonZeroU32::get),
     }
-}
-
-/// The counterexample for people to read: the operations as they stand.
-fn explain(parsed: &Parsed, core: &[CoreOperation]) -> Vec<String> {
-    let instant = |at: u64| {
-        if parsed.nanoseconds { format!("{}.{:09}s", at / 1_000_000_000, at % 1_000_000_000) } else { at.to_string() }
-    };
-    let unit = if parsed.nanoseconds { "" } else { "event " };
-    let line = |operation: &CoreOperation| {
-        let lines = match operation.ended_line {
-            Some(ended) if ended != operation.invoked_line => format!("lines {}, {ended}", operation.invoked_line),
-            Some(_) | None => format!("line {}", operation.invoked_line),
-        };
-        let until = match operation.answered {
-            Some(answered) => format!("to {}", instant(answered)),
-            None => "on, no answer counted".to_owned(),
-        };
-        let weakened = if operation.weakened { ", taken for no more than that" } else { "" };
-        let (what, process) = (&operation.what, &operation.process);
-        format!("{what}{weakened}: process {process}, {unit}{} {until} ({lines})", instant(operation.invoked))
-    };
-    core.iter().map(line).collect()
 }
 
 fn why<M: Model>(object: &Object<M>, undecided: &Undecided) -> String {

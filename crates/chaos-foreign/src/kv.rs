@@ -57,7 +57,7 @@ fn meaning(keyed: &Keyed<'_>) -> Result<Meaning<Said>, ParseError> {
 }
 
 fn finish(draft: Draft<Said, ()>) -> Object<Append> {
-    let Draft { key, state: (), entries, sources } = draft;
+    let Draft { key, state: (), entries, sources, refusals } = draft;
     let calls: Vec<Call<'_>> = entries
         .iter()
         .map(|entry| match &entry.what {
@@ -79,7 +79,7 @@ fn finish(draft: Draft<Said, ()>) -> Object<Append> {
     let entries = entries.iter().zip(ops);
     let entries =
         entries.map(|(entry, what)| Entry { what, invoked: entry.invoked, answered: entry.answered }).collect();
-    Object { key, model, entries, sources, names }
+    Object { key, model, entries, sources, names, refusals }
 }
 
 impl Words for Append {

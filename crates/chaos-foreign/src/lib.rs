@@ -55,10 +55,11 @@ mod read;
 mod register;
 mod rules;
 mod set;
+mod story;
 
 pub use certificate::{Certificate, CertificateError, Finding, Rechecked, recheck};
 pub use chaos::from_history;
 pub use error::ParseError;
 pub use judge::{CoreOperation, Judged, Outcome, judge};
-pub use object::{Counts, FailedCas, Format, Keys, Object, Objects, Parsed, Source, Words};
+pub use object::{Counts, FailedCas, Format, Keys, Object, Objects, Parsed, Refusal, Source, Words};
 pub use read::{Kind, Options, detect, parse};

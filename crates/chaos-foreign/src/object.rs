@@ -1,5 +1,6 @@
 //! What is read of a history: objects, each with the operations that say something about it, and where they stand.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -111,12 +112,23 @@ pub struct Object<M: Model> {
     pub sources: Vec<Source>,
     /// The original text of each value that the operations name by number.
     pub names: Vec<String>,
+    /// What the refused cas among `entries` asked for, by their places: no verdict hangs on it, but people want to know.
+    pub refusals: BTreeMap<u32, Refusal>,
+}
+
+/// What a refused cas asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it expected, as written.
+    pub expect: String,
+    /// What it would have left, as written.
+    pub new: String,
 }
 
 impl<M: Model> Object<M> {
     /// An object to which nothing has happened yet.
     pub(crate) fn empty(key: Option<String>, model: M) -> Self {
-        Self { key, model, entries: Vec::new(), sources: Vec::new(), names: Vec::new() }
+        Self { key, model, entries: Vec::new(), sources: Vec::new(), names: Vec::new(), refusals: BTreeMap::new() }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::edn::Edn;
 use crate::error::ParseError;
 use crate::join::Ended;
 use crate::keys::Keyed;
-use crate::object::{Counts, FailedCas, Object, Words};
+use crate::object::{Counts, FailedCas, Object, Refusal, Words};
 
 /// The registers of the calls. `initial` is what each holds at first, as text.
 ///
@@ -45,7 +45,8 @@ fn meaning(keyed: &Keyed<'_>, names: &mut Names, failed_cas: FailedCas) -> Resul
                 return Err(ParseError::Value { line, what });
             };
             if let (Ended::Fail { error: false }, FailedCas::SawAnother) = (&call.ended, failed_cas) {
-                return Ok(Meaning::Answered(RegisterOp::Refused { unlike: names.number(expect) }));
+                let refusal = Refusal { expect: expect.canonical(), new: new.canonical() };
+                return Ok(Meaning::Refused(RegisterOp::Refused { unlike: names.number(expect) }, refusal));
             }
             RegisterOp::Cas { expect: names.number(expect), new: names.number(new) }
         }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use chaos_check::linear::Budget;
+use chaos_check::linear::explain::Explanation;
 use chaos_foreign::{Certificate, FailedCas, Finding, Format, Judged, Keys, Kind, Options, Outcome, Parsed, Rechecked};
 use chaos_history::History;
 
@@ -242,17 +243,18 @@ fn tell_verdicts(judged: &[Judged], verify: bool, out: &mut String) {
                 } else {
                     "too many orders to re-check independently; the engine's word"
                 };
+                tell_explanation(explanation, out);
                 let count = core.len();
-                out.push_str(&format!("  {name}{count} of {operations} operations have no legal order ({how}):\n"));
-                for line in explanation {
-                    out.push_str(&format!("    {}\n", shown(line, 400)));
-                }
+                out.push_str(&format!("    {name}{count} of {operations} operations have no legal order ({how})\n"));
             }
             Outcome::Undecided { why } if listed <= LISTED_MAX => {
                 out.push_str(&format!("  {name}undecided, {operations} operations: {}\n", shown(why, 400)));
             }
             Outcome::Undecided { .. } => {}
         }
+    }
+    if violated > 0 {
+        out.push('\n');
     }
     if listed > LISTED_MAX {
         out.push_str(&format!("  … and {} more that are not linearizable or undecided\n", listed - LISTED_MAX));
@@ -271,6 +273,22 @@ fn tell_verdicts(judged: &[Judged], verify: bool, out: &mut String) {
     } else {
         let certificate = counted(replayed + tried + trusted, "operation");
         out.push_str(&format!("  certificate: {certificate} in orders and counterexamples\n"));
+    }
+}
+
+/// The sentence, the argument, the drawing.
+fn tell_explanation(explanation: &Explanation, out: &mut String) {
+    out.push_str(&format!("\n  {}\n", shown(&explanation.sentence, 800)));
+    for (number, step) in (1..).zip(&explanation.steps) {
+        out.push_str(&format!("    {number:>2}. {}\n", shown(step, 1_200)));
+    }
+    let mut picture = explanation.picture.clone();
+    // Made harmless before they are laid out, so that columns stay in line; and once more as lines.
+    for bar in &mut picture.bars {
+        (bar.lane, bar.label) = (shown(&bar.lane, 80), shown(&bar.label, 80));
+    }
+    for line in picture.to_ascii().lines() {
+        out.push_str(&format!("    {}\n", shown(line, 400)));
     }
 }
 

@@ -54,7 +54,16 @@ fn a_file_is_judged_and_the_worst_of_several_is_the_exit_code() {
     check(
         &[&stale],
         1,
-        &["invalid: not linearizable", "the verifier tried all their orders", "write 1: process 0", "lines 3, 4"],
+        &[
+            "invalid: not linearizable",
+            "\n  process 1 read nothing for the register after 1 had been acknowledged by process 0; nothing that was",
+            "     1. process 0 wrote 1, asked at event 1 (line 1), acknowledged at event 2 (line 2)\n",
+            "     2. process 1 read nothing, asked at event 3 (line 3), answered at event 4 (line 4)\n",
+            "     3. the longest legal order that respects their times is process 0's write 1 (line 1)",
+            "       1 process 0 ├──write 1──┤                       event 1 – event 2\n",
+            "       ✘ process 1              ├──read nothing──┤     event 3 – event 4\n",
+            "    2 of 2 operations have no legal order (the verifier tried all their orders)\n",
+        ],
     );
     check(&[&empty], 254, &["empty.log", "a history of nothing has no verdict"]);
     check(&[&damaged], 254, &["damaged.log:1", "has none under way"]);
@@ -120,7 +129,26 @@ fn our_own_history_is_judged_without_its_directory() {
     let valid = folder.file("valid.jsonl", &read("41"));
     check(&[&valid], 0, &["read as chaos, cas-register, 1 key"]);
     let stale = folder.file("stale.jsonl", &read("null"));
-    check(&[&stale], 1, &["key k0", "read nil: process 1 (n1), 0.000000003s to 0.000000004s (lines 4, 5)"]);
+    check(
+        &[&stale],
+        1,
+        &[
+            "process 1 (n1) read nothing for key k0 after 41 had been acknowledged by process 0 (n1)",
+            "read nothing, asked at 0.000000003s (line 4), answered at 0.000000004s (line 5)",
+            "key k0: 2 of 2 operations have no legal order",
+        ],
+    );
+    let cas = [
+        op(4, 1, r#"{"ok":{"read":{"value":41}}}"#),
+        op(5, 2, &invoke(r#"{"cas":{"key":"k0","expect":41,"value":42}}"#)),
+        op(6, 2, r#"{"ok":{"cas":{"swapped":false,"observed":41}}}"#),
+    ];
+    let contradiction = folder.file("contradiction.jsonl", &format!("{header}\n{written}{}", cas.concat()));
+    check(
+        &[&contradiction],
+        1,
+        &["process 2 (n1) was given an answer that contradicts itself: cas of 41, saw 41, at key k0\n"],
+    );
     let nothing = folder.file("nothing.jsonl", &format!("{header}\n"));
     check(&[&nothing], 254, &["not one client operation"]);
     check(&["--model", "mutex", &valid], 254, &["leave out --model"]);
@@ -135,6 +163,9 @@ fn what_a_file_says_never_steers_the_terminal() {
     for arguments in [&[hostile.as_str()][..], &["--model", "mutex", &hostile], &["--format", "jepsen-edn", &hostile]] {
         let printed = check(arguments, if arguments.len() == 1 { 1 } else { 254 }, &["hostile\\u{1b}[31m.log"]);
         assert!(!printed.contains(['\u{1b}', '\u{202e}']), "{printed:?}");
+        let harmless = "wrote \"\\u{1b}[2J\\u{202e}\", asked at event 1";
+        assert!(arguments.len() > 1 || printed.contains(harmless), "{printed}");
+        assert!(arguments.len() > 1 || printed.contains("├──write \"\\u{1b}[2J\\u{202e}\"──┤"), "{printed}");
     }
 }
 
