@@ -70,46 +70,35 @@ pub enum StampError {
 }
 
 impl<T: Clone> Timeline<T> {
-    /// Ranks the instants of entries. O(n log n), O(n) where they are in order already.
+    /// Ranks the instants of entries. O(n log n), O(n) where they are in order already and their answers spread evenly.
     ///
     /// # Errors
     /// If an entry was answered before it was invoked, or if there are 2³¹ entries or more.
     pub fn new(entries: &[Entry<T>]) -> Result<Self, StampError> {
-        let count = u32::try_from(entries.len()).ok().filter(|count| *count < 1 << 31);
-        let Some(count) = count else { return Err(StampError::TooMany(entries.len())) };
-        for (index, &Entry { invoked, answered, .. }) in entries.iter().enumerate() {
-            if let Some(answered) = answered.filter(|answered| *answered < invoked) {
-                return Err(StampError::AnsweredBeforeInvoked { index, invoked, answered });
-            }
+        if entries.len() >= 1 << 31 {
+            return Err(StampError::TooMany(entries.len()));
         }
         // Entries are often in order of invocation already, and then nothing but the answers needs sorting.
-        let in_order = entries.is_sorted_by_key(|entry| entry.invoked);
-        let sources = (!in_order).then(|| by_stamp(entries, |entry| Some(entry.invoked)));
-        let places = sources.as_ref().map(|sources| {
-            let mut places = vec![0; entries.len()];
-            (0..).zip(sources).for_each(|(place, &source)| places[source as usize] = place);
-            places
-        });
-        let answers = by_stamp(entries, |entry| entry.answered);
-        let mut ops: Vec<Op<T>> = Vec::with_capacity(entries.len());
-        let (mut rank, mut answers) = (0_u32, answers.into_iter().peekable());
-        let place = |source: u32| places.as_ref().map_or(source, |places: &Vec<u32>| places[source as usize]) as usize;
-        for index in 0..count {
-            let entry = &entries[sources.as_ref().map_or(index, |sources| sources[index as usize]) as usize];
-            while let Some(over) = answers
-                .next_if(|&over| entries[over as usize].answered.is_some_and(|answered| answered < entry.invoked))
-            {
-                rank += 1;
-                ops[place(over)].ret = NonZeroU32::new(rank);
+        let mut in_order = true;
+        let least = entries.first().map_or(0, |entry| entry.invoked);
+        let mut latest = least;
+        let mut answers = Words::new(least, entries.len());
+        for (place, &Entry { invoked, answered, .. }) in (0_u32..).zip(entries) {
+            in_order &= latest <= invoked;
+            latest = invoked;
+            let Some(answered) = answered else { continue };
+            if answered < invoked {
+                return Err(StampError::AnsweredBeforeInvoked { index: place as usize, invoked, answered });
             }
-            rank += 1;
-            ops.push(Op { what: entry.what.clone(), call: rank, ret: None });
+            answers.push(answered, place);
         }
-        for over in answers {
-            rank += 1;
-            ops[place(over)].ret = NonZeroU32::new(rank);
+        if in_order && let Some(answers) = answers.sorted() {
+            return Ok(Self { ops: ranked(entries, None, answers), sources: None });
         }
-        Ok(Self { ops, sources })
+        let sources = (!in_order).then(|| by_stamp(entries, |entry| Some(entry.invoked)));
+        let answers = by_stamp(entries, |entry| entry.answered).into_iter();
+        let answers = answers.filter_map(|place| Some((entries[place as usize].answered?, place)));
+        Ok(Self { ops: ranked(entries, sources.as_deref(), answers), sources })
     }
 
     /// The place among the entries of an operation.
@@ -119,25 +108,126 @@ impl<T: Clone> Timeline<T> {
     }
 }
 
+/// The operations of entries, ascending by invocation as `sources` says, with `answers` and the places of their entries,
+/// ascending.
+fn ranked<T: Clone>(
+    entries: &[Entry<T>],
+    sources: Option<&[u32]>,
+    answers: impl Iterator<Item = (u64, u32)>,
+) -> Vec<Op<T>> {
+    let places = sources.map(|sources| {
+        let mut places = vec![0; entries.len()];
+        (0..).zip(sources).for_each(|(place, &source)| places[source as usize] = place);
+        places
+    });
+    let place = |source: u32| places.as_ref().map_or(source, |places: &Vec<u32>| places[source as usize]) as usize;
+    let mut ops: Vec<Op<T>> = Vec::with_capacity(entries.len());
+    let (mut rank, mut answers) = (0_u32, answers.peekable());
+    for index in 0..entries.len() {
+        let entry = &entries[sources.map_or(index, |sources| sources[index] as usize)];
+        while let Some((_, over)) = answers.next_if(|&(answered, _)| answered < entry.invoked) {
+            rank += 1;
+            ops[place(over)].ret = NonZeroU32::new(rank);
+        }
+        rank += 1;
+        ops.push(Op { what: entry.what.clone(), call: rank, ret: None });
+    }
+    for (_, over) in answers {
+        rank += 1;
+        ops[place(over)].ret = NonZeroU32::new(rank);
+    }
+    ops
+}
+
 /// The places of those entries that have a stamp, by stamp, and by place where stamps are equal.
 fn by_stamp<T>(entries: &[Entry<T>], stamp: impl Fn(&Entry<T>) -> Option<u64>) -> Vec<u32> {
     let stamps = || (0_u32..).zip(entries).filter_map(|(place, entry)| Some((stamp(entry)?, place)));
-    let count = stamps().count();
-    let (least, most) = stamps().fold((u64::MAX, 0), |(least, most), (stamp, _)| (least.min(stamp), most.max(stamp)));
-    let bits = entries.len().next_power_of_two().ilog2();
-    let mut places = Vec::with_capacity(count);
-    if most.saturating_sub(least).leading_zeros() >= bits {
-        // Stamp and place fit into one word, which is sorted in half the time.
-        let mut packed: Vec<u64> = Vec::with_capacity(count);
-        packed.extend(stamps().map(|(stamp, place)| (stamp - least) << bits | u64::from(place)));
-        packed.sort_unstable();
-        let place = |packed: u64| u32::try_from(packed & ((1 << bits) - 1)).expect("a place has 31 bits");
-        places.extend(packed.into_iter().map(place));
-    } else {
-        places.extend(stamps().map(|(_, place)| place));
-        places.sort_unstable_by_key(|&place| (stamp(&entries[place as usize]), place));
+    let mut words = Words::new(stamps().map(|(stamp, _)| stamp).min().unwrap_or(0), entries.len());
+    stamps().for_each(|(stamp, place)| words.push(stamp, place));
+    if let Some(sorted) = words.sorted() {
+        return sorted.map(|(_, place)| place).collect();
     }
+    let mut places: Vec<u32> = stamps().map(|(_, place)| place).collect();
+    places.sort_unstable_by_key(|&place| (stamp(&entries[place as usize]), place));
     places
+}
+
+/// Stamps and places, packed into one word each, which is sorted in half the time.
+struct Words {
+    words: Vec<u64>,
+    /// What is subtracted from each stamp.
+    least: u64,
+    /// The low bits, which hold the place.
+    bits: u32,
+    /// All the stamps, less `least`, or-ed together: where they don't fit, the words are of no use.
+    stamps: u64,
+}
+
+impl Words {
+    /// For `count` stamps from `least` on.
+    fn new(least: u64, count: usize) -> Self {
+        let bits = count.next_power_of_two().ilog2();
+        Self { words: Vec::with_capacity(count), least, bits, stamps: 0 }
+    }
+
+    fn push(&mut self, stamp: u64, place: u32) {
+        let stamp = stamp.wrapping_sub(self.least);
+        self.stamps |= stamp;
+        self.words.push(stamp << self.bits | u64::from(place));
+    }
+
+    /// The stamps with their places, ascending; `None` if some did not fit.
+    fn sorted(self) -> Option<impl Iterator<Item = (u64, u32)>> {
+        let Self { words, least, bits, stamps } = self;
+        let place = move |word: u64| u32::try_from(word & ((1 << bits) - 1)).expect("a place has 31 bits");
+        let fit = stamps.leading_zeros() >= bits;
+        fit.then(|| sorted(words).into_iter().map(move |word| (least + (word >> bits), place(word))))
+    }
+}
+
+/// The fewest words that are worth buckets.
+const BUCKETS_WORTH: usize = 256;
+/// How full a bucket may be.
+const BUCKET_MAX: u32 = 32;
+
+/// Words in ascending order: in O(n) if they spread evenly between the least and the largest.
+///
+/// As many buckets of equal width as there are words, or up to twice as many, bring nearly all into their places; whatever is
+/// still out of order is so within its bucket.
+fn sorted(mut words: Vec<u64>) -> Vec<u64> {
+    let largest = words.iter().fold(0, |all, word| all | word);
+    let buckets = words.len().next_power_of_two();
+    let shift = (u64::BITS - largest.leading_zeros()).saturating_sub(buckets.ilog2());
+    let bucket = |word: u64| usize::try_from(word >> shift).expect("there are no more buckets than a vector's words");
+    let mut ends = vec![0_u32; if words.len() < BUCKETS_WORTH { 0 } else { buckets }];
+    if !ends.is_empty() {
+        words.iter().for_each(|&word| ends[bucket(word)] += 1);
+    }
+    let (mut filled, mut fullest) = (0, 0);
+    for end in &mut ends {
+        fullest = fullest.max(*end);
+        filled += std::mem::replace(end, filled);
+    }
+    if ends.is_empty() || fullest > BUCKET_MAX {
+        words.sort_unstable();
+        return words;
+    }
+    let mut sorted = vec![0_u64; words.len()];
+    for word in words {
+        let end = &mut ends[bucket(word)];
+        sorted[*end as usize] = word;
+        *end += 1;
+    }
+    for index in 1..sorted.len() {
+        let word = sorted[index];
+        let mut place = index;
+        while place > 0 && sorted[place - 1] > word {
+            sorted[place] = sorted[place - 1];
+            place -= 1;
+        }
+        sorted[place] = word;
+    }
+    sorted
 }
 
 #[cfg(test)]
@@ -166,5 +256,20 @@ mod tests {
         assert_eq!(widest.ops[0].deadline(), 8);
         let error = StampError::AnsweredBeforeInvoked { index: 0, invoked: 2, answered: 1 };
         assert_eq!(Timeline::new(&[entry(2, Some(1))]), Err(error));
+    }
+
+    #[test]
+    fn words_are_sorted_however_they_spread() {
+        for spread in [1, 7, 1 << 20, 1 << 40, u64::MAX] {
+            for burst in [1, 2, 100] {
+                let scattered = |word: u64| (word / burst).wrapping_mul(0x9e37_79b9_7f4a_7c15) % spread;
+                let words: Vec<u64> = (0..2_000).map(scattered).collect();
+                for length in [0, 1, BUCKETS_WORTH - 1, BUCKETS_WORTH, 2_000] {
+                    let mut expected = words[..length].to_vec();
+                    expected.sort_unstable();
+                    assert_eq!(sorted(words[..length].to_vec()), expected, "{length} words below {spread}");
+                }
+            }
+        }
     }
 }

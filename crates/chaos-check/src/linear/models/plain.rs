@@ -13,12 +13,13 @@ const RELEASE: u32 = 1 << 31;
 /// The order of `ops`, if they are plain sections, of which at most `permits` must be held at a time; operations of no section
 /// are ignored.
 pub(super) fn order<T: Part>(ops: &[Op<T>], permits: u32) -> Option<Vec<u32>> {
-    let slots = slots(ops)?;
-    let mut order = vec![0_u32; ops.len() + 1];
+    let mut order = slots(ops)?;
     let (mut count, mut held, mut held_max) = (0_usize, 0_u32, 0_u32);
-    for slot in slots {
-        // Whether a rank has a slot is as good as random: no branch. An empty slot is written, too, and then written over.
-        *order.get_mut(count)? = (slot & !RELEASE).wrapping_sub(1);
+    for rank in 0..order.len() {
+        let slot = order[rank];
+        // Whether a rank has a slot is as good as random: no branch. An empty slot is written, too, and then written over;
+        // what is written over was read before, as there are no more operations than ranks.
+        order[count] = (slot & !RELEASE).wrapping_sub(1);
         let (acquires, releases) = (u32::from(slot != 0 && slot < RELEASE), slot >> 31);
         count += (acquires | releases) as usize;
         held = held.wrapping_add(acquires).wrapping_sub(releases);
