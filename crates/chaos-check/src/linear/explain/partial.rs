@@ -18,7 +18,8 @@ const OPERATIONS_MAX: usize = 64;
 pub struct Partial {
     /// The operations, as places in the counterexample.
     pub order: Vec<usize>,
-    /// The first answered operation that has no place behind them, as a place in the counterexample.
+    /// The first answered operation that has no place behind them, as a place in the counterexample. `None` if there were too
+    /// many orders to try them all.
     pub culprit: Option<usize>,
 }
 
@@ -32,8 +33,7 @@ pub(super) fn longest<M: Model>(model: &M, cast: &[Cast], forms: &[M::Op], entri
     let original = |place: usize| &entries[cast[place].index as usize];
     let answers = |place: &usize| cast[*place].answer_matters;
     if cast.len() > OPERATIONS_MAX {
-        let culprit = (0..cast.len()).filter(answers).max_by_key(|&place| original(place).answered);
-        return Partial { order: Vec::new(), culprit };
+        return Partial::default();
     }
     let mut nodes = vec![Node { placed: 0, state: model.initial(), parent: None }];
     let (mut best, mut next) = (None, 0);
@@ -65,6 +65,10 @@ pub(super) fn longest<M: Model>(model: &M, cast: &[Cast], forms: &[M::Op], entri
             }
         }
         next += 1;
+    }
+    // Of a search that was cut short nobody knows what is longest, nor whom to blame.
+    if next < nodes.len() {
+        return Partial::default();
     }
     let Some((_, mut node, culprit)) = best else { return Partial::default() };
     let mut order = Vec::new();

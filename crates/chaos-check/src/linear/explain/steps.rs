@@ -35,7 +35,21 @@ fn step(cast: &Cast) -> String {
         acknowledged(&described.deed)
     );
     if cast.weaker {
-        step.push_str("; only what it left behind is of matter here");
+        step.push_str(match described.deed {
+            Deed::Elements { .. } | Deed::Sequence { .. } => "; of what it found only some is of matter here",
+            Deed::Read { .. }
+            | Deed::Write { .. }
+            | Deed::Cas { .. }
+            | Deed::Refused { .. }
+            | Deed::Acquire { .. }
+            | Deed::Release { .. }
+            | Deed::Add { .. }
+            | Deed::Remove { .. }
+            | Deed::Append { .. }
+            | Deed::Enqueue { .. }
+            | Deed::Dequeue { .. }
+            | Deed::Other { .. } => "; only what it left behind is of matter here",
+        });
     } else if !cast.answer_matters {
         step.push_str("; when it was answered is of no matter here");
     }
