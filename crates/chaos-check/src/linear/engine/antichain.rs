@@ -14,6 +14,7 @@ use rustc_hash::FxHasher;
 
 use super::expand::Config;
 use super::mask::Mask;
+use super::room::{Pile, Room};
 use super::usage::Usages;
 
 /// So many comparisons take about as long as a configuration's successors.
@@ -22,8 +23,6 @@ const COMPARISONS_PER_CONFIGURATION: u64 = 16;
 const SCANNED_MAX: usize = if cfg!(test) { 2 } else { 12 };
 /// So many share a chain before the later ones are told apart by all they used.
 const COARSE_MAX: u32 = if cfg!(test) { 2 } else { 128 };
-/// A list of more bytes grows by an eighth, not to the double, so that a budget is not overrun by half.
-const DOUBLED_BYTES_MAX: usize = 1 << 20;
 
 /// A configuration that is kept.
 #[derive(Clone, Debug)]
@@ -74,7 +73,7 @@ impl Key {
 /// The configurations.
 #[derive(Debug)]
 pub(super) struct Antichain<W, T> {
-    pub(super) nodes: Vec<Node<W, T>>,
+    pub(super) nodes: Pile<Node<W, T>>,
     heads: HashTable<Head>,
     hashed: bool,
     heap_bytes: usize,
@@ -82,18 +81,10 @@ pub(super) struct Antichain<W, T> {
     compared: u64,
 }
 
-/// Makes room for one more without doubling what is large.
-pub(super) fn grow<T>(list: &mut Vec<T>) {
-    let (len, size) = (list.len(), size_of::<T>().max(1));
-    if len == list.capacity() && len * size > DOUBLED_BYTES_MAX {
-        list.reserve_exact(len / 8);
-    }
-}
-
 impl<W: Mask, T> Antichain<W, T> {
     /// Empty. With more than one group it must be `hashed` from the beginning.
     pub(super) fn new(hashed: bool) -> Self {
-        Self { nodes: Vec::new(), heads: HashTable::new(), hashed, heap_bytes: 0, compared: 0 }
+        Self { nodes: Pile::new(), heads: HashTable::new(), hashed, heap_bytes: 0, compared: 0 }
     }
 
     /// Comparisons since the last call, counted as configurations.
@@ -132,7 +123,6 @@ impl<W: Mask, T> Antichain<W, T> {
             return None;
         };
         self.heap_bytes += config.heap_bytes();
-        grow(&mut self.nodes);
         self.nodes.push(Node { config, group, next, beaten: false, tag });
         if !self.hashed && self.nodes.len() > SCANNED_MAX {
             self.hashed = true;
@@ -236,10 +226,8 @@ impl<W: Mask, T> Antichain<W, T> {
     }
 
     /// Bytes in use.
-    pub(super) fn bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node<W, T>>()
-            + self.heads.capacity() * (size_of::<Head>() + 1) * 8 / 7
-            + self.heap_bytes
+    pub(super) fn room(&self) -> Room {
+        Room::fixed(self.nodes.bytes() + self.heap_bytes) + Room::table(&self.heads)
     }
 }
 

@@ -6,6 +6,7 @@
 use super::antichain::Antichain;
 use super::expand::{Config, Context, Move};
 use super::mask::Mask;
+use super::room::Room;
 use super::trail::{Link, Mark, Trail};
 use crate::linear::model::Model;
 
@@ -143,12 +144,12 @@ impl<W: Mask> Breadth<W> {
     }
 
     /// Bytes in use.
-    pub(super) fn bytes(&self) -> usize {
-        self.frontier.bytes()
-            + self.seen.bytes()
-            + self.passed.bytes()
-            + self.open.capacity() * size_of::<u32>()
-            + self.moves.capacity() * size_of::<Move<W>>()
-            + self.trail.as_ref().map_or(0, Trail::bytes)
+    pub(super) fn room(&self) -> Room {
+        self.frontier.room()
+            + self.seen.room()
+            + self.passed.room()
+            + Room::doubling::<u32>(self.open.len(), self.open.capacity())
+            + Room::fixed(self.moves.capacity() * size_of::<Move<W>>())
+            + self.trail.as_ref().map_or(Room::default(), Trail::room)
     }
 }

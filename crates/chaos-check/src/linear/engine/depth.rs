@@ -11,6 +11,7 @@ use std::num::NonZeroU32;
 use super::antichain::Antichain;
 use super::expand::{Config, Context, Move};
 use super::mask::Mask;
+use super::room::Room;
 use super::schedule::{Place, Schedule};
 use super::table::Table;
 use super::trail::Mark;
@@ -204,11 +205,13 @@ impl<W: Mask> Depth<W> {
     }
 
     /// Bytes in use.
-    pub(super) fn bytes(&self) -> usize {
-        self.walk.space.bytes()
-            + self.memory.bytes()
-            + self.turns.capacity() * size_of::<BinaryHeap<Turn>>()
-            + self.turns_bytes
-            + self.moves.capacity() * size_of::<Move<W>>()
+    pub(super) fn room(&self) -> Room {
+        let deepest =
+            self.turns.last().map_or(Room::default(), |turns| Room::doubling::<Turn>(turns.len(), turns.capacity()));
+        let turns = self.turns_bytes - deepest.held + self.turns.capacity() * size_of::<BinaryHeap<Turn>>();
+        self.walk.space.room()
+            + self.memory.room()
+            + deepest
+            + Room::fixed(turns + self.moves.capacity() * size_of::<Move<W>>())
     }
 }

@@ -29,6 +29,7 @@ mod expand;
 mod mask;
 mod order;
 mod race;
+mod room;
 mod schedule;
 mod space;
 pub mod stream;
@@ -76,7 +77,7 @@ impl Searches {
     const DEPTH: Self = Self(2);
     const RELAXED: Self = Self(4);
     /// In the order of their turns.
-    const ALL: [Self; 3] = [Self::BREADTH, Self::DEPTH, Self::RELAXED];
+    const ALL: [Self; 3] = [Self::DEPTH, Self::BREADTH, Self::RELAXED];
 
     fn has(self, search: Self) -> bool {
         self.0 & search.0 != 0

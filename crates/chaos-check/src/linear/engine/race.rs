@@ -16,6 +16,7 @@ use super::depth::{Depth, Outcome};
 use super::expand::{Config, Context};
 use super::mask::Mask;
 use super::order::order;
+use super::room::Room;
 use super::schedule::{Place, Schedule};
 use super::table::Table;
 use super::trail::Trail;
@@ -27,10 +28,13 @@ use crate::linear::model::Model;
 
 /// The first turn.
 const TURN_MIN: u64 = 128;
+/// The first turn of the depth-first search may be longer, so that it comes to the end of a short history where nothing is in its
+/// way, and the others need not begin.
+const TURN_FIRST_MAX: u64 = 1 << 10;
 /// The longest turn.
 const TURN_MAX: u64 = 1 << 16;
 /// Configurations between two looks at the budget.
-const SLICE: u64 = 512;
+const SLICE: u64 = 128;
 
 /// A breadth-first search along a schedule.
 struct Front<W> {
@@ -71,8 +75,8 @@ impl<W: Mask> Front<W> {
         Outcome::Way(self.breadth.way().unwrap_or_default())
     }
 
-    fn bytes(&self) -> usize {
-        self.breadth.bytes() + self.walk.space.bytes()
+    fn room(&self) -> Room {
+        self.breadth.room() + self.walk.space.room()
     }
 }
 
@@ -102,12 +106,15 @@ impl<'a, 'm, M: Model, W: Mask> Race<'a, 'm, M, W> {
         let (mut proved, mut spent) = (0, Spent::Bytes);
         loop {
             for search in Searches::ALL.into_iter().filter(|search| searches.has(*search)) {
+                // The relaxed search helps in few histories and has a small share.
+                let mut left = if search == Searches::RELAXED { turn / 4 } else { turn };
                 if !begun.has(search) {
                     begun = begun.with(search);
                     self.begin(search);
+                    if search == Searches::DEPTH {
+                        left = (2 * self.schedule.steps.len() as u64).clamp(turn, TURN_FIRST_MAX);
+                    }
                 }
-                // The relaxed search helps in few histories and has a small share.
-                let mut left = if search == Searches::RELAXED { turn / 4 } else { turn };
                 while left > 0 && self.is_on(search) {
                     let found = self.slice(search, &mut left);
                     proved = proved.max(self.proved());
@@ -189,14 +196,15 @@ impl<'a, 'm, M: Model, W: Mask> Race<'a, 'm, M, W> {
         if self.visited >= self.budget.configurations {
             return Some(Spent::Configurations);
         }
-        let shared = self.schedule.bytes() + self.table.bytes() + self.usages.bytes();
+        let shared = Room::fixed(self.schedule.bytes()) + self.table.room() + self.usages.room();
         loop {
-            let breadth = self.breadth.as_ref().map_or(0, Front::bytes);
-            let depth = self.depth.as_ref().map_or(0, Depth::bytes);
-            let relaxed = self.relaxed.as_ref().map_or(0, Front::bytes);
-            if shared + breadth + depth + relaxed <= self.budget.bytes {
+            let breadth = self.breadth.as_ref().map_or(Room::default(), Front::room);
+            let depth = self.depth.as_ref().map_or(Room::default(), Depth::room);
+            let relaxed = self.relaxed.as_ref().map_or(Room::default(), Front::room);
+            if (shared + breadth + depth + relaxed).peak() <= self.budget.bytes {
                 return None;
             }
+            let (breadth, depth, relaxed) = (breadth.peak(), depth.peak(), relaxed.peak());
             if relaxed > 0 && relaxed >= breadth.max(depth) {
                 self.relaxed = None;
             } else if depth > 0 && depth >= breadth {

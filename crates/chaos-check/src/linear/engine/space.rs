@@ -1,6 +1,7 @@
 //! What is pending at a moment, and what that means for a state.
 
 use super::mask::Mask;
+use super::room::{Pile, Room};
 use super::schedule::{CrashedKind, Place, Planned};
 use super::table::{EffectId, Kind, StateId, Table};
 use super::usage::KindId;
@@ -64,7 +65,7 @@ pub(super) struct Space<W> {
     /// Per kind without an answer that began and is an overwrite, what pending operations that are no overwrites can do after it.
     ready: Vec<Row<W>>,
     /// Per state, where operations without an answer lead from it that are no overwrites; of all kinds, begun or not.
-    leads: Vec<Option<Leads>>,
+    leads: Pile<Option<Leads>>,
     leads_bytes: usize,
     /// The kinds of overwrites without an answer after which something pending is possible, as of a tick.
     worth: (u64, Vec<KindId>),
@@ -82,7 +83,7 @@ impl<W: Mask> Space<W> {
             begun: Vec::new(),
             twins: Vec::new(),
             ready: Vec::new(),
-            leads: Vec::new(),
+            leads: Pile::new(),
             leads_bytes: 0,
             worth: (0, Vec::new()),
         }
@@ -253,8 +254,8 @@ impl<W: Mask> Space<W> {
         index: usize,
     ) -> Option<(KindId, StateId)> {
         let place = state as usize;
-        if place >= self.leads.len() {
-            self.leads.resize((place + 1).next_power_of_two(), None);
+        while place >= self.leads.len() {
+            self.leads.push(None);
         }
         if self.leads[place].is_none() {
             let updates = (0..).zip(kinds).filter(|(_, kind)| kind.target.is_none());
@@ -294,15 +295,16 @@ impl<W: Mask> Space<W> {
     }
 
     /// Bytes in use.
-    pub(super) fn bytes(&self) -> usize {
+    pub(super) fn room(&self) -> Room {
         let heap = self.all.heap_bytes();
-        self.slots.capacity() * (size_of::<Slot<W>>() + heap)
+        let bytes = self.slots.capacity() * (size_of::<Slot<W>>() + heap)
             + self.rows.capacity() * (size_of::<Row<W>>() + 2 * heap)
             + self.begun.capacity() * 8
             + self.twins.capacity() * (size_of::<W>() + heap)
             + self.ready.capacity() * (size_of::<Row<W>>() + 2 * heap)
-            + self.leads.capacity() * size_of::<Option<Leads>>()
-            + self.leads_bytes
+            + self.leads.bytes()
+            + self.leads_bytes;
+        Room::fixed(bytes)
     }
 
     /// So many operations without an answer began, per kind.

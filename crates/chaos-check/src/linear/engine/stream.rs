@@ -24,6 +24,7 @@ use std::collections::VecDeque;
 use super::breadth::{Answer, Breadth};
 use super::expand::{Config, Context};
 use super::mask::{Mask, Wide};
+use super::room::Room;
 use super::schedule::{CrashedKind, Place, Planned};
 use super::space::Space;
 use super::table::{Kind, StateId, Table};
@@ -32,7 +33,7 @@ use crate::linear::decision::{Budget, Spent};
 use crate::linear::model::Model;
 
 /// Configurations between two looks at the budget.
-const SLICE: u64 = 512;
+const SLICE: u64 = 128;
 /// A stream counts crashed operations as long as it visits at most so many configurations, and so many more per answer.
 const COUNTED_BASE: u64 = 1 << 18;
 const COUNTED_PER_ANSWER: u64 = 16;
@@ -225,10 +226,14 @@ impl<'m, M: Model> Frontier<'m, M> {
     /// Bytes in use.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.events.capacity() * size_of::<Event>()
-            + self.fates.capacity() * size_of::<Fate<M::Op>>()
-            + self.known.bytes()
-            + each!(&self.cores, core => core.space.bytes() + core.breadth.bytes())
+        self.room().held
+    }
+
+    fn room(&self) -> Room {
+        Room::doubling::<Event>(self.events.len(), self.events.capacity())
+            + Room::doubling::<Fate<M::Op>>(self.fates.len(), self.fates.capacity())
+            + self.known.room()
+            + each!(&self.cores, core => core.space.room() + core.breadth.room())
     }
 
     fn fate(&mut self, ticket: u64) -> &mut Fate<M::Op> {
@@ -330,7 +335,7 @@ impl<'m, M: Model> Frontier<'m, M> {
         }
         self.answers_passed += 1;
         self.free.push(slot);
-        if self.known.table.bytes() + self.known.usages.bytes() > self.known.forget_at {
+        if self.known.forgettable().held > self.known.forget_at {
             each!(&mut self.cores, core => core.forget(&mut self.known));
         }
         if self.answers_passed.is_multiple_of(256) { self.check_budget(at) } else { Ok(()) }
@@ -341,7 +346,7 @@ impl<'m, M: Model> Frontier<'m, M> {
             Spent::Stopped
         } else if self.visited >= self.budget.configurations {
             Spent::Configurations
-        } else if self.bytes() > self.budget.bytes {
+        } else if self.room().peak() > self.budget.bytes {
             Spent::Bytes
         } else {
             return Ok(());
@@ -351,11 +356,15 @@ impl<'m, M: Model> Frontier<'m, M> {
 }
 
 impl<M: Model> Known<'_, M> {
-    fn bytes(&self) -> usize {
-        self.table.bytes()
-            + self.usages.bytes()
-            + self.kinds.capacity() * size_of::<CrashedKind>()
-            + self.kind_of.capacity() * size_of::<Option<KindId>>()
+    /// What could be forgotten.
+    fn forgettable(&self) -> Room {
+        self.table.room() + self.usages.room()
+    }
+
+    fn room(&self) -> Room {
+        self.forgettable()
+            + Room::doubling::<CrashedKind>(self.kinds.len(), self.kinds.capacity())
+            + Room::doubling::<Option<KindId>>(self.kind_of.len(), self.kind_of.capacity())
     }
 }
 
@@ -405,7 +414,7 @@ impl<W: Mask> Core<W> {
         let old = &known.usages;
         self.breadth = Breadth::new(
             self.breadth.configs().zip(states).map(|(config, state)| {
-                let usage = usages.intern(old.counts(config.usage).into());
+                let usage = usages.intern(old.counts(config.usage));
                 Config { state, usage, ..config.clone() }
             }),
             None,
@@ -414,7 +423,7 @@ impl<W: Mask> Core<W> {
         self.space = self.entered_again(known);
         known.forget_at = match known.forget_at_min {
             0 => 0,
-            min => min.max(2 * (known.table.bytes() + known.usages.bytes())),
+            min => min.max(2 * known.forgettable().held),
         };
     }
 

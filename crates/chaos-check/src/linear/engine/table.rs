@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, Hash};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
+use super::room::{Pile, Room};
 use crate::linear::model::{Effect, Model};
 
 /// A state.
@@ -53,7 +54,7 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Table<'m, M: Model> {
     model: &'m M,
-    states: Vec<M::State>,
+    states: Pile<M::State>,
     state_ids: HashTable<StateId>,
     effects: Vec<(M::Op, Kind)>,
     effect_ids: HashTable<EffectId>,
@@ -75,7 +76,7 @@ impl<'m, M: Model> Table<'m, M> {
     pub(super) fn new(model: &'m M, effects: usize) -> Self {
         let mut table = Self {
             model,
-            states: Vec::new(),
+            states: Pile::new(),
             state_ids: HashTable::new(),
             effects: Vec::new(),
             effect_ids: HashTable::with_capacity(effects),
@@ -179,12 +180,12 @@ impl<'m, M: Model> Table<'m, M> {
     }
 
     /// Bytes in use.
-    pub(super) fn bytes(&self) -> usize {
-        self.heap_bytes
-            + self.states.capacity() * size_of::<M::State>()
-            + self.effects.capacity() * size_of::<(M::Op, Kind)>()
-            + (self.state_ids.capacity() + self.effect_ids.capacity()) * 6
-            + self.cache.capacity() * 12
+    pub(super) fn room(&self) -> Room {
+        Room::fixed(self.heap_bytes + self.states.bytes())
+            + Room::doubling::<(M::Op, Kind)>(self.effects.len(), self.effects.capacity())
+            + Room::table(&self.state_ids)
+            + Room::table(&self.effect_ids)
+            + Room::fixed(self.cache.capacity() * size_of::<(StateId, EffectId, StateId)>())
     }
 
     /// The states and effects that are `live`, under new numbers, and nothing else: what a stream forgets. Returns the new

@@ -4,8 +4,8 @@
 //! the tree of all ways is little more than one way, once what leads nowhere is cut off, which is done whenever the tree
 //! has doubled.
 
-use super::antichain::grow;
 use super::expand::Placed;
+use super::room::Room;
 
 /// So few branches are never cut.
 const CUT_AT_MIN: usize = if cfg!(test) { 2 } else { 1 << 12 };
@@ -44,7 +44,6 @@ impl Mark {
 impl Trail {
     /// A new branch.
     pub(super) fn push(&mut self, parent: Link, mark: Mark) -> Link {
-        grow(&mut self.branches);
         self.branches.push((parent, mark));
         Link::Some(at(self.branches.len()))
     }
@@ -97,8 +96,9 @@ impl Trail {
     }
 
     /// Bytes in use, those of cutting included.
-    pub(super) fn bytes(&self) -> usize {
-        self.branches.capacity() * (size_of::<(Link, Mark)>() + size_of::<Link>() + 1)
+    pub(super) fn room(&self) -> Room {
+        Room::doubling::<(Link, Mark)>(self.branches.len(), self.branches.capacity())
+            + Room::fixed(self.branches.capacity() * (size_of::<Link>() + 1))
     }
 }
 

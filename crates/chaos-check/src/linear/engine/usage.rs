@@ -8,6 +8,8 @@ use std::hash::BuildHasher;
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
+use super::room::{Pile, Room};
+
 /// A list of counts.
 pub(super) type UsageId = u32;
 
@@ -19,15 +21,19 @@ type Counts = Box<[(KindId, u32)]>;
 /// The lists.
 #[derive(Debug)]
 pub(super) struct Usages {
-    lists: Vec<(Counts, u32)>,
+    lists: Pile<(Counts, u32)>,
     ids: HashTable<UsageId>,
     heap_bytes: usize,
+    /// A list that may be a new one.
+    draft: Vec<(KindId, u32)>,
 }
 
 impl Usages {
     /// Only the empty list.
     pub(super) fn new() -> Self {
-        Self { lists: vec![(Box::default(), 0)], ids: HashTable::new(), heap_bytes: 0 }
+        let mut lists = Pile::new();
+        lists.push((Box::default(), 0));
+        Self { lists, ids: HashTable::new(), heap_bytes: 0, draft: Vec::new() }
     }
 
     /// How often `kind` is used.
@@ -48,30 +54,34 @@ impl Usages {
 
     /// One more of `kind`.
     pub(super) fn plus(&mut self, usage: UsageId, kind: KindId) -> UsageId {
-        let mut counts = self.lists[usage as usize].0.to_vec();
+        let mut counts = std::mem::take(&mut self.draft);
+        counts.clear();
+        counts.extend_from_slice(&self.lists[usage as usize].0);
         match counts.binary_search_by_key(&kind, |&(kind, _)| kind) {
             Ok(place) => counts[place].1 += 1,
             Err(place) => counts.insert(place, (kind, 1)),
         }
-        self.intern(counts.into())
+        let id = self.intern(&counts);
+        self.draft = counts;
+        id
     }
 
     /// The number of a list, which is sorted by kind.
-    pub(super) fn intern(&mut self, counts: Counts) -> UsageId {
+    pub(super) fn intern(&mut self, counts: &[(KindId, u32)]) -> UsageId {
         if counts.is_empty() {
             return 0;
         }
         let lists = &self.lists;
-        let hash = FxBuildHasher.hash_one(&counts);
-        if let Some(&id) = self.ids.find(hash, |&id| lists[id as usize].0 == counts) {
+        let hash = FxBuildHasher.hash_one(counts);
+        if let Some(&id) = self.ids.find(hash, |&id| *lists[id as usize].0 == *counts) {
             return id;
         }
         let id = u32::try_from(self.lists.len()).expect("4 billion lists don't fit into any budget");
-        self.heap_bytes += size_of_val::<[_]>(&counts) + 16;
+        self.heap_bytes += size_of_val(counts) + 16;
         let total = counts.iter().map(|&(_, count)| count).sum();
-        self.lists.push((counts, total));
+        self.lists.push((counts.into(), total));
         let lists = &self.lists;
-        self.ids.insert_unique(hash, id, |&id| FxBuildHasher.hash_one(&lists[id as usize].0));
+        self.ids.insert_unique(hash, id, |&id| FxBuildHasher.hash_one(&*lists[id as usize].0));
         id
     }
 
@@ -93,8 +103,8 @@ impl Usages {
     }
 
     /// Bytes in use.
-    pub(super) fn bytes(&self) -> usize {
-        self.heap_bytes + self.lists.capacity() * size_of::<(Counts, u32)>() + self.ids.capacity() * 6
+    pub(super) fn room(&self) -> Room {
+        Room::fixed(self.heap_bytes + self.lists.bytes()) + Room::table(&self.ids)
     }
 }
 
