@@ -1,10 +1,10 @@
 //! Three searches in turn, until the first of them knows.
 //!
 //! ```text
-//! breadth ▮▮   ▮▮▮▮     ▮▮▮▮▮▮▮▮          all ways at once: refutes early, little memory
-//! depth     ▮▮     ▮▮▮▮         ▮▮▮▮▮▮▮▮  one way: finds an order early
-//! relaxed  ·      ··          ····        breadth first with crashed operations for all: few configurations; what it
-//!                                         refutes is refuted, what it passes is not passed
+//! depth   ▮▮▮    ▮▮▮▮    ▮▮▮▮▮▮▮▮            one way: finds an order early, so it begins
+//! breadth    ▮▮▮     ▮▮▮▮        ▮▮▮▮▮▮▮▮    all ways at once: refutes early, little memory
+//! relaxed       ·       ··             ····  breadth first with crashed operations for all: few configurations; what it
+//!                                            refutes is refuted, what it passes is not passed
 //! ```
 //!
 //! Neither order is better on all histories; turns of doubling length, counted in configurations and not in time, make the race
