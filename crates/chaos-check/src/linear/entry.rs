@@ -92,7 +92,7 @@ impl<T: Clone> Timeline<T> {
             }
             answers.push(answered, place);
         }
-        if in_order && let Some(answers) = answers.sorted() {
+        if let Some(answers) = in_order.then_some(answers).and_then(Words::sorted) {
             return Ok(Self { ops: ranked(entries, None, answers), sources: None });
         }
         let sources = (!in_order).then(|| by_stamp(entries, |entry| Some(entry.invoked)));
@@ -170,6 +170,7 @@ impl Words {
         Self { words: Vec::with_capacity(count), least, bits, stamps: 0 }
     }
 
+    #[inline]
     fn push(&mut self, stamp: u64, place: u32) {
         let stamp = stamp.wrapping_sub(self.least);
         self.stamps |= stamp;
