@@ -8,10 +8,12 @@
 //!   n2: ───────────────────────────[ read 7 ]──   no instant of the read lies before the end of write 9
 //! ```
 //!
-//! The way of a key: operations → entries of a register ([`model`]) → [`linear::check`], which decides, makes a violation small
+//! The way of a key: operations → entries of a register ([`model`]) → the order that revisions claim, if they do ([`claim`]), and
+//! if that is no proof → [`linear::check`], which decides, makes a violation small
 //! and has both re-checked by the independent verifier → words ([`explain`]). Keys are independent (Herlihy and Wing, theorem 1)
 //! and judged on all cores. A definite violation of one key outranks what is unknown of another.
 
+mod claim;
 mod explain;
 mod model;
 #[cfg(test)]
@@ -21,6 +23,7 @@ use std::num::NonZeroUsize;
 
 use chaos_history::{Completion, History, operations};
 
+use self::claim::{Claim, claim};
 use self::model::{KeyHistory, by_key};
 use crate::linear::models::Register;
 use crate::linear::{self, Budget, Decision, Spent, Undecided};
@@ -47,7 +50,11 @@ pub(crate) fn linearizable(history: &History, budget: &Budget<'_>) -> (Verdict, 
     }
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let share = Budget { bytes: budget.bytes / threads.get().min(keys.len()), ..*budget };
-    let verdicts = linear::check_all(&keys, threads, |key| judge(key, &share));
+    let verdicts = linear::check_all(&keys, threads, |key| match claim(key) {
+        Claim::Proved => (Claim::Proved, Verdict::Valid),
+        claim @ (Claim::None | Claim::Wrong) => (claim, judge(key, &share)),
+    });
+    let (claims, verdicts): (Vec<Claim>, Vec<Verdict>) = verdicts.into_iter().unzip();
     let mut violations: Vec<Witness> = Vec::new();
     let mut unknown: Option<String> = None;
     for verdict in verdicts {
@@ -59,6 +66,11 @@ pub(crate) fn linearizable(history: &History, budget: &Budget<'_>) -> (Verdict, 
     }
     if violations.len() > 1 {
         basis.push_str(&format!(", {} violated", count(violations.len(), "key")));
+    }
+    if let Some(key) = claims.iter().position(|claim| *claim == Claim::Wrong) {
+        basis.push_str(&format!("; the revisions told for key {} are no legal order", keys[key].key));
+    } else if claims.iter().all(|claim| *claim == Claim::Proved) {
+        basis.push_str("; the revisions told are a legal order");
     }
     // The shortest story is the best one to tell; among equals the first to happen.
     let verdict = match violations.into_iter().min_by_key(|witness| (witness.lines.len(), witness.at)) {

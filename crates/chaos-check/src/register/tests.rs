@@ -3,10 +3,13 @@
 //! The brute force here reads recorded operations, answers and all, and shares nothing with what is tested: it tries every
 //! order, without memory.
 
-use chaos_history::{Action, ClientRole, Completion, NodeId, OpId, OpResult, Operation, ProcessId, RunNanos, Value};
+use chaos_history::{
+    Action, ClientRole, Completion, NodeId, OpId, OpResult, Operation, ProcessId, Revision, RunNanos, Value,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::claim::{Claim, claim};
 use super::judge;
 use super::model::by_key;
 use crate::linear::Budget;
@@ -184,5 +187,54 @@ fn failed_operations_and_unanswered_reads_change_nothing() {
         operations.push(operation(91, Action::Read { key: "k".to_owned() }, 2, None));
         operations.sort_by_key(|operation| operation.invoked);
         assert_eq!(before, valid(&operations), "seed {seed}");
+    }
+}
+
+#[test]
+fn revisions_are_tried_as_an_order_and_decide_only_if_they_are_one() {
+    let key = || "k".to_owned();
+    let write = |index, value, from, to, revision: Option<u64>| {
+        let mut write = operation(index, Action::Write { key: key(), value: Value(value) }, from, Some(to));
+        write.completion = Completion::Ok(OpResult::Written { revision: revision.map(Revision) });
+        write
+    };
+    let read = |index, value: Option<u64>, from, to, revision: Option<u64>| {
+        let mut read = operation(index, Action::Read { key: key() }, from, Some(to));
+        read.completion = Completion::Ok(OpResult::Read { value: value.map(Value), revision: revision.map(Revision) });
+        read
+    };
+    let lost = |index, value, from| operation(index, Action::Write { key: key(), value: Value(value) }, from, None);
+    let rows = [
+        ("no revisions", Claim::None, true, vec![write(0, 7, 0, 9, None), read(1, Some(7), 1, 2, Some(3))]),
+        (
+            "concurrent writes in the order of their revisions, and one without an answer that was seen",
+            Claim::Proved,
+            true,
+            vec![
+                read(0, None, 0, 1, None),
+                write(1, 7, 2, 9, Some(5)),
+                write(2, 8, 3, 9, Some(4)),
+                lost(3, 9, 4),
+                lost(4, 6, 4),
+                read(5, Some(9), 10, 11, Some(6)),
+                read(6, Some(7), 8, 9, Some(5)),
+            ],
+        ),
+        (
+            "a wrong claim about a legal history",
+            Claim::Wrong,
+            true,
+            vec![write(0, 7, 0, 1, Some(5)), write(1, 8, 2, 3, Some(4)), read(2, Some(8), 4, 5, Some(4))],
+        ),
+        (
+            "a claim that is legal but for time",
+            Claim::Wrong,
+            false,
+            vec![write(0, 7, 0, 1, Some(4)), write(1, 8, 2, 3, Some(5)), read(2, Some(7), 4, 5, Some(4))],
+        ),
+    ];
+    for (name, expected, valid, operations) in rows {
+        assert_eq!(claim(&by_key(&operations).unwrap()[0]), expected, "{name}");
+        assert_eq!(matches!(verdict(&operations), Verdict::Valid), valid, "{name}");
     }
 }

@@ -49,13 +49,43 @@ struct Turn {
     node: u32,
 }
 
+/// The turns at one step. The best one stands by itself: most steps of a search that goes straight ahead never have another,
+/// and pay for no heap.
+#[derive(Debug, Default)]
+struct Turns {
+    first: Option<Turn>,
+    others: BinaryHeap<Reverse<Turn>>,
+}
+
+impl Turns {
+    fn push(&mut self, turn: Turn) {
+        match &mut self.first {
+            None => self.first = Some(turn),
+            Some(first) => {
+                let worse = if turn < *first { std::mem::replace(first, turn) } else { turn };
+                self.others.push(Reverse(worse));
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<Turn> {
+        let first = self.first.take()?;
+        self.first = self.others.pop().map(|Reverse(turn)| turn);
+        Some(first)
+    }
+
+    fn capacity(&self) -> usize {
+        self.others.capacity()
+    }
+}
+
 /// A depth-first search.
 #[derive(Debug)]
 pub(super) struct Depth<W> {
     walk: Walk<W>,
     memory: Antichain<W, Origin>,
     /// Per step up to the deepest that has any, the configurations whose turn has not come.
-    turns: Vec<BinaryHeap<Reverse<Turn>>>,
+    turns: Vec<Turns>,
     turns_bytes: usize,
     moves: Vec<Move<W>>,
     /// The deepest step that was reached.
@@ -101,18 +131,18 @@ impl<W: Mask> Depth<W> {
     fn turn(&mut self, turn: Turn) {
         let step = self.walk.step as usize;
         while self.turns.len() <= step {
-            self.turns.push(BinaryHeap::new());
+            self.turns.push(Turns::default());
         }
         let turns = &mut self.turns[step];
         let before = turns.capacity();
-        turns.push(Reverse(turn));
+        turns.push(turn);
         self.turns_bytes += (turns.capacity() - before) * size_of::<Turn>();
     }
 
     fn next_turn(&mut self) -> Option<(u32, Turn)> {
         loop {
             let turns = self.turns.last_mut()?;
-            if let Some(Reverse(turn)) = turns.pop() {
+            if let Some(turn) = turns.pop() {
                 let step = u32::try_from(self.turns.len() - 1).expect("there are fewer than 2^31 operations");
                 return Some((step, turn));
             }
@@ -206,9 +236,11 @@ impl<W: Mask> Depth<W> {
 
     /// Bytes in use.
     pub(super) fn room(&self) -> Room {
-        let deepest =
-            self.turns.last().map_or(Room::default(), |turns| Room::doubling::<Turn>(turns.len(), turns.capacity()));
-        let turns = self.turns_bytes - deepest.held + self.turns.capacity() * size_of::<BinaryHeap<Turn>>();
+        let deepest = self
+            .turns
+            .last()
+            .map_or(Room::default(), |turns| Room::doubling::<Turn>(turns.others.len(), turns.capacity()));
+        let turns = self.turns_bytes - deepest.held + self.turns.capacity() * size_of::<Turns>();
         self.walk.space.room()
             + self.memory.room()
             + deepest
