@@ -3,10 +3,16 @@
 use chaos_history::{Action, Completion, OpResult, Operation, Value};
 
 use super::model::{KeyHistory, NEVER};
-use crate::linear::Kept;
 use crate::linear::explain::{Deed, Described, Scene, explain};
 use crate::linear::models::{Register, RegisterOp};
+use crate::linear::{Budget, Kept, staleness};
+use crate::text::count;
 use crate::verdict::Witness;
+
+/// The most writes by which answers are graded.
+const BEHIND_MAX: u32 = 8;
+/// Configurations that grading may visit: it is an extra, the verdict stands without it.
+const GRADING: u64 = 100_000;
 
 /// The witness: these entries of the key have no legal order by themselves. `verified`: all their orders were tried.
 pub(super) fn witness(history: &KeyHistory<'_>, core: &[Kept<RegisterOp>], verified: bool) -> Witness {
@@ -27,12 +33,29 @@ pub(super) fn witness(history: &KeyHistory<'_>, core: &[Kept<RegisterOp>], verif
             "they have too many orders to try them all again one by one: this is the engine's word alone".to_owned(),
         );
     }
+    steps.extend(graded(history));
     let operations = || core.iter().map(|kept| operation(kept.index));
     let at = operations().map(|operation| operation.completed.unwrap_or(operation.invoked)).max().unwrap_or_default();
     let nodes = operations().map(|operation| operation.node).collect();
     let sentence = contradiction.unwrap_or(explanation.sentence);
     let witness = Witness::new(sentence, explanation.lines, steps, at, nodes);
     Witness { picture: Some(explanation.picture), ..witness }
+}
+
+/// How stale the key's answers are, where values tell: one write behind is another matter than a thousand.
+fn graded(history: &KeyHistory<'_>) -> Option<String> {
+    let budget = Budget { configurations: GRADING, bytes: 16 << 20, stop: None };
+    let grade = staleness::grade(&history.entries, BEHIND_MAX, &budget).ok()?;
+    let (worst, by) = grade.behind.iter().copied().max_by_key(|&(place, by)| (by, std::cmp::Reverse(place)))?;
+    let operation = history.operations[history.sources[worst as usize]];
+    let line = operation.complete_line.unwrap_or(operation.invoke_line);
+    let rest = if grade.at_most == Some(by + 1) && grade.unexplained.is_empty() { ", and nothing worse" } else { "" };
+    let answers = count(grade.behind.len(), "answer");
+    let writes = count(by as usize, "write");
+    Some(format!(
+        "of all of key {}: {answers} certainly out of date, the worst by {writes} (line {line}){rest}",
+        history.key
+    ))
 }
 
 fn described(operation: &Operation) -> Described {
