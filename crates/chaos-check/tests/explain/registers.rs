@@ -99,7 +99,7 @@ fn each_kind_of_impossible_answer_has_its_sentence() {
     );
     check(
         &[("n1", 0, Some(3), Write(5)), ("n2", 10, Some(20), Read(ABSENT))],
-        "n2 read nothing for key k after 5 had been acknowledged by n1; nothing that was concurrent had written it",
+        "n2 read nothing for key k after 5 had been acknowledged by n1; nothing that was concurrent can explain it",
     );
 }
 
