@@ -1,10 +1,6 @@
 //! The real world against the real kernel: processes that fork, ignore, vanish and come back.
 //!
-//! The idea: entering namespaces needs a process with one thread, so this is a runner of its own (`harness = false`): it
-//! starts itself once per case, with a deadline, as the controller of fresh namespaces; once with a user namespace (what an
-//! ordinary user gets) and, for root, once more without.
-//!
-//! Refuses to pass in silence where the host allows no namespaces: it says SKIPPED and why.
+//! How cases are run: `runner`, which chaos-net's tests own. All of them are controllers of fresh namespaces.
 #![expect(clippy::wildcard_enum_match_arm, reason = "each case picks out the one event that it waits for")]
 #![expect(
     clippy::print_stdout,
@@ -16,143 +12,20 @@ mod evidence;
 mod faults;
 mod lives;
 mod rig;
+#[path = "../../../chaos-net/tests/namespaces/runner.rs"]
+mod runner;
 
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
-use chaos_net::isolation::{self, EnterOptions, UserNamespace};
+use chaos_net::isolation;
 
-const CASE_DEADLINE: Duration = Duration::from_secs(60);
-const SKIP_CODE: u8 = 77;
-
-/// A named claim and the code that proves it by not panicking.
-pub(crate) type Case = (&'static str, fn());
+pub(crate) use self::runner::{Case, SKIP_CODE, eventually};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words[..] {
-        ["--inside", name, mode] => run_inside(name, user_namespace(mode)),
-        _ if words.contains(&"--list") => {
-            for name in names("") {
-                println!("{name}: test");
-            }
-            ExitCode::SUCCESS
-        }
-        _ => run_all(words.iter().find(|word| !word.starts_with('-')).copied().unwrap_or("")),
-    }
-}
-
-fn inside_cases() -> Vec<Case> {
-    [faults::CASES, lives::CASES, evidence::CASES].concat()
-}
-
-fn find(cases: &[Case], name: &str) -> fn() {
-    cases.iter().find(|case| case.0 == name).unwrap_or_else(|| panic!("no case `{name}`")).1
-}
-
-fn user_namespace(mode: &str) -> UserNamespace {
-    match mode {
-        "user" => UserNamespace::Always,
-        "root" => UserNamespace::Never,
-        other => panic!("no mode `{other}`"),
-    }
-}
-
-fn run_inside(name: &str, user_namespace: UserNamespace) -> ExitCode {
-    match isolation::enter(&EnterOptions { user_namespace }) {
-        Ok(_) => {
-            // Nothing of the host's is written to, and nothing is to be removed afterwards.
-            isolation::mount_tmpfs(std::path::Path::new("/tmp"), None).unwrap();
-            find(&inside_cases(), name)();
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            println!("{}", error.chain());
-            ExitCode::from(SKIP_CODE)
-        }
-    }
-}
-
-/// Names with their arguments: inside cases once per mode.
-fn names(filter: &str) -> Vec<String> {
-    let modes: &[&str] = if nix::unistd::geteuid().is_root() { &["user", "root"] } else { &["user"] };
-    let inside = inside_cases();
-    let inside = inside.iter().flat_map(|case| modes.iter().map(move |mode| format!("--inside {} {mode}", case.0)));
-    inside.filter(|name| name.contains(filter)).collect()
-}
-
-fn run_all(filter: &str) -> ExitCode {
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for name in names(filter) {
-        let begin = Instant::now();
-        let (code, output) = run_case(&name);
-        let label = name.trim_start_matches("--inside ");
-        let elapsed_ms = begin.elapsed().as_millis();
-        match code {
-            Some(0) => {
-                passed += 1;
-                println!("test {label} ... ok ({elapsed_ms} ms)");
-            }
-            Some(code) if code == i32::from(SKIP_CODE) => {
-                skipped += 1;
-                println!("test {label} ... SKIPPED: {}", output.trim());
-            }
-            _ => {
-                failed += 1;
-                println!("test {label} ... FAILED ({code:?}, {elapsed_ms} ms)\n{output}");
-            }
-        }
-    }
-    println!("\ntest result: {passed} passed; {failed} failed; {skipped} SKIPPED");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn run_case(name: &str) -> (Option<i32>, String) {
-    let program = std::env::current_exe().unwrap();
-    let log = tempfile();
-    let mut child = Command::new(program)
-        .args(name.split(' '))
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log.try_clone().unwrap())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + CASE_DEADLINE;
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break Some(status);
-        }
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            break None;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    (status.and_then(|status| status.code()), read_all(log))
-}
-
-/// A file in memory for a case's output.
-fn tempfile() -> std::fs::File {
-    let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
-    nix::sys::memfd::memfd_create(c"output", flags).unwrap().into()
-}
-
-fn read_all(mut file: std::fs::File) -> String {
-    use std::io::{Read, Seek};
-    file.rewind().unwrap();
-    let mut text = String::new();
-    file.read_to_string(&mut text).unwrap();
-    text
-}
-
-/// Waits until the condition holds.
-pub(crate) fn eventually(what: &str, within: Duration, mut condition: impl FnMut() -> bool) -> Duration {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(begin.elapsed() < within, "{what}: not within {within:?}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    begin.elapsed()
+    let inside = [faults::CASES, lives::CASES, evidence::CASES].concat();
+    // Nothing of the host's is written to, and nothing is to be removed afterwards.
+    let prepare = || isolation::mount_tmpfs(std::path::Path::new("/tmp"), None).unwrap();
+    runner::Suite { inside, prepare, host: &[] }.run(&words)
 }
