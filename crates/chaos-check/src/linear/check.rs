@@ -36,7 +36,7 @@ pub fn check<M: Model>(
             }
         },
     };
-    Ok(convict(model, entries, &timeline, conflict, budget))
+    Ok(convict(model, entries, &timeline, &conflict, budget))
 }
 
 /// Tries an order that the system itself claims (by revision, zxid, index, offset): places in `entries`. Success is a proof;
@@ -65,12 +65,10 @@ fn convict<M: Model>(
     model: &M,
     entries: &[Entry<M::Op>],
     timeline: &Timeline<M::Op>,
-    mut conflict: Vec<u32>,
+    conflict: &[u32],
     budget: &Budget<'_>,
 ) -> Decision<M::Op> {
-    conflict.sort_unstable();
-    conflict.dedup();
-    let core = minimise(model, entries, timeline, &conflict, budget);
+    let core = minimise(model, entries, timeline, conflict, budget);
     if let Ok(verified) = verify::refutes(model, entries, &core) {
         return Decision::Violation { core, verified };
     }

@@ -29,6 +29,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use self::trie::{ROOT, Trie};
+use super::list::List;
 use crate::linear::decision::Shortcut;
 use crate::linear::entry::Op;
 use crate::linear::model::{Effect, Model};
@@ -111,75 +112,43 @@ pub enum NormalAppend {
 }
 
 /// What the string consists of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppendState {
     /// The node of its text; `None` if that can't lead to anything observed.
     place: Option<u32>,
     /// The put that it begins with and the appends, last first. Empty in the first state and after normal forms.
-    list: Option<Arc<Cell>>,
+    list: List<Cell>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cell {
     text: u32,
     put: bool,
     /// Of all texts up to here, in their order: lists that end alike are many.
     digest: u64,
-    before: Option<Arc<Cell>>,
-}
-
-impl Cell {
-    fn new(text: u32, put: bool, before: Option<Arc<Self>>) -> Arc<Self> {
-        let digest = before.as_ref().map_or(0, |before| before.digest);
-        let digest =
-            (digest ^ u64::from(text) << 1 ^ u64::from(put)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-        Arc::new(Self { text, put, digest, before })
-    }
-}
-
-impl Drop for Cell {
-    /// Link by link: a list can be longer than the stack is deep.
-    fn drop(&mut self) {
-        let mut before = self.before.take();
-        while let Some(cell) = before {
-            before = Arc::into_inner(cell).and_then(|mut cell| cell.before.take());
-        }
-    }
 }
 
 impl AppendState {
     fn at(place: Option<u32>) -> Self {
-        Self { place, list: None }
+        Self { place, list: List::default() }
     }
 
-    fn cells(&self) -> impl Iterator<Item = &Arc<Cell>> {
-        std::iter::successors(self.list.as_ref(), |cell| cell.before.as_ref())
+    /// `list` with one more text at its end.
+    fn with(place: Option<u32>, list: &List<Cell>, text: u32, put: bool) -> Self {
+        let digest = list.last().map_or(0, |last| last.digest);
+        let digest =
+            (digest ^ u64::from(text) << 1 ^ u64::from(put)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        Self { place, list: list.with(Cell { text, put, digest }) }
     }
-}
 
-impl PartialEq for AppendState {
-    fn eq(&self, other: &Self) -> bool {
-        let digest = |state: &Self| state.list.as_ref().map(|cell| cell.digest);
-        if self.place != other.place || digest(self) != digest(other) {
-            return false;
-        }
-        let (mut ours, mut theirs) = (self.cells(), other.cells());
-        loop {
-            match (ours.next(), theirs.next()) {
-                (None, None) => return true,
-                (Some(our), Some(their)) if Arc::ptr_eq(our, their) => return true,
-                (Some(our), Some(their)) if (our.text, our.put) == (their.text, their.put) => {}
-                (Some(_) | None, Some(_) | None) => return false,
-            }
-        }
+    fn cells(&self) -> impl Iterator<Item = &Cell> {
+        self.list.iter()
     }
 }
-
-impl Eq for AppendState {}
 
 impl Hash for AppendState {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.place, self.list.as_ref().map(|cell| cell.digest)).hash(state);
+        (self.place, self.list.last().map(|cell| cell.digest)).hash(state);
     }
 }
 
@@ -268,15 +237,9 @@ impl Model for Append {
 
     fn apply(&self, state: &AppendState, op: &AppendOp) -> Option<AppendState> {
         match *op {
-            AppendOp::Put(text) => {
-                let list = Some(Cell::new(text, true, None));
-                Some(AppendState { place: self.trie.put(text), list })
-            }
+            AppendOp::Put(text) => Some(AppendState::with(self.trie.put(text), &List::default(), text, true)),
             AppendOp::Append(text) if self.trie.texts.text(text).is_empty() => Some(state.clone()),
-            AppendOp::Append(text) => {
-                let list = Some(Cell::new(text, false, state.list.clone()));
-                Some(AppendState { place: self.after(state.place, text), list })
-            }
+            AppendOp::Append(text) => Some(AppendState::with(self.after(state.place, text), &state.list, text, false)),
             AppendOp::Get(text) => {
                 state.place.is_some_and(|place| self.trie.observed(text) == Some(place)).then(|| state.clone())
             }

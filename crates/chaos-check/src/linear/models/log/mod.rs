@@ -19,8 +19,8 @@
 mod order;
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
+use super::list::List;
 use crate::linear::decision::Shortcut;
 use crate::linear::entry::Op;
 use crate::linear::model::{Effect, Model};
@@ -78,62 +78,35 @@ pub enum LogOp {
     },
 }
 
-/// The elements of a log, last first. Shares its memory with the logs it was made from.
-#[derive(Clone, Debug, Default)]
+/// The elements of a log, last first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogState {
-    last: Option<Arc<Link>>,
+    links: List<Link>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Link {
     index: u32,
     element: u32,
-    before: Option<Arc<Link>>,
-}
-
-impl Drop for Link {
-    /// Link by link: a log can be longer than the stack is deep.
-    fn drop(&mut self) {
-        let mut before = self.before.take();
-        while let Some(link) = before {
-            before = Arc::into_inner(link).and_then(|mut link| link.before.take());
-        }
-    }
 }
 
 impl LogState {
     fn len(&self) -> u32 {
-        self.last.as_ref().map_or(0, |last| last.index + 1)
+        self.links.last().map_or(0, |last| last.index + 1)
     }
 
-    fn links(&self) -> impl Iterator<Item = &Arc<Link>> {
-        std::iter::successors(self.last.as_ref(), |link| link.before.as_ref())
+    fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter()
     }
 
     fn with(&self, index: u32, element: u32) -> Self {
-        Self { last: Some(Arc::new(Link { index, element, before: self.last.clone() })) }
+        Self { links: self.links.with(Link { index, element }) }
     }
 }
-
-impl PartialEq for LogState {
-    fn eq(&self, other: &Self) -> bool {
-        let (mut ours, mut theirs) = (self.links(), other.links());
-        loop {
-            match (ours.next(), theirs.next()) {
-                (None, None) => return true,
-                (Some(our), Some(their)) if Arc::ptr_eq(our, their) => return true,
-                (Some(our), Some(their)) if (our.index, our.element) == (their.index, their.element) => {}
-                (Some(_) | None, Some(_) | None) => return false,
-            }
-        }
-    }
-}
-
-impl Eq for LogState {}
 
 impl Hash for LogState {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.last.as_ref().map(|last| (last.index, last.element)).hash(state);
+        self.links.last().map(|last| (last.index, last.element)).hash(state);
     }
 }
 
