@@ -77,6 +77,13 @@ impl<'a, M: Model> Field<'a, M> {
         self.model.weaker(what).into_iter().find(|form| self.overwrites(form))
     }
 
+    /// The weakest form of the operation that still says something of `others`; none if it has to stay as it was.
+    pub(super) fn weaker_beside(&self, place: u32, others: &[&M::Op]) -> Option<M::Op> {
+        let forms = self.model.weaker_beside(&self.ops[place as usize].what, others);
+        // An overwrite says nothing of the others.
+        forms.into_iter().rfind(|form| !self.overwrites(form))
+    }
+
     /// `core` with everything that it needs, or `None` if that makes it larger than `most` or too dear to find out.
     pub(super) fn close(
         &self,

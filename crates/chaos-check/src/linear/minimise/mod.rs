@@ -17,6 +17,7 @@
 //!   before the conflict's end, each made self-contained by taking one operation as an overwrite; stretches double in length.
 //! * [`reduce`]: delta debugging (Zeller and Hildebrandt, TSE 2002): large chunks first, then single operations, until no
 //!   single weakening leaves a refutation.
+//! * [`pairs`]: of a core that is still large, one answer that says nothing but how two of the others stand to each other.
 //!
 //! Which cores are found depends on nothing but the input: the limits are counts ([`trial::Purse`]). What costs too much to
 //! decide counts as not refuted. Refuses to judge: the caller has the result re-checked.
@@ -24,6 +25,7 @@
 //! Worst case: a bounded number of passes over the history; O(n log n) trials of a few operations each.
 
 mod closure;
+mod pairs;
 mod reduce;
 mod seed;
 mod trial;
@@ -39,6 +41,8 @@ use super::model::Model;
 const FEW: usize = 48;
 /// Conflicts up to this many operations need no windows.
 const FEWER: usize = 12;
+/// Configurations that a trial may visit: first few, and if what is found is still large or hard to refute, many.
+const OF_A_TRIAL: [u64; 2] = [250, 10_000];
 /// The longest conflict that is reduced operation by operation.
 const REDUCIBLE_MAX: usize = 4096;
 
@@ -61,12 +65,11 @@ pub(super) fn minimise<M: Model>(
     conflict: &[u32],
     budget: &Budget<'_>,
 ) -> Vec<Kept<M::Op>> {
-    let mut purse = Purse::new(budget);
     let field = Field::new(model, &timeline.ops);
     let mut conflict = conflict.to_vec();
     conflict.sort_unstable();
     conflict.dedup();
-    let core = smallest(&field, &conflict, &mut purse);
+    let core = smallest(&field, &conflict, budget);
     core.into_iter()
         .map(|part| {
             let index = timeline.source(part.place);
@@ -77,7 +80,26 @@ pub(super) fn minimise<M: Model>(
         .collect()
 }
 
-fn smallest<M: Model>(field: &Field<'_, M>, conflict: &[u32], purse: &mut Purse<'_>) -> Vec<Part<M::Op>> {
+/// The smaller core of those that easy trials and patient ones lead to. Most violations need no patience, and a trial that is
+/// given up early leaves more for others.
+fn smallest<M: Model>(field: &Field<'_, M>, conflict: &[u32], budget: &Budget<'_>) -> Vec<Part<M::Op>> {
+    let mut best: Option<Vec<Part<M::Op>>> = None;
+    for of_a_trial in OF_A_TRIAL {
+        let mut purse = Purse::new(of_a_trial, budget);
+        let core = minimal(field, conflict, &mut purse);
+        let core = pairs::sharpened(field, core, &mut Purse::new(of_a_trial, budget));
+        let done = core.len() <= FEWER && refuted(field.model, &core, &mut Purse::new(of_a_trial, budget));
+        if best.as_ref().is_none_or(|best| done || core.len() < best.len()) {
+            best = Some(core);
+        }
+        if done {
+            break;
+        }
+    }
+    best.expect("there is at least one way")
+}
+
+fn minimal<M: Model>(field: &Field<'_, M>, conflict: &[u32], purse: &mut Purse<'_>) -> Vec<Part<M::Op>> {
     let heart = || conflict.iter().map(|&place| field.part(place)).collect::<Vec<_>>();
     if conflict.len() <= FEW
         && let Some(core) = field.close(heart(), Forms::Weak, FEW, purse)
@@ -122,11 +144,9 @@ fn weak_heart<M: Model>(field: &Field<'_, M>, conflict: &[u32]) -> Option<Vec<Pa
     let mut heart: Vec<Part<M::Op>> = conflict.iter().map(|&place| field.part(place)).collect();
     let mut weakened = false;
     for (index, &place) in conflict.iter().enumerate() {
-        let what = |place: u32| &field.ops[place as usize].what;
-        let others: Vec<&M::Op> = conflict.iter().filter(|other| **other != place).map(|&other| what(other)).collect();
-        let forms = field.model.weaker_beside(what(place), &others);
-        // An overwrite says nothing of the others.
-        if let Some(form) = forms.into_iter().rfind(|form| !field.overwrites(form)) {
+        let others = conflict.iter().filter(|other| **other != place);
+        let others: Vec<&M::Op> = others.map(|&other| &field.ops[other as usize].what).collect();
+        if let Some(form) = field.weaker_beside(place, &others) {
             heart[index].op.what = form;
             weakened = true;
         }

@@ -15,23 +15,23 @@ use crate::linear::model::Model;
 /// core takes the verifier longer than it takes to make it small.
 const STEPS: u64 = 100_000_000;
 /// What visiting a configuration costs in steps, about.
-const STEPS_PER_CONFIGURATION: u64 = 1_000;
+const STEPS_PER_CONFIGURATION: u64 = 200;
 /// Configurations that the trial of a guess may visit.
 const OF_A_GUESS: u64 = 500;
-/// Configurations that any other trial may visit.
-const OF_A_STEP: u64 = 10_000;
 /// Bytes that one trial may use.
 const BYTES: usize = 16 << 20;
 
 /// What a minimisation may still spend.
 pub(super) struct Purse<'a> {
     steps: u64,
+    /// Configurations that one trial may visit.
+    of_a_trial: u64,
     budget: &'a Budget<'a>,
 }
 
 impl<'a> Purse<'a> {
-    pub(super) fn new(budget: &'a Budget<'a>) -> Self {
-        Self { steps: STEPS, budget }
+    pub(super) fn new(of_a_trial: u64, budget: &'a Budget<'a>) -> Self {
+        Self { steps: STEPS, of_a_trial, budget }
     }
 
     /// Whether there was enough left.
@@ -54,12 +54,12 @@ impl<'a> Purse<'a> {
 
 /// Whether `core` is proved to have no legal order.
 pub(super) fn refuted<M: Model>(model: &M, core: &[Part<M::Op>], purse: &mut Purse<'_>) -> bool {
-    refuted_within(model, core, OF_A_STEP, purse)
+    refuted_within(model, core, purse.of_a_trial, purse)
 }
 
 /// Whether `core`, which is a guess, is easily proved to have no legal order.
 pub(super) fn easily_refuted<M: Model>(model: &M, core: &[Part<M::Op>], purse: &mut Purse<'_>) -> bool {
-    refuted_within(model, core, OF_A_GUESS, purse)
+    refuted_within(model, core, purse.of_a_trial.min(OF_A_GUESS), purse)
 }
 
 fn refuted_within<M: Model>(model: &M, core: &[Part<M::Op>], most: u64, purse: &mut Purse<'_>) -> bool {
