@@ -41,8 +41,10 @@ use super::model::Model;
 const FEW: usize = 48;
 /// Conflicts up to this many operations need no windows.
 const FEWER: usize = 12;
-/// Configurations that a trial may visit: first few, and if what is found is still large or hard to refute, many.
-const OF_A_TRIAL: [u64; 2] = [250, 10_000];
+/// Configurations that a trial may visit at first.
+const EASY: u64 = 250;
+/// And if what is found then is still large, or hard to refute.
+const PATIENT: u64 = 10_000;
 /// The longest conflict that is reduced operation by operation.
 const REDUCIBLE_MAX: usize = 4096;
 
@@ -81,22 +83,20 @@ pub(super) fn minimise<M: Model>(
 }
 
 /// The smaller core of those that easy trials and patient ones lead to. Most violations need no patience, and a trial that is
-/// given up early leaves more for others.
+/// given up early leaves more for others; but it is also sooner left to a shortcut, which may know from the future of the whole
+/// history what a part of it does not show. So a core of easy trials counts only if trying all its orders refutes it.
 fn smallest<M: Model>(field: &Field<'_, M>, conflict: &[u32], budget: &Budget<'_>) -> Vec<Part<M::Op>> {
-    let mut best: Option<Vec<Part<M::Op>>> = None;
-    for of_a_trial in OF_A_TRIAL {
-        let mut purse = Purse::new(of_a_trial, budget);
-        let core = minimal(field, conflict, &mut purse);
-        let core = pairs::sharpened(field, core, &mut Purse::new(of_a_trial, budget));
-        let done = core.len() <= FEWER && refuted(field.model, &core, &mut Purse::new(of_a_trial, budget));
-        if best.as_ref().is_none_or(|best| done || core.len() < best.len()) {
-            best = Some(core);
-        }
-        if done {
-            break;
-        }
+    let find = |of_a_trial: u64| {
+        let core = minimal(field, conflict, &mut Purse::new(of_a_trial, budget));
+        pairs::sharpened(field, core, &mut Purse::new(of_a_trial, budget))
+    };
+    let easy = find(EASY);
+    let proved = trial::surely_refuted(field.model, &easy, &mut Purse::new(PATIENT, budget));
+    if proved && easy.len() <= FEWER {
+        return easy;
     }
-    best.expect("there is at least one way")
+    let patient = find(PATIENT);
+    if proved && easy.len() <= patient.len() { easy } else { patient }
 }
 
 fn minimal<M: Model>(field: &Field<'_, M>, conflict: &[u32], purse: &mut Purse<'_>) -> Vec<Part<M::Op>> {

@@ -57,6 +57,11 @@ pub(super) fn refuted<M: Model>(model: &M, core: &[Part<M::Op>], purse: &mut Pur
     refuted_within(model, core, purse.of_a_trial, purse)
 }
 
+/// Whether `core` is proved to have no legal order by trying all of them, and by nothing else.
+pub(super) fn surely_refuted<M: Model>(model: &M, core: &[Part<M::Op>], purse: &mut Purse<'_>) -> bool {
+    core.len() <= FEW && exhausted(model, core, purse.of_a_trial, purse) == Some(true)
+}
+
 /// Whether `core`, which is a guess, is easily proved to have no legal order.
 pub(super) fn easily_refuted<M: Model>(model: &M, core: &[Part<M::Op>], purse: &mut Purse<'_>) -> bool {
     refuted_within(model, core, purse.of_a_trial.min(OF_A_GUESS), purse)
