@@ -16,7 +16,7 @@ use super::entry::Entry;
 use super::model::{Effect, Model};
 
 /// How many partial orders [`refutes`] looks at before it gives up.
-const PARTIAL_ORDERS_MAX: usize = 50_000;
+const PARTIAL_ORDERS_MAX: usize = 300_000;
 /// How many operations [`refutes`] looks at before it gives up: the sets of more of them would fill the memory.
 const CORE_MAX: usize = 512;
 
