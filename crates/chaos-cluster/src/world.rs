@@ -223,6 +223,15 @@ impl RealWorld {
         })
     }
 
+    /// A node's address, as it is reached from inside of the run.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    #[must_use]
+    pub fn address(&self, node: NodeId) -> std::net::Ipv4Addr {
+        self.star.address(node.index())
+    }
+
     /// A way to end the run from another thread.
     #[must_use]
     pub fn control(&self) -> Control {
