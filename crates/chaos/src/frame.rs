@@ -12,7 +12,7 @@
 //! loses the least. Colours repeat what the words say and are never the only sign.
 
 use chaos_engine::{NodeState, NodeStatus, Progress};
-use chaos_history::ElectionRole;
+use chaos_history::{ElectionRole, NodeId};
 use console::Style;
 
 /// Lines that a picture needs beside those of the nodes, the bar included.
@@ -35,7 +35,7 @@ pub(crate) fn lines(nodes: &[NodeStatus], progress: &Progress, canvas: Canvas) -
     let mut lines: Vec<String> = Vec::new();
     if fits {
         let digits = nodes.iter().filter_map(|node| node.belief).map(|belief| belief.term.to_string().len()).max();
-        lines.extend(nodes.iter().map(|node| row(node, nodes.len(), digits.unwrap_or(1), canvas)));
+        lines.extend(nodes.iter().map(|node| row(node, nodes, digits.unwrap_or(1), canvas)));
     }
     let leader = match progress.leader {
         Some((node, term)) if fits => format!("a majority names {node} in term {term}"),
@@ -66,7 +66,7 @@ fn doing(progress: &Progress) -> String {
     }
 }
 
-fn row(status: &NodeStatus, nodes: usize, digits: usize, canvas: Canvas) -> String {
+fn row(status: &NodeStatus, nodes: &[NodeStatus], digits: usize, canvas: Canvas) -> String {
     let belief = status.belief.filter(|_| status.state == NodeState::Up || status.state == NodeState::Paused);
     let (role, ink) = match belief.map(|belief| belief.role) {
         Some(ElectionRole::Leader) => ("leader", Style::new().green().bold()),
@@ -98,21 +98,21 @@ fn row(status: &NodeStatus, nodes: usize, digits: usize, canvas: Canvas) -> Stri
     cut(&format!("{name} {role}  {term}  {badge}{gap}{follows}"), canvas.width)
 }
 
-/// What a fault does to the node, or that it is gone.
-fn badge(status: &NodeStatus, nodes: usize) -> String {
+/// What a fault does to the node, or that it is gone. That it misses a node which is cut off from everybody stands at that one.
+fn badge(status: &NodeStatus, nodes: &[NodeStatus]) -> String {
     let state = match status.state {
         NodeState::Up => None,
         NodeState::Paused => Some("[paused]".to_owned()),
         NodeState::Killed => Some("[killed]".to_owned()),
         NodeState::Ended => Some("[ended]".to_owned()),
     };
-    let cut = match status.cut_from.len() {
-        0 => None,
-        all if all + 1 == nodes => Some("[cut off]".to_owned()),
-        _ => {
-            let from: Vec<String> = status.cut_from.iter().map(ToString::to_string).collect();
-            Some(format!("[cut from {}]", from.join(" ")))
-        }
+    let is_cut_off = |status: &NodeStatus| nodes.len() > 2 && status.cut_from.len() + 1 == nodes.len();
+    let here = |from: &&NodeId| !nodes.iter().any(|other| other.node == **from && is_cut_off(other));
+    let from: Vec<String> = status.cut_from.iter().filter(here).map(ToString::to_string).collect();
+    let cut = if is_cut_off(status) {
+        Some("[cut off]".to_owned())
+    } else {
+        (!from.is_empty()).then(|| format!("[cut from {}]", from.join(" ")))
     };
     [state, cut].into_iter().flatten().collect::<Vec<String>>().join(" ")
 }
@@ -125,7 +125,7 @@ fn cut(line: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use chaos_engine::{Counts, NodeBelief, Phase};
-    use chaos_history::{NodeId, Term};
+    use chaos_history::Term;
 
     use super::*;
 
@@ -151,8 +151,8 @@ mod tests {
 
     fn cluster() -> Vec<NodeStatus> {
         vec![
-            status(1, NodeState::Up, ElectionRole::Leader, 1, &[3]),
-            status(2, NodeState::Paused, ElectionRole::Follower, 1, &[3]),
+            status(1, NodeState::Up, ElectionRole::Leader, 1, &[2, 3]),
+            status(2, NodeState::Paused, ElectionRole::Follower, 1, &[1, 3]),
             status(3, NodeState::Up, ElectionRole::Follower, 1, &[1, 2, 4]),
             status(4, NodeState::Killed, ElectionRole::Follower, 1, &[3]),
         ]
@@ -164,10 +164,10 @@ mod tests {
     fn every_node_has_a_line_that_says_in_words_what_colours_would() {
         let lines = lines(&cluster(), &progress(), WIDE);
         let expected = [
-            "n1  leader         term 4  [cut from n3]",
-            "n2  follower       term 4  [paused] [cut from n3] follows n1",
+            "n1  leader         term 4  [cut from n2]",
+            "n2  follower       term 4  [paused] [cut from n1] follows n1",
             "n3  follower       term 4  [cut off] follows n1",
-            "n4  –                      [killed] [cut from n3]",
+            "n4  –                      [killed]",
             "a majority names n1 in term 4 · isolate leader",
             "5 of 15 faults over · 4812 ok, 12 failed, 3 unknown",
         ];
@@ -184,7 +184,7 @@ mod tests {
             }
         }
         let narrow = lines(&cluster(), &progress(), Canvas { width: 38, ..WIDE });
-        assert_eq!(narrow[2], "n3  follower       term 4  [cut off] …");
+        assert_eq!(narrow[2], "n3  follower       term 4  [cut off]…");
     }
 
     #[test]

@@ -154,7 +154,7 @@ fn a_word_is_explained_however_it_is_written() {
         }
     }
     for (words, expected) in [
-        (&["t4"][..], "majority names one leader"),
+        (&["t4"][..], "a majority of all nodes names one leader"),
         (&["exit-code", "4"], "wrapped command failed"),
         (&["254"], "plan or the arguments"),
         (&["one-way"], "is heard by nobody"),

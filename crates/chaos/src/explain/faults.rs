@@ -104,8 +104,8 @@ Nobody is cut off, and nobody sees all. There must be a leader, and it must stay
         &["stable"],
         "goes on when something is seen",
         "
-  - await: leader                            a majority names one that is up and in reach of a majority
-  - await: { stable: 500ms, within: 10s }    and everybody that can see it has agreed for this long
+  - await: leader                           a majority names one that is up and reaches a majority
+  - await: { stable: 500ms, within: 10s }   and everybody that can see it has agreed for this long
 
 If it isn't seen in time, that is remarked and the plan goes on: whether it is a violation is for the check `reelection` to
 say. Waiting until it is stable keeps one fault's recovery out of the next one's figures.",
@@ -158,7 +158,8 @@ pub(super) const TARGETS: &[Written] = &[
         &["targets", "aim"],
         "whom a fault hits: resolved when it strikes, never earlier",
         "
-  leader, old-leader, follower, followers, random, majority, minority, minority-with-leader, all, or nodes: [n1, n2]
+  leader, old-leader, follower, followers, random, majority, minority, minority-with-leader, all,
+  or nodes by name: [n1, n2]
 
 If it takes a leader and there is none, the step waits for one for 10 s, then is skipped with a remark. Every fault comes at a
 random moment of one heartbeat, so that over many repeats all phases of it are hit.",

@@ -20,7 +20,11 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::list::{self, Format};
-use crate::show;
+use crate::{live, show};
+
+/// Prose is easiest to read in lines of this length at most, and not at all in shorter ones than that.
+const WIDTH_MAX: usize = 100;
+const WIDTH_MIN: usize = 40;
 
 /// Arguments of `chaos explain`.
 #[derive(Debug, clap::Args)]
@@ -48,7 +52,7 @@ struct Topic {
     also: Vec<String>,
     /// One line.
     title: String,
-    /// Paragraphs, wrapped at 100 columns.
+    /// Paragraphs of prose, whose lines flow, and indented examples, which don't.
     text: String,
 }
 
@@ -97,7 +101,7 @@ fn topics() -> Vec<Topic> {
             name: (*name).to_owned(),
             also: also.iter().map(|word| (*word).to_owned()).collect(),
             title: (*title).to_owned(),
-            text: text.trim().to_owned(),
+            text: text.trim_matches('\n').to_owned(),
         }));
     }
     topics.extend(SpecimenName::ALL.map(specimen));
@@ -114,7 +118,7 @@ fn specimen(specimen: SpecimenName) -> Topic {
         specimen.plan()
     );
     let title = specimen.about().to_owned();
-    Topic { group: "Broken nodes", name: name.to_owned(), also: Vec::new(), title, text: wrapped(&text) }
+    Topic { group: "Broken nodes", name: name.to_owned(), also: Vec::new(), title, text }
 }
 
 /// Every word of the language that no topic is about yet; one topic per word, whatever it belongs to.
@@ -175,11 +179,12 @@ fn unknown(topics: &[Topic], word: &str) -> Failure {
 }
 
 fn told(topic: &Topic) -> String {
+    let width = live::width().clamp(WIDTH_MIN, WIDTH_MAX);
     let also = match topic.also.len() {
         0 => String::new(),
         _ => format!(" (also: {})", topic.also.join(", ")),
     };
-    format!("{}{also}\n{}\n\n{}\n", topic.name, topic.title, topic.text)
+    format!("{}{also}\n{}\n\n{}\n", topic.name, topic.title, flowed(&topic.text, width))
 }
 
 fn object(topic: &Topic) -> Value {
@@ -213,45 +218,54 @@ fn listed_json(topics: &[Topic]) -> Value {
     json!({"schema": "chaos.explain/1", "topics": topics.iter().map(one).collect::<Vec<Value>>()})
 }
 
-/// Breaks lines of more than 100 characters between words.
-fn wrapped(text: &str) -> String {
-    const WIDTH: usize = 100;
+/// Prose in lines of at most `width` characters, broken between words; what is indented is an example, and stays as it is.
+fn flowed(text: &str, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
+    let mut prose = String::new();
+    let flush = |prose: &mut String, lines: &mut Vec<String>| {
+        if !prose.is_empty() {
+            lines.push(std::mem::take(prose));
+        }
+    };
     for line in text.lines() {
-        if line.chars().count() <= WIDTH {
+        if line.is_empty() || line.starts_with(' ') {
+            flush(&mut prose, &mut lines);
             lines.push(line.to_owned());
             continue;
         }
-        let mut current = String::new();
         for word in line.split_whitespace() {
-            if !current.is_empty() && current.chars().count() + 1 + word.chars().count() > WIDTH {
-                lines.push(std::mem::take(&mut current));
+            if !prose.is_empty() && prose.chars().count() + 1 + word.chars().count() > width {
+                flush(&mut prose, &mut lines);
             }
-            if !current.is_empty() {
-                current.push(' ');
+            if !prose.is_empty() {
+                prose.push(' ');
             }
-            current.push_str(word);
+            prose.push_str(word);
         }
-        lines.push(current);
     }
+    flush(&mut prose, &mut lines);
     lines.join("\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn no_word_stands_for_two_topics_and_no_line_is_too_long_for_a_terminal() {
         let topics = topics();
-        let mut words: Vec<String> = topics.iter().flat_map(Topic::words).map(plain).collect();
+        // One topic may have two spellings of a word, to show both.
+        let spellings = |topic: &Topic| topic.words().map(plain).collect::<BTreeSet<String>>();
+        let mut words: Vec<String> = topics.iter().flat_map(spellings).collect();
         words.sort();
         let twice: Vec<&[String]> = words.windows(2).filter(|pair| pair[0] == pair[1]).collect();
         assert_eq!(twice, Vec::<&[String]>::new());
         for topic in &topics {
             assert!(topic.text.len() > 10 && !topic.title.ends_with('.'), "{}", topic.name);
-            for line in topic.text.lines() {
-                assert!(line.chars().count() <= 110, "{}: {line}", topic.name);
+            for line in topic.text.lines().filter(|line| line.starts_with(' ')) {
+                assert!(line.chars().count() <= WIDTH_MAX, "{}: {line}", topic.name);
             }
         }
     }
@@ -279,9 +293,9 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_broken_between_words_and_short_ones_stay_as_they_are() {
-        let broken = wrapped(&"word ".repeat(40));
-        assert!(broken.lines().count() == 2 && broken.lines().all(|line| line.chars().count() <= 100), "{broken}");
-        assert_eq!(wrapped("short\n\n  chaos run x"), "short\n\n  chaos run x");
+    fn prose_flows_and_examples_stay_as_they_are() {
+        let text = "one two\nthree four five\n\n  chaos run a-long-example-that-is-not-broken\nsix";
+        let expected = "one two\nthree four\nfive\n\n  chaos run a-long-example-that-is-not-broken\nsix";
+        assert_eq!(flowed(text, 12), expected);
     }
 }

@@ -11,10 +11,10 @@ pub(super) const RUNS: &[Written] = &[
         "
   PASS     every check is valid, and every expectation met
   FAIL     a check is invalid: a witness of a few lines of the history shows why
-  UNKNOWN  a check or an expectation can't be told, or the run did not come to its end: half a run is never valid
+  UNKNOWN  a check or an expectation can't be told, or the run did not come to its end
   MISSED   every check is valid, but an expectation was missed
 
-The gravest finding wins: fail, then unknown, then missed. A pass says that nothing was seen in this run; it proves nothing
+The gravest finding wins: fail, then unknown, then missed. Half a run is never valid. A pass says that nothing was seen in this run; it proves nothing
 about what didn't happen in it.",
     ),
     ("witness", &["counterexample"], "the few lines of the history that refute a property by themselves", "
@@ -85,15 +85,15 @@ chaos starts it once per node, in the node's network namespace, and expects it t
 
 Over HTTP, on its own address and the second port:
 
-  GET  /status         200 {\"id\":\"n1\",\"term\":3,\"role\":\"follower\",\"leader\":\"n3\",\"voted_for\":null,\"commit\":7}
+  GET  /status         200 {\"id\":\"n1\",\"term\":3,\"role\":\"follower\",\"leader\":\"n3\",\"voted_for\":null}
                        role: follower, pre_candidate, candidate or leader; leader and voted_for may be null
   GET  /kv/KEY         200 {\"value\":\"5\",\"revision\":7,\"term\":3}      value null: there is no such key
   PUT  /kv/KEY         {\"value\":\"5\"}                    200 {\"revision\":7}
-  POST /kv/KEY/cas     {\"expect\":\"5\",\"value\":\"6\"}     200 {\"swapped\":true,\"value\":\"5\",\"revision\":8}
+  POST /kv/KEY/cas     {\"expect\":\"5\",\"value\":\"6\"}   200 {\"swapped\":true,\"value\":\"5\",\"revision\":8}
                        not swapped: value is what was there instead; expect null: if there is no such key
   any refusal          421 {\"error\":\"not_leader\",\"definite\":true,\"leader\":\"n3\"}
                        definite true: certainly nothing happened; without it the outcome counts as unknown
-  GET  /events         optional: lines of JSON, one per change of role, term or leader, with a stamp `monotonic_ns`
+  GET  /events         optional: a line of JSON per change of role, term or leader, with `monotonic_ns`
 
 `chaos init --system own` writes a workload and a script to start from; `chaos node` is the reference to compare with.
 What must survive a kill (term, vote, log) belongs into DIR. Reads must be linearizable, or the checks say so.",
