@@ -133,8 +133,8 @@ impl Terminal {
         if let Some(wrapped) = &report.wrapped {
             let (mark, ink) = if wrapped.succeeded() { ("✔", Ink::Good) } else { ("✘", Ink::Bad) };
             let mark = self.style.paint(ink, mark);
-            let command = visible(&wrapped.command.join(" "), Lines::One);
-            self.line(&format!("  {:<11}{mark} {}  {command}", "command", wrapped.in_words()));
+            self.line(&format!("  {:<11}{mark} {}", "command", wrapped.in_words()));
+            self.whole("", &format!("  {}", wrapped.command.join(" ")));
         }
     }
 

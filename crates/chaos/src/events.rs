@@ -166,6 +166,9 @@ impl Follow for Events {
 
     fn finish(&mut self) {}
 
+    /// The verdict's sentence says it, too.
+    fn remark(&mut self, _text: &str) {}
+
     fn judged(&mut self, report: &Report, directory: &RunDir) {
         let verdict = match report.verdict {
             Verdict::Pass => "pass",

@@ -31,6 +31,8 @@ pub(crate) trait Follow {
     fn update(&mut self, now: RunNanos, event: &Event, engine: &Engine);
     /// Nothing more will happen; now it is judged.
     fn finish(&mut self);
+    /// Something that the verdict needs to be understood.
+    fn remark(&mut self, text: &str);
     /// It is judged, and the reports are written.
     fn judged(&mut self, report: &Report, directory: &RunDir);
     /// There is no verdict.

@@ -43,7 +43,11 @@ fn colors_are_wanted() -> bool {
 /// The width of the terminal in columns; 100 where there is none.
 pub(crate) fn width() -> usize {
     // `console` is what indicatif draws with.
-    console::Term::stdout().size_checked().map_or(100, |(_, columns)| usize::from(columns))
+    width_of(&console::Term::stdout())
+}
+
+fn width_of(terminal: &console::Term) -> usize {
+    terminal.size_checked().map_or(100, |(_, columns)| usize::from(columns))
 }
 
 /// Follows one run, for people.
@@ -98,6 +102,15 @@ impl Live {
         bar.set_message(frame::lines(&engine.node_statuses(), &progress, canvas).join("\n"));
     }
 
+    /// Prints what is left when the run is over.
+    fn print(&self, text: &str) {
+        match self.summary_to {
+            SummaryTo::Stdout => show::print(text),
+            // A reader that has gone away is no failure.
+            SummaryTo::Stderr => drop(std::io::stderr().write_all(text.as_bytes())),
+        }
+    }
+
     fn line(&self, now: RunNanos, text: &str) {
         let line = format!("[{:7.2}s] {text}", now.as_secs_f64());
         match &self.bar {
@@ -147,15 +160,16 @@ impl Follow for Live {
         }
     }
 
+    fn remark(&mut self, text: &str) {
+        self.print(&format!("{text}\n"));
+    }
+
     fn judged(&mut self, report: &Report, _directory: &RunDir) {
-        match self.summary_to {
-            SummaryTo::Stdout => show::print(&report.to_terminal(stdout_is_colored(), width())),
-            SummaryTo::Stderr => {
-                let width = console::Term::stderr().size_checked().map_or(100, |(_, columns)| usize::from(columns));
-                // A reader that has gone away is no failure.
-                let _ = std::io::stderr().write_all(report.to_terminal(self.color, width).as_bytes());
-            }
-        }
+        let (color, width) = match self.summary_to {
+            SummaryTo::Stdout => (stdout_is_colored(), width()),
+            SummaryTo::Stderr => (self.color, width_of(&console::Term::stderr())),
+        };
+        self.print(&report.to_terminal(color, width));
     }
 
     fn failed(&mut self, _exit_code: u8, _message: &str) {

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::follow::{Alarms, Follow, Started};
 use crate::live::{Live, SummaryTo};
 use crate::wrap::{Company, Wrap};
-use crate::{again, judge, show};
+use crate::{again, judge};
 
 /// How long a node may take to answer its first question, beyond what the workload grants the first election.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -119,10 +119,10 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     if report.exit_code != 1 && !order.keep {
         remove_data(&directory, workload.nodes);
     }
-    if let (Finished::NeverReady { seen }, RunFormat::Text) = (finished, order.format) {
-        show::print(&format!("no leader within {:?} of the start; {seen}\n", workload.start_within));
-    }
     kept_company?;
+    if let Finished::NeverReady { seen } = finished {
+        follow.remark(&format!("no leader within {:?} of the start; {seen}", workload.start_within));
+    }
     follow.judged(&report, &directory);
     Ok(ExitCode::from(report.exit_code))
 }

@@ -179,6 +179,20 @@ fn the_first_signal_is_the_commands_and_then_the_runs() {
 }
 
 #[test]
+fn a_command_is_told_when_nobody_reads_it_any_more() {
+    if !host_can_run() {
+        return;
+    }
+    let folder = Folder::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    // Without the closed pipe it would never end.
+    let status = folder.command(&["--quiet"], &["yes"]).stdout(writer).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(4), "{status}");
+    assert_eq!(report(&folder.out())["wrapped"]["signal"], 13, "SIGPIPE, as without us");
+}
+
+#[test]
 fn a_violation_outranks_the_commands_failure() {
     if !host_can_run() {
         return;

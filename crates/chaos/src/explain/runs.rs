@@ -51,7 +51,7 @@ tries every primitive and names what to change: user namespaces switched off, a 
         "fixes every random choice of a run",
         "
   chaos run kill --seed 7
-  chaos run reports/kill/<run>/plan.yaml     the saved plan: every override, every default and the seed
+  chaos run reports/kill/<run>/plan.yaml     the saved plan: all changes, all defaults, the seed
 
 The same seed gives the same draws: whom faults hit, when, for how long, what clients ask. Real processes don't repeat
 their timing, so a violation that depends on a race may take several runs, or several seeds.",
@@ -81,7 +81,7 @@ their timing, so a violation that depends on a race may take several runs, or se
 chaos starts it once per node, in the node's network namespace, and expects it to stay in the foreground:
 
   my-node.sh --id n1 --node n1=10.77.0.1:7001/7002 --node n2=10.77.0.2:7001/7002 … --data DIR
-             --election-timeout 150000us..300000us --heartbeat 40000us --pre-vote true … [arguments:]
+             --election-timeout 150000us..300000us --heartbeat 40000us … [what `arguments:` says]
 
 Over HTTP, on its own address and the second port:
 
@@ -93,7 +93,7 @@ Over HTTP, on its own address and the second port:
                        not swapped: value is what was there instead; expect null: if there is no such key
   any refusal          421 {\"error\":\"not_leader\",\"definite\":true,\"leader\":\"n3\"}
                        definite true: certainly nothing happened; without it the outcome counts as unknown
-  GET  /events         optional: a line of JSON per change of role, term or leader, with `monotonic_ns`
+  GET  /events         optional: a line of JSON per change of role, term, leader; has `monotonic_ns`
 
 `chaos init --system own` writes a workload and a script to start from; `chaos node` is the reference to compare with.
 What must survive a kill (term, vote, log) belongs into DIR. Reads must be linearizable, or the checks say so.",
