@@ -86,13 +86,13 @@ chaos starts it once per node, in the node's network namespace, and expects it t
 Over HTTP, on its own address and the second port:
 
   GET  /status         200 {\"id\":\"n1\",\"term\":3,\"role\":\"follower\",\"leader\":\"n3\",\"voted_for\":null}
-                       role: follower, pre_candidate, candidate or leader; leader and voted_for may be null
+                       role: follower, pre_candidate, candidate, leader; voted_for may be null
   GET  /kv/KEY         200 {\"value\":\"5\",\"revision\":7,\"term\":3}      value null: there is no such key
   PUT  /kv/KEY         {\"value\":\"5\"}                    200 {\"revision\":7}
   POST /kv/KEY/cas     {\"expect\":\"5\",\"value\":\"6\"}   200 {\"swapped\":true,\"value\":\"5\",\"revision\":8}
-                       not swapped: value is what was there instead; expect null: if there is no such key
+                       not swapped: value is what was there; expect null: if there is no key
   any refusal          421 {\"error\":\"not_leader\",\"definite\":true,\"leader\":\"n3\"}
-                       definite true: certainly nothing happened; without it the outcome counts as unknown
+                       definite true: surely nothing happened; else the outcome is unknown
   GET  /events         optional: a line of JSON per change of role, term, leader; has `monotonic_ns`
 
 `chaos init --system own` writes a workload and a script to start from; `chaos node` is the reference to compare with.
