@@ -179,6 +179,28 @@ fn the_first_signal_is_the_commands_and_then_the_runs() {
 }
 
 #[test]
+fn whatever_ends_the_run_ends_the_command_with_all_that_it_started() {
+    if !host_can_run() {
+        return;
+    }
+    // A second signal ends everything at once, though the command takes no notice of the first; kill -9 does in any case.
+    for signals in [&[Signal::SIGTERM, Signal::SIGINT][..], &[Signal::SIGKILL]] {
+        let folder = Folder::new();
+        let script = "trap '' TERM INT; setsid sleep 1000 & echo ready; while :; do sleep 0.1; done";
+        let mut run = folder.command(&["--quiet"], &["sh", "-c", script]);
+        let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let log = folder.out().join("wrap/stdout.log");
+        wait_for("the command", &mut run, || fs::read_to_string(&log).is_ok_and(|text| text.contains("ready")));
+        assert!(support::processes_mentioning(&folder.text("run")).len() > 3, "there is something to be ended");
+        for signal in signals {
+            kill(Pid::from_raw(i32::try_from(run.id()).unwrap()), *signal).unwrap();
+        }
+        assert_ne!(run.wait().unwrap().code(), Some(0));
+        assert_gone(&folder.text("run"), Duration::from_secs(2));
+    }
+}
+
+#[test]
 fn a_command_is_told_when_nobody_reads_it_any_more() {
     if !host_can_run() {
         return;
