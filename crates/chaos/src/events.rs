@@ -19,7 +19,7 @@
 //! {"event":"failed","exit_code":254,"message":"this host can't inject pause"}
 //! ```
 //!
-//! `leader` comes when a majority names another leader or term than before; `progress` once a second; `node-exited` with
+//! `node-started` tells of restarts; all nodes have started before the first event after `run-started`. `leader` comes when a majority names another leader or term than before; `progress` once a second; `node-exited` with
 //! `"expected":false` is a finding; `alarm` only with `--stop-on-violation`, and is no verdict. `faults` and `faults_total` are
 //! null where the plan draws how many there will be; `place` and `error` are null where there is none.
 //!
