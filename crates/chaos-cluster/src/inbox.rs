@@ -26,8 +26,12 @@ pub(crate) enum Message {
     Ended { node: NodeId, incarnation: u64, at: RunNanos },
     /// The host stalled.
     Stalled(Stall),
-    /// The user asks for an end.
-    Interrupt,
+    /// Somebody asks for an end: who or what, for people.
+    Interrupt { why: String },
+    /// What the run accompanies is over: what that was, for people.
+    Conclude { why: String },
+    /// Somebody has something for the history to say to people.
+    Remark { text: String },
 }
 
 /// How a process ended, if anybody can tell.
@@ -66,21 +70,25 @@ impl Outbox {
 mod tests {
     use super::*;
 
+    fn interrupt() -> Message {
+        Message::Interrupt { why: String::new() }
+    }
+
     #[test]
     fn a_full_queue_holds_senders_back_and_a_closed_one_lets_them_go() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let (outbox, inbox) = inbox();
         for _ in 0..MESSAGES_MAX {
-            assert!(outbox.send(Message::Interrupt));
+            assert!(outbox.send(interrupt()));
         }
         runtime.block_on(async {
-            let held = tokio::time::timeout(Duration::from_millis(20), outbox.send_from_task(Message::Interrupt)).await;
+            let held = tokio::time::timeout(Duration::from_millis(20), outbox.send_from_task(interrupt())).await;
             assert!(held.is_err(), "one more than fits");
-            assert!(matches!(inbox.recv(), Ok(Message::Interrupt)));
-            assert!(outbox.send_from_task(Message::Interrupt).await);
+            assert!(matches!(inbox.recv(), Ok(Message::Interrupt { .. })));
+            assert!(outbox.send_from_task(interrupt()).await);
             drop(inbox);
-            assert!(!outbox.send_from_task(Message::Interrupt).await);
+            assert!(!outbox.send_from_task(interrupt()).await);
         });
-        assert!(!outbox.send(Message::Interrupt));
+        assert!(!outbox.send(interrupt()));
     }
 }

@@ -9,6 +9,7 @@
 
 mod clock;
 mod faults;
+mod guest;
 mod inbox;
 mod inspect;
 mod observer;
@@ -19,6 +20,7 @@ mod watchdog;
 mod world;
 
 pub use clock::RunClock;
+pub use guest::{Guest, GuestEnd, GuestHandle, GuestStreams};
 pub use process::ProcessError;
 pub use recorder::Recorder;
-pub use world::{RealWorld, RealWorldOptions, StartError, Watch, WorldError};
+pub use world::{Control, OnSignal, RealWorld, RealWorldOptions, StartError, Watch, WorldError};

@@ -58,6 +58,30 @@ pub struct RealWorldOptions {
 /// Sees each event before it is recorded; a text ends the run as if the user had asked for it, and is the reason given.
 pub type Watch = Box<dyn FnMut(&history::Event) -> Option<String>>;
 
+/// Gets the first signal that asks for an end.
+pub type OnSignal = Box<dyn FnMut(Signal) + Send>;
+
+/// Ends a run from another thread. When the run is over, nobody listens any more, and nothing happens.
+#[derive(Clone)]
+pub struct Control(Outbox);
+
+impl Control {
+    /// The run is interrupted: faults are taken back, and what happened so far is judged as half a run.
+    pub fn interrupt(&self, why: &str) {
+        self.0.send(Message::Interrupt { why: why.to_owned() });
+    }
+
+    /// What the run accompanies is over, and the run comes to its proper end.
+    pub fn conclude(&self, why: &str) {
+        self.0.send(Message::Conclude { why: why.to_owned() });
+    }
+
+    /// Writes a remark for people into the history.
+    pub fn remark(&self, text: &str) {
+        self.0.send(Message::Remark { text: text.to_owned() });
+    }
+}
+
 /// Why the world can't go on. The history up to then is on disk.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
@@ -199,11 +223,27 @@ impl RealWorld {
         })
     }
 
-    /// Has SIGINT, SIGTERM and SIGHUP ask the run to end; a second one ends this process at once.
+    /// A node's address, as it is reached from inside of the run.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    #[must_use]
+    pub fn address(&self, node: NodeId) -> std::net::Ipv4Addr {
+        self.star.address(node.index())
+    }
+
+    /// A way to end the run from another thread.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        Control(self.messages.clone())
+    }
+
+    /// Has SIGINT, SIGTERM and SIGHUP ask the run to end; a second one ends this process at once. With `instead`, the first one
+    /// goes there, and whoever gets it decides what becomes of the run.
     ///
     /// # Errors
     /// If the signals can't be listened to.
-    pub fn interrupt_on_signals(&self) -> Result<(), WorldError> {
+    pub fn interrupt_on_signals(&self, mut instead: Option<OnSignal>) -> Result<(), WorldError> {
         let messages = self.messages.clone();
         let _guard = self.runtime.enter();
         let listen = |kind| signal(kind).map_err(|source| WorldError::Setup { action: "listen to signals", source });
@@ -213,18 +253,21 @@ impl RealWorld {
         self.runtime.spawn(async move {
             let mut asked_before = false;
             loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    _ = hangup.recv() => {}
-                }
+                let caught = tokio::select! {
+                    _ = interrupt.recv() => Signal::SIGINT,
+                    _ = terminate.recv() => Signal::SIGTERM,
+                    _ = hangup.recv() => Signal::SIGHUP,
+                };
                 if asked_before {
                     // The user insists. The kernel takes the nodes and their network away with this process.
                     std::process::exit(255);
                 }
                 asked_before = true;
                 // Nobody listens any more when the run is over, and then there is nothing to interrupt.
-                messages.send_from_task(Message::Interrupt).await;
+                match &mut instead {
+                    Some(instead) => instead(caught),
+                    None => drop(messages.send_from_task(Message::Interrupt { why: "by the user".to_owned() }).await),
+                }
             }
         });
         Ok(())
@@ -261,7 +304,12 @@ impl RealWorld {
                         log: self.stderr_log(missing),
                     });
                 }
-                Event::Tick | Event::Observed(_) | Event::Completed(_) | Event::FaultDone(_) | Event::Node { .. } => {}
+                Event::Tick
+                | Event::Observed(_)
+                | Event::Completed(_)
+                | Event::FaultDone(_)
+                | Event::Node { .. }
+                | Event::Conclude { .. } => {}
             }
         }
         Ok(())
@@ -385,9 +433,16 @@ impl RealWorld {
             }
             Message::Ended { node, incarnation, at } => self.ended(node, incarnation, at),
             Message::Stalled(stall) => self.record(stall.to, history::Event::Stall(stall), None),
-            Message::Interrupt => {
-                self.ready.push_back((self.clock.now(), Event::Interrupt { why: "by the user".to_owned() }));
+            Message::Interrupt { why } => {
+                self.ready.push_back((self.clock.now(), Event::Interrupt { why }));
                 Ok(())
+            }
+            Message::Conclude { why } => {
+                self.ready.push_back((self.clock.now(), Event::Conclude { why }));
+                Ok(())
+            }
+            Message::Remark { text } => {
+                self.record(self.clock.now(), history::Event::Note(NoteEvent { mark: None, text }), None)
             }
         }
     }

@@ -7,12 +7,15 @@
 //!           interrupted, at any time: lift every fault, wait 1 s at most ──────┘
 //! ```
 //!
+//! A run that accompanies something ([`Engine::accompanying`]) has no end of its own: its plan is done again, or the load goes
+//! on without faults, until it is concluded; then it lifts, settles and reads like any other.
+//!
 //! It owns no clock and no socket. What is due is done in the step that reaches its time, so after each step the deadline
 //! lies in the future: an engine that asks to be called again at once is a bug, and asserted not to happen.
 
 use std::time::Duration;
 
-use chaos_history::{Mark, NodeId, RunNanos, Seed};
+use chaos_history::{Mark, NodeId, RunNanos, Seed, Term};
 use chaos_plan::{System, Workload};
 
 use crate::client::Numbers;
@@ -21,7 +24,7 @@ use crate::faults::{FaultsUnderWay, Lift};
 use crate::final_reads::{self, FinalReads};
 use crate::load::{Counts, Load};
 use crate::nemesis::{ANSWER_WITHIN, Nemesis, Surroundings};
-use crate::progress::{Phase, Progress};
+use crate::progress::{NodeStatus, Phase, Progress};
 use crate::view::ClusterView;
 use crate::world::{Command, Event, Finished};
 
@@ -37,21 +40,65 @@ const INTERRUPT_WITHIN: Duration = Duration::from_secs(1);
 const READ_AFTER_INTERRUPT: Duration = Duration::from_secs(2);
 /// The phase of the heartbeat is drawn from this where the system's heartbeat isn't known.
 const HEARTBEAT_UNKNOWN: Duration = Duration::from_millis(100);
+/// For how long nothing is broken between two rounds of a plan that is done again.
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(500);
 /// What starting, and then reading at the end, typically takes: for the estimate of progress.
 const TYPICAL_EDGE: Duration = Duration::from_millis(500);
 
 /// Where the run stands.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    Starting { until: RunNanos },
-    WarmUp { until: RunNanos },
+    Starting {
+        until: RunNanos,
+    },
+    WarmUp {
+        until: RunNanos,
+    },
     Faults,
-    Lifting { until: RunNanos },
-    Settling { until: RunNanos },
-    Draining { until: RunNanos },
-    FinalReads { until: RunNanos },
-    Interrupted { until: RunNanos },
+    /// The plan is through, but what it accompanies goes on: its open faults are taken back first, and nothing else happens
+    /// before `from`.
+    BetweenRounds {
+        from: RunNanos,
+        until: RunNanos,
+    },
+    /// The plan is through and not done again; the load goes on.
+    Accompanying,
+    Lifting {
+        until: RunNanos,
+    },
+    Settling {
+        until: RunNanos,
+    },
+    Draining {
+        until: RunNanos,
+    },
+    FinalReads {
+        until: RunNanos,
+    },
+    Interrupted {
+        until: RunNanos,
+    },
     Done,
+}
+
+/// What a plan does when it is through while that which it accompanies goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounds {
+    /// It is over; the load goes on.
+    One,
+    /// It begins again, from its first step, with new draws.
+    Many,
+}
+
+/// What ends the fault plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Course {
+    /// Its own last step, or the time limit.
+    OwnEnd,
+    /// [`Event::Conclude`] alone.
+    Accompanies(Rounds),
+    /// It came, for this reason.
+    Concluded(String),
 }
 
 /// The nemesis and the clients of one run, without input or output: events in, commands out.
@@ -69,6 +116,7 @@ pub struct Engine {
 
     now: RunNanos,
     stage: Stage,
+    course: Course,
     ending: Finished,
     fraction: f64,
     view: ClusterView,
@@ -103,6 +151,7 @@ impl Engine {
             estimate_plan: estimate::all(&workload.faults.steps),
             now,
             stage: Stage::Starting { until: now + workload.start_within.min(workload.limit) },
+            course: Course::OwnEnd,
             ending: Finished::Completed,
             fraction: 0.0,
             view: ClusterView::new(workload.nodes, workload.observe.every),
@@ -112,6 +161,15 @@ impl Engine {
             final_reads: None,
             numbers,
         }
+    }
+
+    /// The same for a run that accompanies something else and goes on until [`Event::Conclude`]: neither the plan's end nor the
+    /// workload's limit ends it.
+    #[must_use]
+    pub fn accompanying(self, rounds: Rounds) -> Self {
+        // How often the plan will be done, nobody knows.
+        let faults_total = if rounds == Rounds::One { self.faults_total } else { None };
+        Self { course: Course::Accompanies(rounds), limit_at: RunNanos(u64::MAX), faults_total, ..self }
     }
 
     /// Takes an event in, does everything that is due, and appends what the world is to do. A stamp that lies before an earlier
@@ -140,6 +198,11 @@ impl Engine {
             Event::FaultDone(event) => self.faults.answered(event, now, out),
             Event::Node { node, life } => self.view.node(*node, life),
             Event::Interrupt { why } => self.interrupt(why.clone(), out),
+            Event::Conclude { why } => {
+                if let Course::Accompanies(_) = self.course {
+                    self.course = Course::Concluded(why.clone());
+                }
+            }
         }
         self.view.faults(&self.faults);
         self.view.advance(now);
@@ -155,6 +218,14 @@ impl Engine {
         let never = RunNanos(u64::MAX);
         let own = match self.stage {
             Stage::Done => return never,
+            Stage::Accompanying => self.limit_at,
+            Stage::BetweenRounds { from, until } => {
+                if self.faults.is_empty() {
+                    from
+                } else {
+                    until
+                }
+            }
             Stage::Starting { until }
             | Stage::Lifting { until }
             | Stage::Draining { until }
@@ -176,6 +247,11 @@ impl Engine {
         let now = self.now;
         match self.stage {
             Stage::Starting { until } => self.start(until, out),
+            Stage::WarmUp { .. } | Stage::Faults | Stage::BetweenRounds { .. } | Stage::Accompanying
+                if matches!(self.course, Course::Concluded(_)) =>
+            {
+                self.lift(out)
+            }
             Stage::WarmUp { .. } | Stage::Faults if now >= self.limit_at => {
                 self.ending = Finished::LimitReached;
                 out.push(Command::Remark("the time limit ends the fault plan".to_owned()));
@@ -188,8 +264,9 @@ impl Engine {
             Stage::Faults => {
                 let (view, faults) = (&mut self.view, &mut self.faults);
                 self.nemesis.advance(&mut Surroundings { now, view, faults, out });
-                self.nemesis.has_ended() && self.lift(out)
+                self.nemesis.has_ended() && self.plan_is_through(out)
             }
+            Stage::BetweenRounds { from, until } => self.next_round(from, until, out),
             Stage::Lifting { until } => self.settle(until, out),
             Stage::Settling { until } if now >= self.limit_at && self.ending == Finished::Completed => {
                 self.ending = Finished::LimitReached;
@@ -211,8 +288,32 @@ impl Engine {
                 }
                 false
             }
-            Stage::WarmUp { .. } | Stage::Settling { .. } | Stage::Done => false,
+            Stage::WarmUp { .. } | Stage::Settling { .. } | Stage::Accompanying | Stage::Done => false,
         }
+    }
+
+    /// The plan's last step is done.
+    fn plan_is_through(&mut self, out: &mut Vec<Command>) -> bool {
+        match self.course {
+            Course::OwnEnd | Course::Concluded(_) => self.lift(out),
+            Course::Accompanies(_) => {
+                let lift = self.clean_up();
+                self.faults.lift_all(None, &lift, out);
+                let (from, until) = (self.now + BETWEEN_ROUNDS, self.now + ANSWER_WITHIN);
+                self.becomes(Stage::BetweenRounds { from, until })
+            }
+        }
+    }
+
+    /// The plan again, if it is to be done again and does anything at all.
+    fn next_round(&mut self, from: RunNanos, until: RunNanos, out: &mut Vec<Command>) -> bool {
+        if !self.all_taken_back(until, out) || self.now < from {
+            return false;
+        }
+        if self.course == Course::Accompanies(Rounds::Many) && self.nemesis.begin_again() {
+            return self.becomes(Stage::Faults);
+        }
+        self.becomes(Stage::Accompanying)
     }
 
     fn becomes(&mut self, stage: Stage) -> bool {
@@ -247,22 +348,35 @@ impl Engine {
     }
 
     fn settle(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
-        if !self.faults.is_empty() {
-            if self.now < until {
-                return false;
-            }
-            let lift = self.clean_up();
-            self.faults.force(&lift, out);
-            let labels = self.faults.labels().join(", ");
-            out.push(Command::Remark(format!("no answer that these were taken back: {labels}")));
+        if !self.all_taken_back(until, out) {
+            return false;
         }
-        out.push(Command::Mark(Mark::FaultsEnd, String::new()));
+        let why = match &self.course {
+            Course::Concluded(why) => why.clone(),
+            Course::OwnEnd | Course::Accompanies(_) => String::new(),
+        };
+        out.push(Command::Mark(Mark::FaultsEnd, why));
         let settle = match self.ending {
             Finished::Interrupted => Duration::ZERO,
             Finished::LimitReached => self.settle.min(SETTLE_AFTER_LIMIT),
             Finished::Completed | Finished::NeverReady { .. } => self.settle,
         };
         self.becomes(Stage::Settling { until: self.now + settle })
+    }
+
+    /// Whether no fault is under way any more; what has not been answered by then is taken back by force.
+    fn all_taken_back(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
+        if self.faults.is_empty() {
+            return true;
+        }
+        if self.now < until {
+            return false;
+        }
+        let lift = self.clean_up();
+        self.faults.force(&lift, out);
+        let labels = self.faults.labels().join(", ");
+        out.push(Command::Remark(format!("no answer that these were taken back: {labels}")));
+        true
     }
 
     fn drain(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
@@ -325,7 +439,11 @@ impl Engine {
         self.stage = match self.stage {
             // Nothing was written yet, so there is nothing to read.
             Stage::Starting { .. } | Stage::Interrupted { .. } | Stage::Done => Stage::Interrupted { until },
-            Stage::WarmUp { .. } | Stage::Faults | Stage::Lifting { .. } => Stage::Lifting { until },
+            Stage::WarmUp { .. }
+            | Stage::Faults
+            | Stage::BetweenRounds { .. }
+            | Stage::Accompanying
+            | Stage::Lifting { .. } => Stage::Lifting { until },
             Stage::Settling { .. } => Stage::Settling { until: self.now },
             Stage::Draining { .. } | Stage::FinalReads { .. } => self.stage,
         };
@@ -344,6 +462,8 @@ impl Engine {
             Stage::Starting { .. } => (Phase::Starting, "a majority that names a leader".to_owned()),
             Stage::WarmUp { .. } => (Phase::Load, "the warm-up to end".to_owned()),
             Stage::Faults => (Phase::Faults, self.nemesis.waiting_for()),
+            Stage::BetweenRounds { .. } => (Phase::Faults, "the fault plan's next round".to_owned()),
+            Stage::Accompanying => (Phase::Faults, "what the run accompanies".to_owned()),
             Stage::Lifting { .. } => {
                 let phase = if self.is_interrupted() { Phase::Stopping } else { Phase::Faults };
                 (phase, "the last faults to be taken back".to_owned())
@@ -371,6 +491,18 @@ impl Engine {
         }
     }
 
+    /// Whom a majority of all nodes names at the moment, and in which term.
+    #[must_use]
+    pub fn leader(&self) -> Option<(NodeId, Term)> {
+        self.view.majority_leader(self.now)
+    }
+
+    /// What is known of each node at the moment, in their order.
+    #[must_use]
+    pub fn node_statuses(&self) -> Vec<NodeStatus> {
+        self.view.all().map(|node| self.view.status(node, self.now)).collect()
+    }
+
     /// How much of the estimated time is behind.
     fn estimated_fraction(&self) -> f64 {
         let left_of = |until: RunNanos, whole: Duration| whole.saturating_sub(until.since(self.now));
@@ -380,7 +512,7 @@ impl Engine {
             Stage::Starting { .. } => Duration::ZERO,
             Stage::WarmUp { until } => TYPICAL_EDGE + left_of(until, WARM_UP),
             Stage::Faults => before_faults + self.nemesis.done(self.now).min(self.estimate_plan),
-            Stage::Lifting { .. } => before_settling,
+            Stage::BetweenRounds { .. } | Stage::Accompanying | Stage::Lifting { .. } => before_settling,
             Stage::Settling { until } => before_settling + left_of(until, self.settle),
             Stage::Draining { .. } | Stage::FinalReads { .. } => before_settling + self.settle,
             Stage::Interrupted { .. } => return self.fraction,

@@ -23,7 +23,7 @@ mod view;
 mod world;
 
 pub use drive::drive;
-pub use engine::Engine;
+pub use engine::{Engine, Rounds};
 pub use load::Counts;
-pub use progress::{Phase, Progress};
+pub use progress::{NodeBelief, NodeState, NodeStatus, Phase, Progress};
 pub use world::{Capabilities, Command, Completed, Event, FaultChange, FaultCommand, Finished, Invocation, World};

@@ -89,6 +89,7 @@ enum Doing {
 pub(crate) struct Nemesis {
     seed: Seed,
     heartbeat: Duration,
+    steps: Arc<[Step]>,
     streams: BTreeMap<usize, Stream>,
     stack: Vec<Frame>,
     doing: Doing,
@@ -104,6 +105,7 @@ impl Nemesis {
         Self {
             seed,
             heartbeat,
+            steps: Arc::clone(&steps),
             streams: BTreeMap::new(),
             stack: vec![Frame::Sequence { steps, next: 0, rounds_left: 0 }],
             doing: Doing::Next,
@@ -116,6 +118,13 @@ impl Nemesis {
     /// Whether no step is left.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.doing, Doing::Ended)
+    }
+
+    /// Stands before the plan's first step again, with streams that go on where they are. Whether there is a step at all.
+    pub(crate) fn begin_again(&mut self) -> bool {
+        self.stack = vec![Frame::Sequence { steps: Arc::clone(&self.steps), next: 0, rounds_left: 0 }];
+        self.doing = Doing::Next;
+        !self.steps.is_empty()
     }
 
     /// Leaves the rest of the plan undone. Faults under way stay: their owner lifts them.

@@ -1,6 +1,6 @@
 //! What a live view shows of a run. Nothing decides by it.
 
-use chaos_history::{NodeId, Term};
+use chaos_history::{ElectionRole, NodeId, Term};
 
 use crate::load::Counts;
 
@@ -44,4 +44,41 @@ pub struct Progress {
     pub waiting_for: String,
     /// How much of the run is behind, 0 to 1: an estimate that never goes back and is 1 only at the end.
     pub fraction: f64,
+}
+
+/// What is known of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// The node.
+    pub node: NodeId,
+    /// Whether its process runs.
+    pub state: NodeState,
+    /// The nodes with which it can't exchange packets both ways because of a fault under way.
+    pub cut_from: Vec<NodeId>,
+    /// What it said last, unless that is too long ago.
+    pub belief: Option<NodeBelief>,
+}
+
+/// Whether a node's process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// It does.
+    Up,
+    /// A fault has stopped it.
+    Paused,
+    /// A fault has ended it.
+    Killed,
+    /// It has ended by itself, or has not been started yet.
+    Ended,
+}
+
+/// A node's last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeBelief {
+    /// What it takes itself for.
+    pub role: ElectionRole,
+    /// Its term.
+    pub term: Term,
+    /// Whom it takes for the leader.
+    pub leader: Option<NodeId>,
 }

@@ -12,6 +12,7 @@ use chaos_history::{
 };
 
 use crate::faults::FaultsUnderWay;
+use crate::progress::{NodeBelief, NodeState, NodeStatus};
 
 /// A leader and the term that it leads.
 pub(crate) type Leader = (NodeId, Term);
@@ -201,6 +202,27 @@ impl ClusterView {
     /// The last node that a majority named before it named another one.
     pub(crate) fn old_leader(&self) -> Option<NodeId> {
         self.old
+    }
+
+    /// What is known of a node.
+    pub(crate) fn status(&self, node: NodeId, now: RunNanos) -> NodeStatus {
+        let state = if self.killed.contains(&node) {
+            NodeState::Killed
+        } else if self.exited.contains(&node) {
+            NodeState::Ended
+        } else if self.paused.contains(&node) {
+            NodeState::Paused
+        } else {
+            NodeState::Up
+        };
+        let fresh = self.beliefs.get(&node).filter(|last| now.since(last.received) <= self.fresh);
+        let belief = fresh.map(|LastBelief { belief: Belief { role, term, leader, .. }, .. }| NodeBelief {
+            role: *role,
+            term: *term,
+            leader: *leader,
+        });
+        let cut_from = self.all().filter(|other| *other != node && !self.connected(node, *other)).collect();
+        NodeStatus { node, state, cut_from, belief }
     }
 
     /// What each node said last, for people.

@@ -141,6 +141,12 @@ pub enum Event {
         /// Who or what wants it, for people: `by the user`.
         why: String,
     },
+    /// What the run accompanies is over ([`Engine::accompanying`](crate::Engine::accompanying)), and so is the fault plan: every
+    /// fault is taken back, and the run comes to its proper end. Means nothing to other runs.
+    Conclude {
+        /// What is over, for people.
+        why: String,
+    },
 }
 
 /// The end of an operation.

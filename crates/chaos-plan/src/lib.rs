@@ -24,4 +24,4 @@ pub use model::{
 pub use read::VERSION;
 pub use resolved::resolved_yaml;
 pub use source::{ReadText, Source};
-pub use words::reference;
+pub use words::{Table, Word, checks, reference, vocabulary};

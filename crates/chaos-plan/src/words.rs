@@ -5,21 +5,23 @@ use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 /// One word.
-pub(crate) struct Word {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word {
     /// As it is written.
-    pub(crate) name: &'static str,
-    /// What follows it, as an example.
-    pub(crate) form: &'static str,
+    pub name: &'static str,
+    /// What follows it, as an example; empty if nothing does.
+    pub form: &'static str,
     /// What it means; the default in brackets.
-    pub(crate) about: &'static str,
+    pub about: &'static str,
 }
 
 /// The words that may stand in one kind of mapping, or in place of one kind of value.
-pub(crate) struct Table {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
     /// What they belong to, with its article: `a workload`.
-    pub(crate) owner: &'static str,
+    pub owner: &'static str,
     /// The words.
-    pub(crate) words: &'static [Word],
+    pub words: &'static [Word],
 }
 
 impl Table {
@@ -291,6 +293,18 @@ static ALL: [&Table; 22] = [
     &RANDOM,
     &CHOICE,
 ];
+
+/// Every word of the language, by what it belongs to.
+#[must_use]
+pub fn vocabulary() -> &'static [&'static Table] {
+    &ALL
+}
+
+/// The checks that a plan can name.
+#[must_use]
+pub fn checks() -> &'static [Word] {
+    CHECKS.words
+}
 
 /// Where a word belongs that stands where it doesn't.
 pub(crate) fn home_of(name: &str) -> Option<&'static Table> {

@@ -70,6 +70,7 @@ impl Report {
                 started: header.started.clone(),
                 duration_ns: input.analysis.end.0,
                 command: input.command.to_owned(),
+                given: None,
                 directory: input.directory.to_owned(),
                 cut_short: input.cut_short.clone(),
             },
@@ -79,6 +80,7 @@ impl Report {
             checks,
             expectations: input.expectations,
             host: input.host,
+            wrapped: None,
             plan: input.plan.to_owned(),
             measured: input.analysis,
         }

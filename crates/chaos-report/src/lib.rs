@@ -18,6 +18,7 @@ mod notes;
 mod picture;
 mod terminal;
 mod words;
+mod wrapped;
 
 pub use build::Input;
 pub use evidence::quoted_lines;
@@ -26,6 +27,7 @@ pub use model::{
     Verdict, WitnessSummary,
 };
 pub use terminal::{Style, to_terminal};
+pub use wrapped::{COMMAND_FAILED, Wrapped};
 
 /// Why a report can't be rendered. Either is a defect of this crate, not of the run.
 #[derive(Debug, thiserror::Error)]

@@ -32,7 +32,8 @@ pub struct Report {
     pub chaos: String,
     /// The verdict over everything.
     pub verdict: Verdict,
-    /// The exit code that goes with it: 0 pass, 1 fail, 2 unknown, 3 missed.
+    /// The exit code that goes with it: 0 pass, 1 fail, 2 unknown, 3 missed; and 4 unless it is a fail, if the wrapped
+    /// command failed.
     pub exit_code: u8,
     /// The verdict as one sentence.
     pub sentence: String,
@@ -53,6 +54,9 @@ pub struct Report {
     /// What else went on that no other line tells: stalls of the host, leaders without a fault, outages without a failover.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// The command of the user's that the run accompanied, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrapped: Option<crate::Wrapped>,
     /// The resolved plan, for the HTML's appendix; the run directory has it as a file of its own.
     #[serde(skip)]
     pub plan: String,
@@ -145,8 +149,11 @@ pub struct RunFacts {
     pub started: String,
     /// How long it lasted, in nanoseconds.
     pub duration_ns: u64,
-    /// The command line that runs it again with the same seed.
+    /// The command line that runs it again with the same seed, from the saved plan.
     pub command: String,
+    /// The command line as it was given, with the seed filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<String>,
     /// The run directory.
     pub directory: String,
     /// Whether it ran to its end: `None` if so, otherwise what ended it.

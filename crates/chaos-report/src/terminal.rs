@@ -16,7 +16,7 @@ use std::time::Duration;
 use chaos_failover::{Distribution, Floor, Judgement, samples_needed};
 use chaos_history::FaultKind;
 
-use crate::model::{Check, CheckGroup, CheckVerdict, Report, Verdict};
+use crate::model::{Check, CheckGroup, CheckVerdict, Report, RunFacts, Verdict};
 use crate::words::{Lines, count, duration, figure, visible};
 
 /// Whether escapes for colour are written.
@@ -77,7 +77,7 @@ pub fn to_terminal(report: &Report, style: Style, width: usize) -> String {
     let directory = report.run.directory.trim_end_matches('/');
     out.whole("report", &format!("{directory}/report.html"));
     out.whole("", &format!("{directory}/report.json"));
-    out.whole("again", &report.run.command);
+    out.again(&report.run);
     out.text
 }
 
@@ -129,6 +129,20 @@ impl Terminal {
         self.line(&format!("{word}  {}", visible(&facts, Lines::One)));
         for line in wrap(&visible(&report.sentence, Lines::One), self.width.saturating_sub(2)) {
             self.line(&format!("  {line}"));
+        }
+        if let Some(wrapped) = &report.wrapped {
+            let (mark, ink) = if wrapped.succeeded() { ("✔", Ink::Good) } else { ("✘", Ink::Bad) };
+            let mark = self.style.paint(ink, mark);
+            self.line(&format!("  {:<11}{mark} {}", "command", wrapped.in_words()));
+            self.whole("", &format!("  {}", wrapped.command.join(" ")));
+        }
+    }
+
+    /// What runs it again: as it was given, and from the saved plan, which needs no other file.
+    fn again(&mut self, run: &RunFacts) {
+        let commands = run.given.iter().chain([&run.command]);
+        for (index, command) in commands.enumerate() {
+            self.whole(if index == 0 { "again" } else { "" }, command);
         }
     }
 

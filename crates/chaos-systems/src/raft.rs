@@ -46,6 +46,9 @@ pub struct RaftDriver {
 }
 
 impl RaftDriver {
+    /// The port on which every node answers clients and observers.
+    pub const CLIENT_PORT: u16 = HTTP_PORT;
+
     /// A driver for nodes at these addresses (the first is `n1`'s), started as `program prefix… --id n1 …` unless the
     /// options name a program of their own. Nodes draw their election timeouts from `seed`.
     ///

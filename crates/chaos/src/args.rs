@@ -7,6 +7,15 @@ use std::time::Duration;
 use chaos_foreign::{FailedCas, Format, Keys, Kind};
 use clap::{Parser, Subcommand};
 
+use crate::completions::CompletionsArguments;
+use crate::doctor::DoctorArguments;
+use crate::events::RunFormat;
+use crate::explain::ExplainArguments;
+use crate::init::InitArguments;
+use crate::list::ListArguments;
+use crate::man::ManArguments;
+use crate::wrap::WrapArguments;
+
 /// Break a cluster on purpose and see who leads.
 ///
 /// chaos starts the nodes of a cluster as real processes, kills, pauses and partitions them by a plan, asks every node who
@@ -28,11 +37,14 @@ Examples:
                                               the same against a node that is broken on purpose
   chaos check reports/partition/<run>         judge a saved run again
   chaos check history.edn                     judge a history of Jepsen, Porcupine or chaos
+  chaos wrap kill -- cargo test               a test suite of your own while leaders are killed
+  chaos explain linearizable                  what does this word mean?
   chaos doctor                                what can this host do?
 
 Exit codes:
   0  valid, and every expectation met         1  a safety property is violated
   2  unknown, or not run to its end           3  valid, but an expectation was missed
+  4  the wrapped command failed (`chaos wrap`), and no safety property is violated
   254  the plan or the arguments are wrong, or this host can't do it
   255  our own failure";
 
@@ -41,18 +53,28 @@ Exit codes:
 pub(crate) enum Command {
     /// Run a workload: start the cluster, break it, judge it, write the report.
     Run(RunArguments),
+    /// Run a command of your own (a test suite, say) against a cluster while a fault plan runs, and judge both.
+    Wrap(WrapArguments),
+    /// Write a workload and a fault plan of your own to start from.
+    Init(InitArguments),
     /// Judge saved runs again, and histories of other tools; prints the verdicts and exits accordingly.
     Check(CheckArguments),
     /// Render a saved run's report.json and report.html again.
     Report(SavedRun),
     /// Validate a workload and print it with every default filled in.
     Plan(PlanArguments),
-    /// List the built-in workloads and fault plans, and the broken nodes.
-    List,
+    /// List the built-in workloads and fault plans, the broken nodes, and the checks.
+    List(ListArguments),
+    /// Explain a property, fault, target, phase, metric, exit code, note of a report, or any word of a plan.
+    Explain(ExplainArguments),
     /// Print the language of workloads and fault plans.
     Language,
     /// Try everything that a run needs of this host, and say what to change for what is missing.
-    Doctor,
+    Doctor(DoctorArguments),
+    /// Print completions for a shell.
+    Completions(CompletionsArguments),
+    /// Print the manual page of chaos, or write those of all commands into a directory.
+    Man(ManArguments),
     /// Be one node of the reference cluster (what `run` starts).
     Node(Box<election_node::NodeArguments>),
 }
@@ -82,6 +104,9 @@ pub(crate) struct RunArguments {
     /// Print only the summary.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// How to tell what happens: text for people, json for programs (events on standard output, one a line).
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: RunFormat,
 }
 
 const RUN_HELP: &str = "\

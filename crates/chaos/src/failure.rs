@@ -26,6 +26,22 @@ impl Failure {
         ExitCode::from(self.tell(color))
     }
 
+    /// The exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Plan(_) | Self::Refused(_) => 254,
+            Self::Broken(_) => 255,
+        }
+    }
+
+    /// What is wrong, without colours.
+    pub(crate) fn in_words(&self) -> String {
+        match self {
+            Self::Plan(errors) => errors.render(false),
+            Self::Refused(error) | Self::Broken(error) => printable(&format!("{error:#}")),
+        }
+    }
+
     /// Tells the user on standard error, and returns the exit code as a number.
     pub(crate) fn tell(&self, color: bool) -> u8 {
         let mut out = std::io::stderr();
@@ -34,10 +50,7 @@ impl Failure {
             Self::Plan(errors) => write!(out, "{}", errors.render(color)),
             Self::Refused(error) | Self::Broken(error) => writeln!(out, "error: {}", printable(&format!("{error:#}"))),
         };
-        match self {
-            Self::Plan(_) | Self::Refused(_) => 254,
-            Self::Broken(_) => 255,
-        }
+        self.exit_code()
     }
 }
 

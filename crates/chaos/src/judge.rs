@@ -14,7 +14,7 @@ use chaos_plan::{Check, Source, System, Workload};
 use chaos_report::{ExpectationResult, Fact, Input, Report};
 
 use crate::failure::Failure;
-use crate::{live, show};
+use crate::{again, live, show, wrap};
 
 /// What the floor assumes of the network: a round trip through two veth pairs and the switch, rounded up. The disk counts as
 /// free, since a floor must not lie above what is possible.
@@ -77,16 +77,17 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
             judgement: evaluate(expectation, &analysis),
         })
         .collect();
+    let wrapped = wrap::saved(saved)?;
     let lines = File::open(saved.history())
         .and_then(|file| chaos_report::quoted_lines(BufReader::new(file), &outcomes))
         .with_context(|| format!("read {}", saved.history().display()))?;
-    Ok(Report::new(Input {
+    let mut report = Report::new(Input {
         header: &history.header,
         specimen: options.specimen.as_deref(),
         about: &workload.about,
         fault_plan: &workload.faults.name,
         plan: &plan,
-        command: &command(saved),
+        command: &again::from_plan(saved, wrapped.as_ref()),
         directory: &saved.root().display().to_string(),
         cut_short: cut_short(&history),
         outcomes: &outcomes,
@@ -94,7 +95,12 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         analysis,
         expectations,
         host: host(&workload),
-    }))
+    });
+    report.run.given = again::given(saved);
+    Ok(match wrapped {
+        Some(wrapped) => report.with_wrapped(wrapped),
+        None => report,
+    })
 }
 
 /// Writes `report.json` and `report.html`.
@@ -114,7 +120,7 @@ pub(crate) fn properties_of(workload: &Workload) -> Vec<Property> {
 
 /// A plan's check as the checkers' properties. A node that votes twice is on its way to two leaders, so whoever asks for one
 /// leader per term asks for one vote too.
-fn properties(check: Check) -> Vec<Property> {
+pub(crate) fn properties(check: Check) -> Vec<Property> {
     match check {
         Check::ElectionSafety => vec![Property::ElectionSafety, Property::SingleVote],
         Check::TermMonotonic => vec![Property::TermMonotonic],
@@ -123,11 +129,6 @@ fn properties(check: Check) -> Vec<Property> {
         Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
         Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
     }
-}
-
-/// The saved plan has every override and the seed in it, so it is what runs the same again.
-fn command(saved: &RunDir) -> String {
-    format!("chaos run {}", saved.plan().display())
 }
 
 /// What ended the run before its end, if something did.

@@ -1,12 +1,23 @@
 //! The command line: arguments, wiring, exit codes and live progress. Everything worth a unit test is in another crate.
 
+mod again;
 mod args;
+mod completions;
+mod doctor;
+mod events;
+mod explain;
 mod failure;
+mod follow;
 mod foreign;
+mod frame;
+mod init;
 mod judge;
+mod list;
 mod live;
+mod man;
 mod run;
 mod show;
+mod wrap;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -31,9 +42,14 @@ fn main() -> ExitCode {
         Command::Check(arguments) => foreign::check(&arguments),
         Command::Report(saved) => judge::render(&saved.directory),
         Command::Plan(arguments) => show::plan(&arguments),
-        Command::List => show::list(),
+        Command::Wrap(arguments) => wrap::wrap(&arguments),
+        Command::Init(arguments) => init::init(&arguments),
+        Command::List(arguments) => list::list(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Language => show::language(),
-        Command::Doctor => show::doctor(),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => man::man(&arguments),
     };
     done.unwrap_or_else(|failure| failure.report(std::io::stderr().is_terminal()))
 }

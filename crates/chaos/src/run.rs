@@ -1,4 +1,6 @@
 //! `chaos run`: leave the host, start the cluster, let the engine break it, judge what was recorded.
+//!
+//! `chaos wrap` is the same with a command beside it, see [`crate::wrap`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError, Watch};
 use chaos_engine::{Engine, Finished, World, drive};
-use chaos_history::{Header, NodeId, RunDir, Seed, format};
+use chaos_history::{Header, NodeId, RunDir, RunNanos, Seed, format};
 use chaos_net::isolation::{self, EnterOptions};
 use chaos_net::{FilterKind, NetError, Star};
 use chaos_plan::{Filter, System, Workload};
@@ -17,18 +19,70 @@ use chaos_systems::{Driver, RaftDriver};
 use election::specimens::SpecimenName;
 
 use crate::args::RunArguments;
+use crate::events::{Events, RunFormat};
 use crate::failure::Failure;
-use crate::live::{self, Live};
-use crate::{judge, show};
+use crate::follow::{Alarms, Follow, Started};
+use crate::live::{Live, SummaryTo};
+use crate::wrap::{Company, Wrap};
+use crate::{again, judge};
 
 /// How long a node may take to answer its first question, beyond what the workload grants the first election.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What is to be run, and how: what the arguments of `run` and `wrap` have in common.
+pub(crate) struct Order<'a> {
+    /// A workload file or a built-in one.
+    pub(crate) workload: &'a str,
+    /// The seed, if it is given.
+    pub(crate) seed: Option<u64>,
+    /// The run directory, if it is given.
+    pub(crate) out: Option<&'a Path>,
+    /// Changes of the workload.
+    pub(crate) overrides: &'a [String],
+    /// Whether the nodes' data is kept after a valid run too.
+    pub(crate) keep: bool,
+    /// Whether the first violation ends the run.
+    pub(crate) stop_on_violation: bool,
+    /// Whether only the summary is told.
+    pub(crate) quiet: bool,
+    /// To whom it is told.
+    pub(crate) format: RunFormat,
+    /// The command that the run accompanies.
+    pub(crate) wrap: Option<&'a Wrap>,
+}
+
 /// Runs a workload to its verdict.
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
-    let mut workload = chaos_plan::load(Path::new(&arguments.workload), &arguments.overrides)?.workload;
+    carry_out(&Order {
+        workload: &arguments.workload,
+        seed: arguments.seed,
+        out: arguments.out.as_deref(),
+        overrides: &arguments.overrides,
+        keep: arguments.keep,
+        stop_on_violation: arguments.stop_on_violation,
+        quiet: arguments.quiet,
+        format: arguments.format,
+        wrap: None,
+    })
+}
+
+/// Runs what was ordered to its verdict.
+pub(crate) fn carry_out(order: &Order<'_>) -> Result<ExitCode, Failure> {
+    let alarms = Alarms::default();
+    let mut follow: Box<dyn Follow> = match (order.format, order.wrap) {
+        (RunFormat::Json, _) => Box::new(Events::new(alarms.clone())),
+        (RunFormat::Text, None) => Box::new(Live::new(order.quiet, SummaryTo::Stdout)),
+        (RunFormat::Text, Some(_)) => Box::new(Live::new(order.quiet, SummaryTo::Stderr)),
+    };
+    follow_out(order, follow.as_mut(), alarms).inspect_err(|failure| {
+        follow.failed(failure.exit_code(), &failure.in_words());
+    })
+}
+
+fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Result<ExitCode, Failure> {
+    let mut workload = chaos_plan::load(Path::new(order.workload), order.overrides)?.workload;
     check_specimen(&workload)?;
-    let seed = arguments.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
+    let seed = order.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
     workload.seed = Some(seed);
 
     // From here on this is pid 2 of namespaces of its own; whatever ends it, the kernel cleans up.
@@ -36,29 +90,40 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     init_log();
 
     let started = jiff::Timestamp::now();
-    let directory = make_directory(arguments, &workload, seed, &started)?;
-    let watch = arguments.stop_on_violation.then(|| watch(&workload));
+    let directory = make_directory(order, &workload, seed, &started)?;
+    let given = again::as_given(order, seed);
+    again::save(&directory, &given).with_context(|| format!("write into {}", directory.root().display()))?;
+    let faults = Engine::new(&workload, seed, RunNanos::default()).progress().faults_total;
+    follow.started(&Started { workload: &workload, seed, faults, directory: &directory, again: &given });
+
+    let watch = order.stop_on_violation.then(|| watch(&workload, alarms));
     let mut world = build_world(&workload, seed, &started, &directory, watch)?;
     let missing = world.capabilities().missing(&workload.faults);
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|kind| kind.name()).collect();
         return Err(Failure::Refused(anyhow!("this host can't inject {}: see `chaos doctor`", names.join(", "))));
     }
-    let mut live = Live::new(arguments.quiet);
-    let finished = drive_world(&mut world, &workload, seed, &mut live);
-    live.finish();
-    let finished = finished?;
+    let mut company = order.wrap.map(|wrap| Company::new(wrap, &world, &directory, seed, workload.nodes));
+    let finished = drive_world(&mut world, &workload, seed, follow, company.as_mut())?;
+    if let Some(company) = &company {
+        // It may still need the nodes for what it does when it is told to end.
+        company.end();
+    }
+    follow.finish();
     world.finish().map_err(anyhow::Error::from)?;
+    // Also where the run has failed to start it, what happened is judged.
+    let kept_company = company.map_or(Ok(()), Company::finish);
 
     let report = judge::judge(&directory)?;
     judge::write(&directory, &report)?;
-    if report.exit_code != 1 && !arguments.keep {
+    if report.exit_code != 1 && !order.keep {
         remove_data(&directory, workload.nodes);
     }
+    kept_company?;
     if let Finished::NeverReady { seen } = finished {
-        show::print(&format!("no leader within {:?} of the start; {seen}\n", workload.start_within));
+        follow.remark(&format!("no leader within {:?} of the start; {seen}", workload.start_within));
     }
-    show::print(&report.to_terminal(live::stdout_is_colored(), live::width()));
+    follow.judged(&report, &directory);
     Ok(ExitCode::from(report.exit_code))
 }
 
@@ -82,12 +147,12 @@ fn init_log() {
 }
 
 fn make_directory(
-    arguments: &RunArguments,
+    order: &Order<'_>,
     workload: &Workload,
     seed: Seed,
     started: &jiff::Timestamp,
 ) -> Result<RunDir, Failure> {
-    let path = arguments.out.clone().unwrap_or_else(|| {
+    let path = order.out.map(Path::to_owned).unwrap_or_else(|| {
         let run = format!("{}-{seed}", started.strftime("%Y-%m-%dT%H-%M-%SZ"));
         PathBuf::from("reports").join(&workload.name).join(run)
     });
@@ -102,7 +167,6 @@ fn make_directory(
     }
     Ok(directory)
 }
-
 fn build_world(
     workload: &Workload,
     seed: Seed,
@@ -146,19 +210,35 @@ fn build_world(
 }
 
 /// Ends the run at the first violation.
-fn watch(workload: &Workload) -> Watch {
+fn watch(workload: &Workload, alarms: Alarms) -> Watch {
     let mut watch = chaos_check::Watch::new(&judge::properties_of(workload), workload.nodes);
     Box::new(move |event| {
         let alarm = watch.event(event)?;
-        Some(format!("by the first violation: {} ({})", alarm.sentence, alarm.property.name()))
+        let why = format!("by the first violation: {} ({})", alarm.sentence, alarm.property.name());
+        alarms.leave(alarm);
+        Some(why)
     })
 }
 
-fn drive_world(world: &mut RealWorld, workload: &Workload, seed: Seed, live: &mut Live) -> Result<Finished, Failure> {
-    world.interrupt_on_signals().map_err(anyhow::Error::from)?;
+fn drive_world(
+    world: &mut RealWorld,
+    workload: &Workload,
+    seed: Seed,
+    follow: &mut dyn Follow,
+    mut company: Option<&mut Company<'_>>,
+) -> Result<Finished, Failure> {
+    world.interrupt_on_signals(company.as_ref().map(|company| company.on_signal())).map_err(anyhow::Error::from)?;
     world.start_nodes(workload.start_within).map_err(start_failure)?;
     let mut engine = Engine::new(workload, seed, world.now());
-    let finished = drive(&mut engine, world, &mut |now, event, engine| live.update(now, event, engine));
+    if let Some(company) = &company {
+        engine = engine.accompanying(company.rounds());
+    }
+    let finished = drive(&mut engine, world, &mut |now, event, engine| {
+        follow.update(now, event, engine);
+        if let Some(company) = &mut company {
+            company.update(engine);
+        }
+    });
     Ok(finished.map_err(anyhow::Error::from)?)
 }
 

@@ -116,6 +116,7 @@ fn dense_deadlines_starve_nothing() {
             | Event::Completed(_)
             | Event::FaultDone(_)
             | Event::Node { .. }
+            | Event::Conclude { .. }
             | Event::Interrupt { .. } => {
                 others += 1;
             }

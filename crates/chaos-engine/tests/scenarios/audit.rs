@@ -80,8 +80,13 @@ impl Run {
 
 /// Runs the workload to its end.
 pub(crate) fn run(workload: &Workload, seed: u64, quirks: Quirks) -> Run {
+    run_with(workload, seed, quirks, |engine| engine)
+}
+
+/// The same with an engine that was made another one.
+pub(crate) fn run_with(workload: &Workload, seed: u64, quirks: Quirks, made: impl FnOnce(Engine) -> Engine) -> Run {
     let mut world = FakeWorld::new(workload.nodes, quirks);
-    let mut engine = Engine::new(workload, Seed(seed), RunNanos(0));
+    let mut engine = made(Engine::new(workload, Seed(seed), RunNanos(0)));
     let mut progress: Vec<(RunNanos, Progress)> = Vec::new();
     let mut ended = RunNanos(0);
     let Ok(finished) = drive(&mut engine, &mut world, &mut |now, _, engine| {

@@ -32,6 +32,8 @@ pub(crate) struct Quirks {
     pub(crate) is_mute: bool,
     /// When the user asks for an end.
     pub(crate) interrupts: Vec<RunNanos>,
+    /// When what the run accompanies is over.
+    pub(crate) concludes: Option<RunNanos>,
 }
 
 /// The toy cluster.
@@ -88,6 +90,9 @@ impl FakeWorld {
             finished: None,
             quirks: quirks.clone(),
         };
+        if let Some(at) = quirks.concludes {
+            world.queue(at, Event::Conclude { why: "the command ended".to_owned() });
+        }
         for at in quirks.interrupts {
             world.queue(at, Event::Interrupt { why: "by the user".to_owned() });
         }

@@ -1,10 +1,10 @@
 //! The phases of a run, and its ends before the end.
 
-use chaos_engine::{Command, Engine, Event, Finished, Phase};
+use chaos_engine::{Command, Engine, Event, Finished, NodeState, Phase, Rounds};
 use chaos_history::{ClientRole, Completion, FaultEdge, FaultKind, Mark, RunNanos, Seed};
 use chaos_plan::Target;
 
-use crate::audit::{audited, run};
+use crate::audit::{audit, audited, run, run_with};
 use crate::fake_world::Quirks;
 use crate::plans::{await_stable, isolate, kill, lasting, ms, nodes, open, pause, repeat, wait, workload};
 
@@ -128,6 +128,86 @@ fn nothing_follows_the_end_of_a_run() {
     engine.step(RunNanos(2), Event::Interrupt { why: "by the user".to_owned() }, &mut out);
     engine.step(RunNanos(u64::MAX - 1), Event::Tick, &mut out);
     assert_eq!(out, []);
+}
+
+fn accompanied(steps: Vec<chaos_plan::StepAction>, rounds: Rounds, concludes_ms: u64) -> crate::audit::Run {
+    let quirks = Quirks { concludes: Some(RunNanos(0) + ms(concludes_ms)), ..Quirks::default() };
+    let mut workload = workload(3, steps);
+    // Nobody knows how long the accompanied takes, so no limit of the workload's ends it.
+    workload.limit = ms(5_000);
+    let run = run_with(&workload, 1, quirks, |engine| engine.accompanying(rounds));
+    audit(&run);
+    run
+}
+
+#[test]
+fn a_run_that_accompanies_something_does_its_plan_again_until_that_is_over_and_then_ends_in_order() {
+    let run =
+        accompanied(vec![lasting(kill(Target::Leader), 300, 300), await_stable(200, 5_000)], Rounds::Many, 20_000);
+    assert_eq!(run.finished, Finished::Completed);
+    let (begins, ends) = (run.edges(FaultEdge::Begin), run.edges(FaultEdge::End));
+    assert!(begins.len() >= 8, "{} rounds", begins.len());
+    assert_eq!(begins.len(), ends.len(), "every fault was taken back");
+    assert!(begins.last().unwrap().0 > RunNanos(0) + ms(18_000), "until the end");
+    assert!(begins.iter().all(|(at, _)| *at <= RunNanos(0) + ms(20_000)), "and not after it");
+    let marks: Vec<Mark> = run.marks().into_iter().map(|(_, mark)| mark).collect();
+    assert_eq!(marks, [Mark::LoadBegin, Mark::FaultsBegin, Mark::FaultsEnd, Mark::LoadEnd, Mark::RunEnd]);
+    assert_eq!(run.progress.last().unwrap().1.faults_total, None);
+}
+
+#[test]
+fn a_plan_that_is_done_once_leaves_the_load_running_until_what_it_accompanies_is_over() {
+    let run = accompanied(vec![open(isolate(Target::Leader)), wait(500, 500)], Rounds::One, 20_000);
+    assert_eq!(run.finished, Finished::Completed);
+    assert_eq!(run.edges(FaultEdge::Begin).len(), 1);
+    let (healed, _) = run.edges(FaultEdge::End)[0];
+    assert!(healed < RunNanos(0) + ms(6_000), "what the plan left open is taken back when it is through: {healed}");
+    assert!(run.mark(Mark::FaultsEnd) >= RunNanos(0) + ms(20_000));
+    assert!(run.invocations().any(|(at, _)| at > RunNanos(0) + ms(19_900)), "the load goes on");
+}
+
+#[test]
+fn a_plan_without_steps_accompanies_quietly() {
+    let run = accompanied(vec![], Rounds::Many, 3_000);
+    assert_eq!((run.finished.clone(), run.edges(FaultEdge::Begin).len()), (Finished::Completed, 0));
+    assert!(run.ended > RunNanos(0) + ms(3_000));
+}
+
+#[test]
+fn what_is_over_at_once_ends_the_plan_before_its_first_fault() {
+    let run = accompanied(vec![lasting(kill(Target::Leader), 300, 300)], Rounds::Many, 1);
+    assert_eq!(run.finished, Finished::Completed);
+    assert_eq!(run.edges(FaultEdge::Begin).len(), 0);
+    assert!(run.marks().iter().any(|(_, mark)| *mark == Mark::RunEnd));
+}
+
+#[test]
+fn a_run_that_accompanies_nothing_takes_no_notice_of_a_conclusion() {
+    let quirks = Quirks { concludes: Some(RunNanos(0) + ms(10)), ..Quirks::default() };
+    let run = audited(&workload(3, vec![lasting(kill(Target::Leader), 300, 300)]), 1, quirks);
+    assert_eq!(run.edges(FaultEdge::Begin).len(), 1);
+}
+
+#[test]
+fn the_state_of_each_node_can_be_looked_at() {
+    let steps = vec![open(kill(nodes(&[2]))), open(pause(nodes(&[3]))), wait(2_000, 2_000)];
+    let mut engine_seen = Vec::new();
+    let mut engine = Engine::new(&workload(5, steps), Seed(1), RunNanos(0));
+    let mut world = crate::fake_world::FakeWorld::new(5, Quirks::default());
+    chaos_engine::drive(&mut engine, &mut world, &mut |now, _, engine| {
+        if now > RunNanos(0) + ms(2_500) && engine_seen.is_empty() {
+            engine_seen = engine.node_statuses();
+        }
+    })
+    .unwrap();
+    let states: Vec<NodeState> = engine_seen.iter().map(|status| status.state).collect();
+    assert_eq!(states, [NodeState::Up, NodeState::Killed, NodeState::Paused, NodeState::Up, NodeState::Up]);
+    let leader = engine_seen[0].belief.unwrap();
+    assert_eq!(
+        (leader.role, leader.leader),
+        (chaos_history::ElectionRole::Leader, Some(chaos_history::NodeId::new(1)))
+    );
+    assert!(engine_seen.iter().all(|status| status.cut_from.is_empty()));
 }
 
 #[test]

@@ -99,6 +99,9 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     if let Some(longest) = measured.outage_max() {
         facts.push(("longest outage", duration(longest)));
     }
+    if let Some(wrapped) = &report.wrapped {
+        facts.push(("wrapped command", format!("{}: {}", wrapped.command.join(" "), wrapped.in_words())));
+    }
     facts.push(("started", run.started.clone()));
     facts.push(("chaos", report.chaos.clone()));
     facts

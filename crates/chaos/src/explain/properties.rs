@@ -1,0 +1,121 @@
+//! The properties that a run is checked for: what each promises, how it is checked, what "unknown" means, where it comes from.
+
+use super::Written;
+
+pub(super) const PROPERTIES: &[Written] = &[
+    (
+        "election-safety",
+        &["ElectionSafety", "two leaders", "split brain"],
+        "at most one leader per term",
+        "
+Promises: in each term at most one node is leader, over the whole run. Two leaders at one moment are no violation if
+their terms differ: the older one just doesn't know yet (`chaos explain overlap`).
+
+Checked: every answer of a node that says \"I lead term 4\" or \"n2 leads term 4\" is a fact about term 4, whenever it was
+given, since a node adopts a leader only after that leader's own message. So two answers that name different leaders of one
+term refute it, and nothing else can. One pass over the answers, O(n log terms). Beliefs count, not only claims: a second
+leader often lives for a millisecond, but its followers remember it for the whole term.
+
+Unknown: no node ever named a leader. Valid says: for what was observed. A leader whom no answer named was not seen.
+
+In a plan: `checks: [election-safety]`, which checks SingleVote too. Source: Ongaro and Ousterhout, \"In Search of an
+Understandable Consensus Algorithm\" (Raft), figure 3 and section 5.2. Seen failing: the specimen `double-vote`.",
+    ),
+    (
+        "SingleVote",
+        &["one vote"],
+        "a node votes for at most one candidate per term, restarts included",
+        "
+Promises: no node gives its vote of one term to two candidates, also if it was killed in between. A node that forgets its
+vote is on its way to two leaders; so whoever asks for `election-safety` asks for this too.
+
+Checked: two answers of one node that show different votes in one term refute it. O(n log terms).
+
+Unknown: the system doesn't show its votes.
+
+Source: Raft, figure 2 (`votedFor`, persisted before answering) and section 5.2.",
+    ),
+    (
+        "term-monotonic",
+        &["TermMonotonic"],
+        "a node's term never goes back, restarts included",
+        "
+Promises: the term that a node shows never falls, also not over a kill and a restart: the term is on the disk before any
+answer leaves the node.
+
+Checked: two answers of a node are compared only if the first had arrived before the second question left; of concurrent
+ones nobody knows the order. O(n log n).
+
+Unknown: no node answered. A fall between two polls that was made up for before the second one is not seen.
+
+Source: Raft, figure 2 (`currentTerm` increases monotonically) and section 5.1.",
+    ),
+    (
+        "linearizable",
+        &["linearizability", "Linearizability", "atomic register"],
+        "every key behaves as one register",
+        "
+Promises: every operation seems to happen at one instant between its invocation and its answer. So a read returns the value
+of the newest write that was over before the read began, or of one that overlaps it; never an older one. An operation that
+ended without a definite answer (`info`) may have happened at any instant after its invocation, or never.
+
+Checked: per key, exactly: either an order of all operations is found and re-played by an independent verifier, or a few
+operations that have no legal order, which it refutes by trying all their orders. Values are written once each, so that
+this takes near-linear time; what is left goes to a bounded search.
+
+Unknown: nothing was acknowledged, or the search ran out of its budget before it knew.
+
+In a plan: `checks: [linearizable]`. Source: Herlihy and Wing, \"Linearizability\" (1990); for Raft, Ongaro's thesis, sections
+6.3 and 6.4 (linearizable reads must be confirmed by a majority). Seen failing: the specimens `read-unconfirmed` (a stale
+read) and `half-is-majority`.",
+    ),
+    (
+        "no-lost-writes",
+        &["NoAcknowledgedWriteLost", "lost writes", "durability"],
+        "acknowledged writes are there at the end",
+        "
+Promises: a write that was acknowledged is not undone by a failover: at the end every key holds it, or a newer value.
+
+Checked: when all faults are over and the load has stopped, every key is read once more (the final reads). A write is lost
+if such a read finds the key absent, or a value whose own write was over before the lost one was invoked. O(n).
+
+Unknown: a key with acknowledged writes has no final read that succeeded.
+
+In a plan: `checks: [no-lost-writes]`. Source: Leader Completeness, Raft, figure 3 and section 5.4. What it can't see:
+`kill -9` leaves the page cache, so a missing fsync stays unseen.",
+    ),
+    (
+        "reelection",
+        &["BoundedReelection", "bounded reelection", "liveness"],
+        "while a majority is up and connected, it has a leader within the bound",
+        "
+Promises: whenever a majority of all nodes is up, unpaused and connected pairwise in both directions, for longer than the bound
+without a change, a majority names one leader that is itself up and in reach of a majority.
+
+Checked: from the answers, per stretch without a change of faults or processes; measured in the system's favour, and the
+time that the host stalled is taken off.
+
+Unknown: too few answers, or too many stalls, to tell absence from not looking.
+
+In a plan: `checks: [reelection: { within: 3s }]`. Take ten times the longest election timeout: then a run of unlucky split
+votes that looks like a violation has a probability of about 10^-15. Source: Raft, sections 5.6 and 9.3; Ongaro's thesis,
+chapter 9.",
+    ),
+    (
+        "no-stale-leader",
+        &["NoStaleLeaderAfterHeal", "stale leader"],
+        "after a heal, one node at most claims to lead after the bound",
+        "
+Promises: once every node is up and every link open for as long as the bound, one node claims to lead, and none for a term
+that a newer leader has superseded.
+
+Checked: two claims of one term by one node prove everything between them (regaining a term is impossible), so two such
+stretches of different nodes that overlap refute it; and so does a claim to a question that left after somebody's answer
+had named another leader of a higher term.
+
+Unknown: the cluster was never whole for long enough.
+
+In a plan: `checks: [no-stale-leader: { within: 1s }]`. Source: Raft, section 5.1 (a leader that hears a higher term steps
+down); Ongaro's thesis, section 6.2 (one that hears no majority does, too). Seen failing: the specimen `no-step-down`.",
+    ),
+];
