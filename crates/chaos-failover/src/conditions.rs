@@ -30,6 +30,10 @@ pub(crate) struct Conditions {
     faults: Vec<FaultSpan>,
     down: BTreeMap<NodeId, Vec<Interval>>,
     paused: BTreeMap<NodeId, Vec<Interval>>,
+    /// From the earliest moment at which a pause can have begun to the latest at which it can have ended.
+    maybe_stopped: BTreeMap<NodeId, Vec<Interval>>,
+    /// From the latest moment at which a process can have stopped (or ended) to the earliest at which it can have run again.
+    surely_stopped: BTreeMap<NodeId, Vec<Interval>>,
     cuts: Vec<(Link, Interval)>,
 }
 
@@ -47,6 +51,7 @@ impl Conditions {
         let mut down = process_gaps(history, end);
         let (starts, answers) = signs_of_life(history);
         let mut paused: BTreeMap<NodeId, Vec<Interval>> = BTreeMap::new();
+        let (mut maybe_stopped, mut surely_stopped) = (BTreeMap::new(), BTreeMap::new());
         let mut cuts = Vec::new();
         for fault in &faults {
             let span = Interval::new(fault.begun.hi, fault.ended.map_or(end, |ended| ended.hi));
@@ -58,12 +63,24 @@ impl Conditions {
             let nodes = fault.begin.nodes.iter().copied();
             match fault.begin.kind {
                 FaultKind::Kill => add(&mut down, nodes.map(|node| hit(&starts, node))),
-                FaultKind::Pause => add(&mut paused, nodes.map(|node| hit(&answers, node))),
+                FaultKind::Pause => {
+                    let earliest = |node: NodeId| {
+                        let back = answers.get(&node).and_then(|signs| signs.iter().find(|sign| sign.lo > span.lo));
+                        let until = fault.ended.map_or(end, |ended| ended.lo);
+                        (node, Interval::new(span.lo, back.map_or(until, |back| until.min(back.lo))))
+                    };
+                    let longest = |(node, span): (NodeId, Interval)| (node, Interval { lo: fault.begun.lo, ..span });
+                    add(&mut paused, nodes.clone().map(|node| hit(&answers, node)));
+                    add(&mut maybe_stopped, nodes.clone().map(|node| longest(hit(&answers, node))));
+                    add(&mut surely_stopped, nodes.map(earliest));
+                }
                 FaultKind::Partition => cuts.extend(fault.begin.links.iter().map(|link| (*link, span))),
             }
         }
-        down.values_mut().chain(paused.values_mut()).for_each(merge);
-        Self { nodes, end, load: load(history, end), faults, down, paused, cuts }
+        add(&mut surely_stopped, down.iter().flat_map(|(node, spans)| spans.iter().map(|span| (*node, *span))));
+        let all = [&mut down, &mut paused, &mut maybe_stopped, &mut surely_stopped];
+        all.into_iter().flat_map(BTreeMap::values_mut).for_each(merge);
+        Self { nodes, end, load: load(history, end), faults, down, paused, maybe_stopped, surely_stopped, cuts }
     }
 
     /// The faults, in order of injection.
@@ -89,6 +106,27 @@ impl Conditions {
     /// When the node's threads were stopped.
     pub(crate) fn paused(&self, node: NodeId) -> &[Interval] {
         self.paused.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    /// When the node may have been stopped, in order: pauses with the width of their stamps.
+    pub(crate) fn maybe_stopped(&self, node: NodeId) -> &[Interval] {
+        self.maybe_stopped.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first moment from `at` on at which the node can have done anything.
+    pub(crate) fn awake_from(&self, node: NodeId, at: RunNanos) -> RunNanos {
+        let stopped = self.surely_stopped.get(&node).map_or(&[][..], Vec::as_slice);
+        stopped.iter().find(|span| span.lo <= at && at < span.hi).map_or(at, |span| span.hi)
+    }
+
+    /// When the process that answered at `at` ended, or the history did.
+    pub(crate) fn ends_after(&self, node: NodeId, at: RunNanos) -> RunNanos {
+        self.down(node).iter().map(|span| span.lo).find(|lo| *lo >= at).unwrap_or(self.end)
+    }
+
+    /// How many nodes the cluster has.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
     }
 
     /// How many nodes are a majority of all.

@@ -56,5 +56,3 @@ pub use timeline::{FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegmen
 mod failover_tests;
 #[cfg(test)]
 mod sample;
-#[cfg(test)]
-mod soundness_tests;
