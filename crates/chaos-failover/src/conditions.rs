@@ -155,6 +155,15 @@ impl Conditions {
         NodeId::all(self.nodes).filter(|other| self.lives(*other, at) && self.connected(node, *other, at)).count()
     }
 
+    /// Whether the node ran all the while, and could exchange packets with a majority of live nodes.
+    pub(crate) fn healthy(&self, node: NodeId, all_the_while: Interval) -> bool {
+        let spans = self.down.values().chain(self.maybe_stopped.values()).flatten();
+        let edges = spans.chain(self.cuts.iter().map(|(_, span)| span)).flat_map(|span| [span.lo, span.hi]);
+        let within = edges.filter(|edge| all_the_while.lo <= *edge && *edge <= all_the_while.hi);
+        let mut moments = within.chain([all_the_while.lo, all_the_while.hi]);
+        moments.all(|at| self.lives(node, at) && self.reach(node, at) >= self.majority())
+    }
+
     /// Whether anybody but `old` could be elected: a live node that reaches a majority.
     pub(crate) fn electable(&self, old: NodeId, at: RunNanos) -> bool {
         NodeId::all(self.nodes)
@@ -280,7 +289,7 @@ fn load(history: &History, end: RunNanos) -> Interval {
 }
 
 /// Sorts stretches and joins those that touch.
-fn merge(spans: &mut Vec<Interval>) {
+pub(crate) fn merge(spans: &mut Vec<Interval>) {
     spans.sort_by_key(|span| (span.lo, span.hi));
     let mut merged: Vec<Interval> = Vec::with_capacity(spans.len());
     for span in spans.drain(..) {

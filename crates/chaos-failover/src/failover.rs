@@ -17,9 +17,10 @@ use crate::distribution::distributions_over;
 use crate::floor::{Floor, Timing};
 use crate::incident::incidents;
 use crate::interval::{Elapsed, Interval};
-use crate::operations::{is_acknowledged_write, is_load, statistics};
+use crate::lost::lost_writes;
+use crate::operations::{due_within, is_acknowledged_write, is_load, statistics};
 use crate::outage::{longest, outages, owner};
-use crate::overlap::{leaderships, overlaps};
+use crate::overlap::{leaderships, overlaps, total};
 use crate::timeline::timeline;
 use crate::unplanned::unplanned;
 
@@ -36,14 +37,15 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
     let conditions = Conditions::read(history);
     let beliefs = Beliefs::read(history, &conditions);
     let mut outages = outages(&operations, conditions.load());
-    let overlaps = overlaps(&leaderships(&beliefs, &conditions));
+    let leaderships = leaderships(&beliefs, &conditions);
+    let overlaps = overlaps(&leaderships);
     let stalls = stalls(history);
     let taken: Vec<(&FaultSpan, TermLeader)> =
         conditions.faults().iter().filter_map(|fault| Some((fault, takes_leader(fault, &conditions)?))).collect();
     for outage in &mut outages {
         outage.fault = owner(outage, conditions.faults(), |id| taken.iter().any(|(fault, _)| fault.begin.id == id));
     }
-    let failovers: Vec<Failover> = taken
+    let mut failovers: Vec<Failover> = taken
         .iter()
         .enumerate()
         .map(|(index, (fault, old))| {
@@ -53,6 +55,10 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
             case.failover(&outages, &overlaps, &stalls)
         })
         .collect();
+    let lost_writes = lost_writes(&operations, &failovers);
+    for failover in &mut failovers {
+        failover.lost_writes = lost_writes.iter().filter(|lost| lost.fault == Some(failover.fault)).count() as u64;
+    }
     let floor = timing.and_then(Floor::of);
     Analysis {
         nodes: history.header.nodes,
@@ -65,7 +71,9 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
         unplanned: unplanned(&beliefs, &conditions, &failovers, &stalls),
         failovers,
         outages,
+        overlap_total: total(&leaderships),
         overlaps,
+        lost_writes,
         stalls,
         incidents: incidents(history),
     }
@@ -112,6 +120,7 @@ impl Case<'_> {
             .find_map(PhaseOutcome::reached);
         let measured = Interval::new(t0.lo, furthest.map_or(self.close(), |reached| reached.at.hi));
         let begin = &self.fault.begin;
+        let (clients, latency) = due_within(self.operations, measured);
         Failover {
             fault: begin.id,
             kind: begin.kind,
@@ -127,6 +136,9 @@ impl Case<'_> {
             terms_without_leader: new.map(|new| self.terms_without_leader(new.term)),
             outage: longest(outages, begin.id),
             overlap: self.overlap(overlaps),
+            lost_writes: 0,
+            clients,
+            latency,
             stalled: stalls.iter().any(|stall| Interval::new(stall.from, stall.to).meets(measured)),
             phases,
         }
@@ -150,7 +162,7 @@ impl Case<'_> {
             (None, Ok(_)) => Err(self.why_close()),
         };
         Phases {
-            detected: self.outcome(self.detected().ok_or(self.why_close())),
+            detected: self.outcome(self.detected().ok_or(self.why_undetected())),
             elected: self.outcome(election.map(|(_, at)| at)),
             converged: self.outcome(after_election(convergence.map(|(_, at)| at), self.why_close())),
             writable: self.outcome(writable),
@@ -183,6 +195,11 @@ impl Case<'_> {
         if self.next.is_some() { Why::NextFault } else { Why::RunEnded }
     }
 
+    /// Nobody had to notice anything of a fault that ended first; what they stop naming later is none of its work.
+    fn why_undetected(&self) -> Why {
+        if self.election_close() < self.close() { Why::FaultEnded } else { self.why_close() }
+    }
+
     /// Until when an election counts as this fault's work. A paused or cut-off leader that comes back leads on, so that a later
     /// election is none of this failover's; a killed leader has lost its leadership for good.
     fn election_close(&self) -> RunNanos {
@@ -213,12 +230,14 @@ impl Case<'_> {
             let named = |answer: &Answer| answer.names() == Some(self.old);
             let change = answers.windows(2).find(|pair| {
                 let stops = named(&pair[0]) && !named(&pair[1]) && pair[0].incarnation == pair[1].incarnation;
-                stops && pair[1].to > t0 && pair[1].to <= close
+                stops && pair[1].to > t0 && pair[1].to <= close && pair[0].from < self.election_close()
             });
             let since = match change {
                 Some(pair) => {
                     hi = Some(hi.map_or(pair[1].to, |hi| hi.min(pair[1].to)));
-                    Some(pair[0].from)
+                    // A process that this same fault stopped noticed nothing before it ran again.
+                    let stopped = Some(self.fault.begun.hi).filter(|_| self.hits(node));
+                    Some(stopped.map_or(pair[0].from, |at| self.conditions.awake_from(node, at.max(pair[0].from))))
                 }
                 None => self.unseen(node, answers),
             };
@@ -227,14 +246,18 @@ impl Case<'_> {
         Some(Interval::new(lo?, hi?).not_before(t0))
     }
 
+    /// Whether this fault killed or paused the node.
+    fn hits(&self, node: NodeId) -> bool {
+        self.fault.begin.kind != FaultKind::Partition && self.fault.begin.nodes.contains(&node)
+    }
+
     /// From when on a node that named the old leader, and was not seen to stop, can have stopped.
     fn unseen(&self, node: NodeId, answers: &[Answer]) -> Option<RunNanos> {
         let last = answers.iter().rposition(|answer| answer.names() == Some(self.old))?;
         let stopped_before = answers.get(last + 1).is_some_and(|next| next.to <= self.fault.begun.lo);
-        let hit = self.fault.begin.kind != FaultKind::Partition && self.fault.begin.nodes.contains(&node);
         let since = answers[last].from.max(self.fault.begun.lo);
         let down = self.conditions.down(node).iter().any(|span| span.lo <= since && since < span.hi);
-        (!stopped_before && !hit && !down).then(|| self.conditions.awake_from(node, since))
+        (!stopped_before && !self.hits(node) && !down).then(|| self.conditions.awake_from(node, since))
     }
 
     /// t3.

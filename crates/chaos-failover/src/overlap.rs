@@ -20,7 +20,7 @@ use chaos_history::{RunNanos, Term};
 
 use crate::analysis::{Overlap, TermLeader};
 use crate::beliefs::{Answer, Beliefs};
-use crate::conditions::Conditions;
+use crate::conditions::{Conditions, merge};
 use crate::interval::{Elapsed, Interval};
 
 /// One node's leadership of one term.
@@ -91,6 +91,23 @@ pub(crate) fn overlaps(leaderships: &[Leadership]) -> Vec<Overlap> {
     }
     overlaps.sort_by_key(|overlap| overlap.span.lo);
     overlaps
+}
+
+/// For how long more than one node led: for certain and at most. Moments with three leaders count once.
+pub(crate) fn total(leaderships: &[Leadership]) -> Elapsed {
+    let (mut certain, mut possible) = (Vec::new(), Vec::new());
+    for (index, one) in leaderships.iter().enumerate() {
+        let later = leaderships[index + 1..].iter().take_while(|other| other.possible.lo <= one.possible.hi);
+        for other in later.filter(|other| other.leader.node != one.leader.node) {
+            possible.extend(one.possible.shared(other.possible));
+            certain.extend(one.guaranteed.iter().flat_map(|a| other.guaranteed.iter().filter_map(|b| a.shared(*b))));
+        }
+    }
+    let covered = |mut spans: Vec<Interval>| {
+        merge(&mut spans);
+        spans.iter().map(|span| span.length()).sum()
+    };
+    Elapsed { lo: covered(certain), hi: covered(possible) }
 }
 
 fn overlap(one: &Leadership, other: &Leadership) -> Option<Overlap> {
