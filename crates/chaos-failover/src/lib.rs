@@ -25,12 +25,15 @@
 mod analysis;
 mod beliefs;
 mod conditions;
+mod curve;
 mod distribution;
 mod expect;
 mod failover;
 mod floor;
+mod hlog;
 mod incident;
 mod interval;
+mod lost;
 mod operations;
 mod outage;
 mod overlap;
@@ -38,13 +41,14 @@ mod timeline;
 mod unplanned;
 
 pub use analysis::{
-    Analysis, Failover, HealAftermath, Latency, NotReached, Observed, OperationCounts, OperationPoint, OperationStats,
-    Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Unplanned, Why,
+    Analysis, Failover, HealAftermath, Latency, LostWrite, NotReached, Observed, OperationCounts, OperationPoint,
+    OperationStats, Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Unplanned, Why,
 };
-pub use distribution::{Distribution, Figures, distributions, samples_needed};
+pub use distribution::{Distribution, Figures, distributions, distributions_over, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};
 pub use failover::analyse;
 pub use floor::{Floor, FloorTime, Timing};
+pub use hlog::{HlogError, hlog, hlog_of, merge_hlogs};
 pub use incident::Incident;
 pub use interval::{Elapsed, Interval};
 pub use timeline::{FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegment, Timeline};
@@ -53,5 +57,3 @@ pub use timeline::{FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegmen
 mod failover_tests;
 #[cfg(test)]
 mod sample;
-#[cfg(test)]
-mod soundness_tests;
