@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, SourcePlace, Stall, Term};
 use chaos_plan::expect::Phase;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
@@ -13,7 +14,7 @@ use crate::interval::{Elapsed, Interval, as_nanos, as_nanos_option};
 use crate::timeline::Timeline;
 
 /// Everything that can be measured from one history.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {
     /// How many nodes the cluster has.
     pub nodes: usize,
@@ -61,7 +62,7 @@ impl Analysis {
 }
 
 /// A node that led a term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct TermLeader {
     /// The node.
     pub node: NodeId,
@@ -70,7 +71,7 @@ pub struct TermLeader {
 }
 
 /// A fault that took the leader away, and what came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failover {
     /// The fault.
     pub fault: FaultId,
@@ -108,7 +109,7 @@ pub struct Failover {
 }
 
 /// The moments from t2 to t6.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Phases {
     /// t2: the first node other than the old leader stops naming it: names nobody, another, or a higher term.
     pub detected: PhaseOutcome,
@@ -140,7 +141,7 @@ impl Phases {
 }
 
 /// Whether a phase was reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseOutcome {
     /// It was.
@@ -167,7 +168,7 @@ impl PhaseOutcome {
 }
 
 /// A phase that was reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reached {
     /// When.
     pub at: Interval,
@@ -176,7 +177,7 @@ pub struct Reached {
 }
 
 /// A phase that was not reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotReached {
     /// Why the watching ended.
     pub why: Why,
@@ -186,7 +187,7 @@ pub struct NotReached {
 }
 
 /// Why a phase was not reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// The fault ended first, and the old leader went on or somebody was elected later.
@@ -219,7 +220,7 @@ impl Why {
 }
 
 /// What happened between the heal and the next fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HealAftermath {
     /// t8: the last change of the highest term or of the majority's leader; `None` if nothing changed any more.
     pub last_disturbance: Option<Interval>,
@@ -231,7 +232,7 @@ pub struct HealAftermath {
 }
 
 /// A time without service: no acknowledgement between `from` and `to`, while clients were asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outage {
     /// The last acknowledgement before.
     pub from: RunNanos,
@@ -249,7 +250,7 @@ pub struct Outage {
 }
 
 /// A leader that a majority came to name though no fault was under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unplanned {
     /// The new leader.
     pub leader: TermLeader,
@@ -262,7 +263,7 @@ pub struct Unplanned {
 }
 
 /// Two leaderships of different nodes in one stretch of time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overlap {
     /// The leader of the earlier term.
     pub older: TermLeader,
@@ -275,7 +276,7 @@ pub struct Overlap {
 }
 
 /// What clients asked and got, final reads left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationStats {
     /// Reads.
     pub read: OperationCounts,
@@ -320,7 +321,7 @@ impl OperationStats {
 }
 
 /// How operations ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationCounts {
     /// Happened.
     pub ok: u64,
@@ -331,7 +332,7 @@ pub struct OperationCounts {
 }
 
 /// Figures of a latency distribution, in nanoseconds from due to acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// How many acknowledged operations.
     pub n: u64,
@@ -380,7 +381,7 @@ pub enum PointOutcome {
 }
 
 /// What nodes were asked and said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Observed {
     /// Answers of nodes.
     pub answers: u64,

@@ -5,7 +5,9 @@ mod failure;
 mod foreign;
 mod judge;
 mod live;
+mod report;
 mod run;
+mod schema;
 mod show;
 
 use std::io::IsTerminal;
@@ -29,7 +31,8 @@ fn main() -> ExitCode {
         Command::Node(arguments) => return election_node::main(*arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => foreign::check(&arguments),
-        Command::Report(saved) => judge::render(&saved.directory),
+        Command::Report(arguments) => report::report(&arguments),
+        Command::Schema(arguments) => schema::schema(&arguments),
         Command::Plan(arguments) => show::plan(&arguments),
         Command::List => show::list(),
         Command::Language => show::language(),

@@ -19,14 +19,15 @@ use election::specimens::SpecimenName;
 use crate::args::RunArguments;
 use crate::failure::Failure;
 use crate::live::{self, Live};
-use crate::{judge, show};
+use crate::{judge, report, show};
 
 /// How long a node may take to answer its first question, beyond what the workload grants the first election.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a workload to its verdict.
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
-    let mut workload = chaos_plan::load(Path::new(&arguments.workload), &arguments.overrides)?.workload;
+    let loaded = chaos_plan::load(Path::new(&arguments.workload), &arguments.overrides)?;
+    let (mut workload, written) = (loaded.workload, loaded.sources.into_iter().next());
     check_specimen(&workload)?;
     let seed = arguments.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
     workload.seed = Some(seed);
@@ -50,7 +51,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let finished = finished?;
     world.finish().map_err(anyhow::Error::from)?;
 
-    let report = judge::judge(&directory)?;
+    let mut report = judge::judge(&directory)?;
+    if let Some(written) = &written {
+        report::place_expectations(&mut report, written);
+    }
     judge::write(&directory, &report)?;
     if report.exit_code != 1 && !arguments.keep {
         remove_data(&directory, workload.nodes);
@@ -59,7 +63,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
         show::print(&format!("no leader within {:?} of the start; {seen}\n", workload.start_within));
     }
     show::print(&report.to_terminal(live::stdout_is_colored(), live::width()));
-    Ok(ExitCode::from(report.exit_code))
+    Ok(ExitCode::from(report::for_ci(&directory, &report)))
 }
 
 fn check_specimen(workload: &Workload) -> Result<(), Failure> {
