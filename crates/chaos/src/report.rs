@@ -22,7 +22,8 @@ use crate::{judge, show};
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct ReportArguments {
-    /// Run directories. Several are several runs of one experiment: their failovers are pooled, the gravest verdict counts.
+    /// Run directories, or directories of run directories. Several are several runs of one experiment: their failovers are
+    /// pooled, the gravest verdict counts.
     #[arg(required = true, value_name = "DIR")]
     directories: Vec<PathBuf>,
     /// How to write: html, json, junit, markdown, github, trace, prometheus, csv, hlog or text. Left out: report.html and
@@ -48,20 +49,18 @@ Exits with 0 if everything was written, whatever the verdict: `chaos check` exit
 
 /// Judges saved runs and writes their reports.
 pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
+    let directories: Vec<PathBuf> = arguments.directories.iter().flat_map(|named| runs_in(named)).collect();
     let Some(format) = arguments.format else {
-        for directory in &arguments.directories {
+        for directory in &directories {
             judge::render(directory)?;
         }
         return Ok(ExitCode::SUCCESS);
     };
-    if format == Format::Html && arguments.directories.len() > 1 {
+    if format == Format::Html && directories.len() > 1 {
         return Err(Failure::refused(FormatError::OneRunOnly(format)));
     }
-    let reports: Vec<Report> = arguments
-        .directories
-        .iter()
-        .map(|directory| judge::judge(&judge::open(directory)?))
-        .collect::<Result<_, Failure>>()?;
+    let reports: Vec<Report> =
+        directories.iter().map(|directory| judge::judge(&judge::open(directory)?)).collect::<Result<_, Failure>>()?;
     let pooling = if arguments.force { Pooling::Forced } else { Pooling::Alike };
     let text = formats::render(format, &reports, pooling).map_err(|error| match error {
         FormatError::Unlike(_) => Failure::Refused(anyhow!("{error} (--force pools them all the same)")),
@@ -77,6 +76,19 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The run directories that are meant: the one that is named or, if it is none, those right inside of it, by name. What is
+/// neither stays as it is named, and is refused when it is opened.
+fn runs_in(named: &Path) -> Vec<PathBuf> {
+    let is_run = |path: &Path| RunDir::open(path).is_ok();
+    if is_run(named) {
+        return vec![named.to_owned()];
+    }
+    let inside = fs::read_dir(named).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut runs: Vec<PathBuf> = inside.filter(|path| is_run(path)).collect();
+    runs.sort();
+    if runs.is_empty() { vec![named.to_owned()] } else { runs }
 }
 
 /// Says of each missed expectation where the user wrote it: in the workload that the run was started from, as far as that is a

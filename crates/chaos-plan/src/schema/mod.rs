@@ -98,7 +98,9 @@ fn object(tables: &[&Table], required: &[&str], shape: impl Fn(&'static str) -> 
                 members.insert("allOf".to_owned(), json!([shape]));
             }
             Value::Object(shape) => members.extend(shape),
-            _ => unreachable!("every shape is an object"),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                unreachable!("every shape is an object")
+            }
         }
         properties.insert(word.name.to_owned(), property);
     }

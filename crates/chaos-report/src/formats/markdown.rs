@@ -191,26 +191,32 @@ fn cut(text: &str) -> String {
     format!("{kept}… ({} characters more)", chars - WORDS_CHARS_MAX)
 }
 
-/// Foreign words as words.
+/// Foreign words as words, wherever in a line they stand.
 fn escaped(text: &str) -> String {
+    let text = cut(&visible(text.trim_start(), Lines::One));
     let mut out = String::with_capacity(text.len());
-    let text = cut(&visible(text, Lines::One));
     let mut rest = text.chars();
+    let mut begins = true;
     while let Some(character) = rest.next() {
         match character {
-            // An address would become a link.
-            ':' if rest.as_str().starts_with("//") => out.push_str("\\:"),
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // So would `@name`.
+            // An address or a name would become a link.
             '@' => out.push_str("&#64;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '!' | '|' | '~' | '$' => {
+            ':' if rest.as_str().starts_with("//") => out.push_str("\\:"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' => {
+                out.push('\\');
+                out.push(character);
+            }
+            // At the beginning of a line these make headings, lists and underlines.
+            '#' | '+' | '-' | '=' | '.' | ')' if begins => {
                 out.push('\\');
                 out.push(character);
             }
             other => out.push(other),
         }
+        begins = begins && character.is_ascii_digit();
     }
     out
 }
