@@ -99,12 +99,12 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
     }))
 }
 
-/// Writes `report.json` and `report.html`.
+/// Writes `report.json` and `report.html`, each whole or not at all.
 pub(crate) fn write(saved: &RunDir, report: &Report) -> Result<(), Failure> {
     let json = report.to_json().map_err(anyhow::Error::from)?;
     let html = report.to_html().map_err(anyhow::Error::from)?;
     for (path, text) in [(saved.report_json(), json), (saved.report_html(), html)] {
-        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        crate::report::write_whole(&path, &text)?;
     }
     Ok(())
 }

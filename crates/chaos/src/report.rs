@@ -137,7 +137,7 @@ fn append_summary(path: &Path, reports: &[Report]) -> anyhow::Result<()> {
 }
 
 /// Writes a file whole or not at all. What is no file (a pipe, a device) is written to as it is.
-fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
     let write = || format!("write {}", path.display());
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return fs::write(path, text).with_context(write);

@@ -1,5 +1,5 @@
 //! `chaos report --format` and `chaos schema`, end to end, on a saved run that is written here: it needs no namespaces.
-#![allow(clippy::unwrap_used, reason = "a test that can't set itself up fails")]
+#![expect(clippy::unwrap_used, reason = "a test that can't set itself up fails")]
 
 #[allow(dead_code, reason = "each file of tests uses its part of it")]
 mod support;
