@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! #[Histogram log format version 1.3]
-//! Tag=kill.elected,0.000000000,62.400000000,262.000000000,HISTFAAAA…
+//! #[MaxValueDivisor: 1000000.000]
+//! Tag=kill.elected,0.000,62.400,262.144,HISTFAAAA…
 //! ```
 //!
-//! Values are nanoseconds; the log's third column shows the maximum in milliseconds, as HdrHistogram's own tools have it. Tags are words of this program only.
+//! Values are nanoseconds; the log's third column shows the maximum in milliseconds, as HdrHistogram's own tools have it. Tags
+//! are words of this program only.
 //!
 //! Source: HdrHistogram's `HistogramLogWriter`, log format 1.3, V2 encoding with DEFLATE.
 
@@ -27,6 +29,7 @@ fn log(analysis: &chaos_failover::Analysis) -> String {
     let mut bytes = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut writer = IntervalLogWriterBuilder::new()
+        .add_comment("[Histogram log format version 1.3]")
         .with_max_value_divisor(1e6)
         .begin_log_with(&mut bytes, &mut serializer)
         .expect("writing to memory can't fail");

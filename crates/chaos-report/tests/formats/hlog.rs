@@ -59,5 +59,6 @@ fn no_foreign_word_is_in_it_and_an_empty_run_has_no_histogram() {
     let text = written(Format::Hlog, &[hostile(HOSTILE)]);
     assert!(text.is_ascii() && !text.contains("cmd"));
     assert_eq!(read(&text).len(), of(&sound()).len());
+    assert!(text.starts_with("#[Histogram log format version 1.3]\n"));
     assert!(of(&empty()).is_empty());
 }
