@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, SourcePlace, Stall, Term, Value};
 use chaos_plan::expect::Phase;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
@@ -13,7 +14,7 @@ use crate::interval::{Elapsed, Interval, as_nanos, as_nanos_option};
 use crate::timeline::Timeline;
 
 /// Everything that can be measured from one history.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {
     /// How many nodes the cluster has.
     pub nodes: usize,
@@ -67,7 +68,7 @@ impl Analysis {
 }
 
 /// A node that led a term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct TermLeader {
     /// The node.
     pub node: NodeId,
@@ -76,7 +77,7 @@ pub struct TermLeader {
 }
 
 /// A fault that took the leader away, and what came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failover {
     /// The fault.
     pub fault: FaultId,
@@ -142,7 +143,7 @@ pub struct LostWrite {
 }
 
 /// The moments from t2 to t6.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Phases {
     /// t2: the first node other than the old leader stops naming it: names nobody, another, or a higher term.
     pub detected: PhaseOutcome,
@@ -174,7 +175,7 @@ impl Phases {
 }
 
 /// Whether a phase was reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseOutcome {
     /// It was.
@@ -201,7 +202,7 @@ impl PhaseOutcome {
 }
 
 /// A phase that was reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reached {
     /// When.
     pub at: Interval,
@@ -210,7 +211,7 @@ pub struct Reached {
 }
 
 /// A phase that was not reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotReached {
     /// Why the watching ended.
     pub why: Why,
@@ -220,7 +221,7 @@ pub struct NotReached {
 }
 
 /// Why a phase was not reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// The fault ended first, and the old leader went on or somebody was elected later.
@@ -253,7 +254,7 @@ impl Why {
 }
 
 /// What happened between the heal and the next fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HealAftermath {
     /// t8: the last change of the highest term or of the majority's leader; `None` if nothing changed any more.
     pub last_disturbance: Option<Interval>,
@@ -265,7 +266,7 @@ pub struct HealAftermath {
 }
 
 /// A time without service: no acknowledgement between `from` and `to`, while clients were asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outage {
     /// The last acknowledgement before.
     pub from: RunNanos,
@@ -283,7 +284,7 @@ pub struct Outage {
 }
 
 /// A leader that a majority came to name though no fault was under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unplanned {
     /// The new leader.
     pub leader: TermLeader,
@@ -303,7 +304,7 @@ pub struct Unplanned {
 }
 
 /// Two leaderships of different nodes in one stretch of time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overlap {
     /// The leader of the earlier term.
     pub older: TermLeader,
@@ -316,7 +317,7 @@ pub struct Overlap {
 }
 
 /// What clients asked and got, final reads left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationStats {
     /// Reads.
     pub read: OperationCounts,
@@ -361,7 +362,7 @@ impl OperationStats {
 }
 
 /// How operations ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationCounts {
     /// Happened.
     pub ok: u64,
@@ -372,7 +373,7 @@ pub struct OperationCounts {
 }
 
 /// Figures of a latency distribution, in nanoseconds from due to acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// How many acknowledged operations.
     pub n: u64,
@@ -421,7 +422,7 @@ pub enum PointOutcome {
 }
 
 /// What nodes were asked and said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Observed {
     /// Answers of nodes.
     pub answers: u64,

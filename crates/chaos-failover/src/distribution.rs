@@ -9,6 +9,7 @@ use std::time::Duration;
 use chaos_history::FaultKind;
 use chaos_plan::expect::Phase;
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::Failover;
@@ -18,7 +19,7 @@ use crate::interval::{as_nanos, as_nanos_option, as_word, nanos};
 const KINDS: [FaultKind; 3] = [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition];
 
 /// One phase of the failovers of one kind of fault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
     /// The kind of fault.
     pub kind: FaultKind,
@@ -46,7 +47,7 @@ pub struct Distribution {
 }
 
 /// Figures of a sample. Percentiles that n does not support are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figures {
     /// How many samples, at least 1.
     pub n: u64,

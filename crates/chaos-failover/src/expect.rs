@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chaos_history::FaultKind;
 use chaos_plan::expect::{Bound, Comparison, Expectation, Metric, Phase, Statistic};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analysis, PhaseOutcome, Why};
@@ -15,7 +16,7 @@ use crate::distribution::{Sample, samples_needed};
 use crate::interval::nanos;
 
 /// What became of an expectation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Judgement {
     /// It holds.
@@ -36,7 +37,7 @@ pub enum Judgement {
 }
 
 /// A measured figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Figure {
     /// A time in nanoseconds.

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use chaos_plan::RaftOptions;
 use chaos_plan::expect::Phase;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::curve::Curve;
@@ -63,7 +64,7 @@ impl Timing {
 }
 
 /// The least and the mean time of one phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FloorTime {
     /// No failover can be faster.
     #[serde(with = "as_nanos")]
@@ -74,7 +75,7 @@ pub struct FloorTime {
 }
 
 /// The theoretical floor of a leader's crash with all others available.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Floor {
     /// The first follower's timer fires.
     pub detected: FloorTime,

@@ -2,10 +2,11 @@
 //! mechanism failed (they are no failovers, and nothing was broken), and nodes that ended by themselves.
 
 use chaos_history::{Event, FaultEdge, FaultId, History, NodeId, NodeLife, Recorded, RunNanos};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Something that the plan did not mean.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Incident {
     /// When.
     pub at: RunNanos,

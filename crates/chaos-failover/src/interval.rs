@@ -3,13 +3,16 @@
 //! An answer was true at *some* instant between the question's leaving and the answer's arrival, and no more than that is
 //! known. So every derived moment is an interval, and every duration between two of them is one too.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use chaos_history::RunNanos;
-use serde::{Deserialize, Serialize};
+use chaos_plan::expect::Phase;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment that lies somewhere in `[lo, hi]`. Written `[lo, hi]` in nanoseconds since the run began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "(RunNanos, RunNanos)", from = "(RunNanos, RunNanos)")]
 pub struct Interval {
     /// Not earlier than this.
@@ -76,7 +79,7 @@ impl From<Interval> for (RunNanos, RunNanos) {
 }
 
 /// A duration that lies somewhere in `[lo, hi]`. Written `[lo, hi]` in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "(u64, u64)", from = "(u64, u64)")]
 pub struct Elapsed {
     /// At least this.
@@ -102,14 +105,14 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Durations as integers of nanoseconds in JSON.
-pub(crate) mod as_nanos {
-    use std::time::Duration;
+/// Durations as integers of nanoseconds in JSON. A type and no module, so that `#[serde(with = …)]` gives both the words for serde
+/// and the shape for the JSON Schema.
+#[expect(non_camel_case_types, reason = "it is named where serde expects a module")]
+pub(crate) struct as_nanos;
 
-    use serde::{Deserialize, Deserializer, Serializer};
-
+impl as_nanos {
     pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(super::nanos(*duration))
+        serializer.serialize_u64(nanos(*duration))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -117,14 +120,27 @@ pub(crate) mod as_nanos {
     }
 }
 
+impl JsonSchema for as_nanos {
+    fn schema_name() -> Cow<'static, str> {
+        "Nanoseconds".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        u64::json_schema(generator)
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
 /// The same for durations that may be missing.
-pub(crate) mod as_nanos_option {
-    use std::time::Duration;
+#[expect(non_camel_case_types, reason = "it is named where serde expects a module")]
+pub(crate) struct as_nanos_option;
 
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
+impl as_nanos_option {
     pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-        duration.map(super::nanos).serialize(serializer)
+        duration.map(nanos).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -132,20 +148,45 @@ pub(crate) mod as_nanos_option {
     }
 }
 
-/// Phases by their word in plans, `writable`.
-pub(crate) mod as_word {
-    use chaos_plan::expect::Phase;
-    use serde::{Deserialize, Deserializer, Serializer};
+impl JsonSchema for as_nanos_option {
+    fn schema_name() -> Cow<'static, str> {
+        "NanosecondsOrNull".into()
+    }
 
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Option::<u64>::json_schema(generator)
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// Phases by their word in plans, `writable`.
+#[expect(non_camel_case_types, reason = "it is named where serde expects a module")]
+pub(crate) struct as_word;
+
+impl as_word {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(crate) fn serialize<S: Serializer>(phase: &Phase, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(phase.name())
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Phase, D::Error> {
-        let word = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let word = Cow::<'de, str>::deserialize(deserializer)?;
         let known = Phase::ALL.into_iter().find(|phase| phase.name() == word);
         known.ok_or_else(|| serde::de::Error::custom(format!("unknown phase `{word}`")))
+    }
+}
+
+impl JsonSchema for as_word {
+    fn schema_name() -> Cow<'static, str> {
+        "Phase".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words: Vec<&str> = Phase::ALL.into_iter().map(Phase::name).collect();
+        json_schema!({ "type": "string", "enum": words })
     }
 }
 

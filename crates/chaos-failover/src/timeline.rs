@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use chaos_history::{
-    ElectionRole, Event, FaultId, FaultKind, History, Mark, NodeId, ObservationOutcome, RunNanos, Term,
+    ElectionRole, Event, FaultId, FaultKind, History, Mark, NodeId, ObservationOutcome, RunNanos, SourcePlace, Term,
 };
 
 use crate::beliefs::{Answer, Beliefs};
@@ -82,6 +82,8 @@ pub struct FaultBand {
     pub label: String,
     /// Whom it was aimed at.
     pub nodes: Vec<NodeId>,
+    /// The plan's line; `None` for the harness's own.
+    pub source: Option<SourcePlace>,
     /// From its effect to its end, or to the end of the run.
     pub span: Interval,
 }

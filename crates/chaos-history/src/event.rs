@@ -1,5 +1,6 @@
 //! Everything that can stand on a line of the history.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{FaultId, NodeId, OpEvent, RunNanos, Term};
@@ -118,7 +119,7 @@ impl std::fmt::Debug for Link {
 }
 
 /// What kind of fault. Each kind is a failover distribution of its own: a report never mixes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
     /// Processes are ended by a signal (ends when they are started again, or never).
@@ -156,7 +157,7 @@ pub struct Stamps {
 }
 
 /// Where in the fault plan a fault is written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourcePlace {
     /// The file, as the user named it.
     pub file: String,
@@ -241,7 +242,7 @@ pub enum NodeLife {
 }
 
 /// An interval in which the harness's watchdog was not scheduled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stall {
     /// When the watchdog should have run.
     pub from: RunNanos,

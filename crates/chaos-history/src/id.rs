@@ -1,10 +1,12 @@
 //! The identifiers of a run, one type each, so that a term can't be passed for a node or a count for a time.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A node of the cluster, numbered from 1 and written `n1`.
@@ -87,6 +89,21 @@ impl Serialize for NodeId {
     }
 }
 
+impl JsonSchema for NodeId {
+    fn schema_name() -> Cow<'static, str> {
+        "NodeId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A node of the cluster, numbered from 1 and written `n1`.",
+            "type": "string",
+            "pattern": "^n[1-9][0-9]{0,4}$",
+            "examples": ["n1"],
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for NodeId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
@@ -95,7 +112,7 @@ impl<'de> Deserialize<'de> for NodeId {
 }
 
 /// A term of an election protocol (epoch, view, ballot: whatever the system calls the number that orders its leaders).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Term(pub u64);
 
@@ -117,7 +134,7 @@ pub struct ProcessId(pub u64);
 pub struct OpId(pub u64);
 
 /// A fault of the run, numbered in order of injection from 1. A fault's begin and end carry the same number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct FaultId(pub u32);
 
@@ -138,7 +155,7 @@ impl fmt::Display for Value {
 pub struct Revision(pub u64);
 
 /// The seed from which a run's every random choice is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Seed(pub u64);
 
@@ -149,7 +166,7 @@ impl fmt::Display for Seed {
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC` since the run began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RunNanos(pub u64);
 

@@ -5,7 +5,7 @@
 //!     plan.yaml        the resolved plan: every default filled in, the seed
 //!     history.jsonl    the history, see `format`
 //!     nodes/n1/        stdout.log, stderr.log, data/
-//!     report.json  report.html
+//!     report.json  report.html  junit.xml  summary.md
 //! ```
 
 use std::fs;

@@ -4,6 +4,7 @@
 pub mod builtin;
 mod error;
 pub mod expect;
+mod expect_places;
 mod load;
 mod model;
 mod order;
@@ -11,11 +12,13 @@ mod overrides;
 mod read;
 mod resolved;
 mod scalar;
+mod schema;
 mod source;
 mod words;
 mod yaml;
 
 pub use error::{PlanErrors, nearest};
+pub use expect_places::expectation_places;
 pub use load::{Loaded, load, load_source};
 pub use model::{
     Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe,
@@ -23,5 +26,6 @@ pub use model::{
 };
 pub use read::VERSION;
 pub use resolved::resolved_yaml;
+pub use schema::{SchemaKind, schema};
 pub use source::{ReadText, Source};
 pub use words::{Table, Word, checks, reference, vocabulary};

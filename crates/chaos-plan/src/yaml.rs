@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use serde_saphyr::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle, Span};
 
 use crate::error::{Mistake, Mistakes};
@@ -118,6 +119,34 @@ pub(crate) fn entry(text: &str, wanted: &str) -> Option<String> {
         NodeKind::Scalar(text) => Some(text),
         NodeKind::Null | NodeKind::List(_) | NodeKind::Map(_) => None,
     })
+}
+
+/// A form of the plan language as a value of JSON, typed as editors type it; `None` where it is none that could be written
+/// (`[await: leader, …]`).
+pub(crate) fn example(form: &str) -> Option<Value> {
+    if form.is_empty() || form.contains('…') {
+        return None;
+    }
+    parse(0, form, &mut Mistakes::default()).map(|node| typed(&node))
+}
+
+fn typed(node: &Node) -> Value {
+    match &node.kind {
+        NodeKind::Null => Value::Null,
+        NodeKind::Scalar(text) => match (text.parse::<u64>(), text.parse::<bool>()) {
+            (Ok(number), _) => number.into(),
+            (_, Ok(boolean)) => boolean.into(),
+            (Err(_), Err(_)) => text.as_str().into(),
+        },
+        NodeKind::List(items) => items.iter().map(typed).collect(),
+        NodeKind::Map(entries) => entries.iter().map(|(key, value)| (key.value.clone(), typed(value))).collect(),
+    }
+}
+
+/// A text as an editor's YAML server would read it: by the library's own front end, which shares none of our tree.
+#[cfg(test)]
+pub(crate) fn as_json(text: &str) -> Result<Value, String> {
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
 }
 
 /// Whether there is sense in reading on.

@@ -1,4 +1,5 @@
-//! One summary of a run, rendered three ways: JSON for programs, HTML for people, a few lines for the terminal.
+//! One summary of a run, rendered in many ways: JSON for programs, HTML for people, a few lines for the terminal, and the
+//! [formats](formats) of other tools.
 //!
 //! [`Report::new`] puts together what others found: the history's header, the checkers' outcomes, the failover analysis, what
 //! became of the expectations. The verdict and the exit code are computed here and nowhere else, so that every rendering
@@ -12,10 +13,12 @@
 
 mod build;
 mod evidence;
+pub mod formats;
 mod html;
 mod model;
 mod notes;
 mod picture;
+mod schema;
 mod terminal;
 mod words;
 mod wrapped;
@@ -26,6 +29,7 @@ pub use model::{
     Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts, SCHEMA,
     Verdict, WitnessSummary,
 };
+pub use schema::report_schema;
 pub use terminal::{Style, to_terminal};
 pub use wrapped::{COMMAND_FAILED, Wrapped};
 

@@ -15,7 +15,8 @@
 
 use chaos_check::linear::picture::Picture;
 use chaos_failover::{Analysis, Interval, Judgement};
-use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, Seed};
+use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, Seed, SourcePlace};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ReportError;
@@ -24,7 +25,7 @@ use crate::ReportError;
 pub const SCHEMA: &str = "chaos.report/1";
 
 /// The summary of one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
@@ -90,7 +91,7 @@ impl Report {
 }
 
 /// The verdict over everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every check holds and every expectation is met.
@@ -128,7 +129,7 @@ impl Verdict {
 }
 
 /// What was run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunFacts {
     /// The workload's name.
     pub workload: String,
@@ -173,7 +174,7 @@ impl RunFacts {
 }
 
 /// One check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// The property, with its bound.
     pub property: String,
@@ -192,7 +193,7 @@ pub struct Check {
 }
 
 /// What sort of property.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckGroup {
     /// Nothing bad happens.
@@ -202,7 +203,7 @@ pub enum CheckGroup {
 }
 
 /// What a check concluded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckVerdict {
     /// The property holds for everything that the history shows.
@@ -214,7 +215,7 @@ pub enum CheckVerdict {
 }
 
 /// Why a property does not hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WitnessSummary {
     /// One English sentence.
     pub sentence: String,
@@ -234,7 +235,7 @@ pub struct WitnessSummary {
 }
 
 /// A line of the history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuotedLine {
     /// Its number in `history.jsonl`, from 1.
     pub line: usize,
@@ -243,7 +244,7 @@ pub struct QuotedLine {
 }
 
 /// A fault that was injected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultSummary {
     /// Its number.
     pub id: FaultId,
@@ -253,21 +254,27 @@ pub struct FaultSummary {
     pub label: String,
     /// Whom it was aimed at.
     pub nodes: Vec<NodeId>,
+    /// The plan's line that asked for it; `None` for the harness's own clean-up, and in reports of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourcePlace>,
     /// From its confirmed effect to its end.
     pub span: Interval,
 }
 
 /// An expectation and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpectationResult {
     /// As the user wrote it.
     pub text: String,
     /// Met, missed or not told.
     pub judgement: Judgement,
+    /// Where it is written; `None` if nobody could tell, and in reports of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourcePlace>,
 }
 
 /// A fact about the host, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fact {
     /// What.
     pub name: String,

@@ -1,5 +1,6 @@
 //! Reports of a made-up run: the shape of the JSON, the terminal's text, and what hostile words can't do to the page.
 
+mod formats;
 mod support;
 
 use std::collections::BTreeMap;

@@ -59,8 +59,10 @@ pub(crate) enum Command {
     Init(InitArguments),
     /// Judge saved runs again, and histories of other tools; prints the verdicts and exits accordingly.
     Check(CheckArguments),
-    /// Render a saved run's report.json and report.html again.
-    Report(SavedRun),
+    /// Render saved runs' reports again, in any format; several runs are merged.
+    Report(crate::report::ReportArguments),
+    /// Print the JSON Schema of workloads, fault plans, systems or reports.
+    Schema(crate::schema::SchemaArguments),
     /// Validate a workload and print it with every default filled in.
     Plan(PlanArguments),
     /// List the built-in workloads and fault plans, the broken nodes, and the checks.
@@ -180,10 +182,3 @@ The options from --format to --threads are about files; a run directory says its
 Exit codes, the worst of all paths:
   0  valid          1  invalid, whatever else          254  a file that is not understood, or can't be read
   2  unknown: undecided, or a claim that doesn't hold  3  valid, but a run's expectation was missed";
-
-/// A run that was saved.
-#[derive(Debug, clap::Args)]
-pub(crate) struct SavedRun {
-    /// The run directory.
-    pub(crate) directory: PathBuf,
-}

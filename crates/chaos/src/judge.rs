@@ -37,7 +37,7 @@ pub(crate) fn render(directory: &Path) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(directory: &Path) -> Result<RunDir, Failure> {
+pub(crate) fn open(directory: &Path) -> Result<RunDir, Failure> {
     let missing = || {
         let directory = directory.display();
         format!(
@@ -55,6 +55,7 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         .with_context(|| format!("read {}", saved.plan().display()))
         .map_err(Failure::Refused)?;
     let source = Source { name: saved.plan().display().to_string(), text: plan.clone() };
+    let places = chaos_plan::expectation_places(&source);
     let no_other_file = |_: &str| Err(std::io::ErrorKind::NotFound.into());
     let workload = chaos_plan::load_source(source, &[], &no_other_file)?.workload;
 
@@ -75,6 +76,7 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         .map(|expectation| ExpectationResult {
             text: expectation.text.clone(),
             judgement: evaluate(expectation, &analysis),
+            source: places.iter().find(|(text, _)| *text == expectation.text).map(|(_, place)| place.clone()),
         })
         .collect();
     let wrapped = wrap::saved(saved)?;
@@ -103,12 +105,12 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
     })
 }
 
-/// Writes `report.json` and `report.html`.
+/// Writes `report.json` and `report.html`, each whole or not at all.
 pub(crate) fn write(saved: &RunDir, report: &Report) -> Result<(), Failure> {
     let json = report.to_json().map_err(anyhow::Error::from)?;
     let html = report.to_html().map_err(anyhow::Error::from)?;
     for (path, text) in [(saved.report_json(), json), (saved.report_html(), html)] {
-        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        crate::report::write_whole(&path, &text)?;
     }
     Ok(())
 }

@@ -15,7 +15,9 @@ mod judge;
 mod list;
 mod live;
 mod man;
+mod report;
 mod run;
+mod schema;
 mod show;
 mod wrap;
 
@@ -40,7 +42,8 @@ fn main() -> ExitCode {
         Command::Node(arguments) => return election_node::main(*arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => foreign::check(&arguments),
-        Command::Report(saved) => judge::render(&saved.directory),
+        Command::Report(arguments) => report::report(&arguments),
+        Command::Schema(arguments) => schema::schema(&arguments),
         Command::Plan(arguments) => show::plan(&arguments),
         Command::Wrap(arguments) => wrap::wrap(&arguments),
         Command::Init(arguments) => init::init(&arguments),

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::follow::{Alarms, Follow, Started};
 use crate::live::{Live, SummaryTo};
 use crate::wrap::{Company, Wrap};
-use crate::{again, judge};
+use crate::{again, judge, report};
 
 /// How long a node may take to answer its first question, beyond what the workload grants the first election.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -80,7 +80,8 @@ pub(crate) fn carry_out(order: &Order<'_>) -> Result<ExitCode, Failure> {
 }
 
 fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Result<ExitCode, Failure> {
-    let mut workload = chaos_plan::load(Path::new(order.workload), order.overrides)?.workload;
+    let loaded = chaos_plan::load(Path::new(order.workload), order.overrides)?;
+    let (mut workload, written) = (loaded.workload, loaded.sources.into_iter().next());
     check_specimen(&workload)?;
     let seed = order.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
     workload.seed = Some(seed);
@@ -114,7 +115,10 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     // Also where the run has failed to start it, what happened is judged.
     let kept_company = company.map_or(Ok(()), Company::finish);
 
-    let report = judge::judge(&directory)?;
+    let mut report = judge::judge(&directory)?;
+    if let Some(written) = &written {
+        report::place_expectations(&mut report, written);
+    }
     judge::write(&directory, &report)?;
     if report.exit_code != 1 && !order.keep {
         remove_data(&directory, workload.nodes);
@@ -124,7 +128,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
         follow.remark(&format!("no leader within {:?} of the start; {seen}", workload.start_within));
     }
     follow.judged(&report, &directory);
-    Ok(ExitCode::from(report.exit_code))
+    Ok(ExitCode::from(report::for_ci(&directory, &report)))
 }
 
 fn check_specimen(workload: &Workload) -> Result<(), Failure> {

@@ -277,6 +277,7 @@ pub(crate) fn input<'a>(
         expectations: vec![ExpectationResult {
             text: "failover.writable.max < 1500ms".to_owned(),
             judgement: Judgement::Met { value: Figure::TimeNs(412 * MS) },
+            source: None,
         }],
         host: vec![Fact { name: "kernel".to_owned(), value: "6.8.0".to_owned() }],
     }

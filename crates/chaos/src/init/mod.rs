@@ -74,11 +74,6 @@ struct NewFile {
     shared: bool,
 }
 
-/// The JSON Schema that editors check a kind of file against (`workload` or `faults`), if this version has one.
-fn schema_text(_kind: &str) -> Option<String> {
-    None
-}
-
 /// Writes the files, or none.
 pub(crate) fn init(arguments: &InitArguments) -> Result<ExitCode, Failure> {
     let mut files = files(&arguments.name, arguments.system);
@@ -117,18 +112,16 @@ fn files(name: &str, system: InitSystem) -> Vec<NewFile> {
         ),
     };
     let mut files = Vec::new();
-    let mut plan = |kind: &str, folder: &str, text: String| {
-        let mut modeline = String::new();
-        if let Some(schema) = schema_text(kind) {
-            modeline = format!("# yaml-language-server: $schema={kind}.schema.json\n");
-            let path = Path::new(folder).join(format!("{kind}.schema.json"));
-            files.push(NewFile { path, text: schema, executable: false, shared: true });
-        }
+    let mut plan = |kind: SchemaKind, folder: &str, text: String| {
+        let schema = format!("{}.schema.json", kind.name());
+        let modeline = format!("# yaml-language-server: $schema={schema}\n");
+        let path = Path::new(folder).join(schema);
+        files.push(NewFile { path, text: chaos_plan::schema(kind), executable: false, shared: true });
         let path = Path::new(folder).join(format!("{name}.yaml"));
         files.push(NewFile { path, text: format!("{modeline}{text}"), executable: false, shared: false });
     };
-    plan("workload", "workloads", WORKLOAD.replace("NAME", name).replace("SYSTEM", &system_lines));
-    plan("faults", "faults", FAULTS.replace("NAME", name));
+    plan(SchemaKind::Workload, "workloads", WORKLOAD.replace("NAME", name).replace("SYSTEM", &system_lines));
+    plan(SchemaKind::Faults, "faults", FAULTS.replace("NAME", name));
     if system == InitSystem::Own {
         let path = PathBuf::from(format!("{name}-node.sh"));
         let text = NODE.replace("NAME", name).replace("CHAOS", &own_program());
