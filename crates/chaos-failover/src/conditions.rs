@@ -143,6 +143,7 @@ impl Conditions {
             kind: fault.begin.kind,
             label: fault.begin.label.clone(),
             nodes: fault.begin.nodes.clone(),
+            source: fault.begin.source.clone(),
             span: Interval::new(fault.begun.hi, fault.ended.map_or(self.end, |ended| ended.hi)),
         })
     }

@@ -179,7 +179,8 @@ fn faults_at(at: RunNanos, bands: &[FaultBand]) -> Vec<FaultId> {
 }
 
 fn fault(band: &FaultBand) -> FaultSummary {
-    FaultSummary { id: band.id, kind: band.kind, label: band.label.clone(), nodes: band.nodes.clone(), span: band.span }
+    let (label, nodes, source) = (band.label.clone(), band.nodes.clone(), band.source.clone());
+    FaultSummary { id: band.id, kind: band.kind, label, nodes, source, span: band.span }
 }
 
 /// More incidents than these are counted and not listed.

@@ -15,7 +15,7 @@
 
 use chaos_check::linear::picture::Picture;
 use chaos_failover::{Analysis, Interval, Judgement};
-use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, Seed};
+use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, Seed, SourcePlace};
 use serde::{Deserialize, Serialize};
 
 use crate::ReportError;
@@ -246,6 +246,9 @@ pub struct FaultSummary {
     pub label: String,
     /// Whom it was aimed at.
     pub nodes: Vec<NodeId>,
+    /// The plan's line that asked for it; `None` for the harness's own clean-up, and in reports of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourcePlace>,
     /// From its confirmed effect to its end.
     pub span: Interval,
 }
