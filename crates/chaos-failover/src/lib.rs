@@ -25,10 +25,12 @@
 mod analysis;
 mod beliefs;
 mod conditions;
+mod curve;
 mod distribution;
 mod expect;
 mod failover;
 mod floor;
+mod hlog;
 mod incident;
 mod interval;
 mod operations;
@@ -41,10 +43,11 @@ pub use analysis::{
     Analysis, Failover, HealAftermath, Latency, NotReached, Observed, OperationCounts, OperationPoint, OperationStats,
     Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Unplanned, Why,
 };
-pub use distribution::{Distribution, Figures, distributions, samples_needed};
+pub use distribution::{Distribution, Figures, distributions, distributions_over, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};
 pub use failover::analyse;
 pub use floor::{Floor, FloorTime, Timing};
+pub use hlog::{HlogError, hlog, hlog_of, merge_hlogs};
 pub use incident::Incident;
 pub use interval::{Elapsed, Interval};
 pub use timeline::{Asked, FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegment, Timeline};

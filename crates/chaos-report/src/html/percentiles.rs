@@ -56,15 +56,24 @@ fn panel(row: &Distribution, floor: Option<&Floor>, axis: &Axis) -> String {
     svg.finish(&label, WIDTH, HEIGHT)
 }
 
-/// What no failover can be faster than, and what is expected. **The seam for a curve of the floor**: whoever can say how many
-/// failovers theory expects after so long draws that as a path of class `theory` here, through [`height`].
+/// What no failover can be faster than, and how many theory expects after so long.
 fn theory(svg: &mut Svg, axis: &Axis, floor: &Floor, phase: Phase) {
     let Some(time) = floor.of_phase(phase) else { return };
     let x = axis.x(nanos(time.min));
     let rect = Rect { x: LEFT, y: TOP, width: x - LEFT, height: BOTTOM - TOP };
     svg.rect("below-floor", rect, &format!("no {} before {}", phase.name(), duration(time.min)));
     svg.line("floor", (x, TOP), (x, BOTTOM));
-    if let Some(mean) = time.mean {
+    if let Some(curve) = floor.curve(phase) {
+        // What lies beyond the axis would be drawn at its end, as a wall.
+        let shown = curve.iter().take_while(|(_, time)| axis.x(nanos(*time)) < RIGHT);
+        let mut path = String::new();
+        for (share, time) in shown {
+            let step = if path.is_empty() { 'M' } else { 'L' };
+            let _ = write!(path, "{step}{:.1} {:.1}", axis.x(nanos(*time)), height(u64::from(*share), 1_000_000));
+        }
+        svg.path("theory", &path);
+    } else if let Some(mean) = time.mean {
+        // A report of an older version knows the mean only.
         let x = axis.x(nanos(mean));
         svg.line("floor mean", (x, TOP), (x, BOTTOM));
         svg.text("floor-label", (x, TOP - 4.0), Anchor::Middle, &format!("mean {}", duration(mean)));
@@ -110,7 +119,17 @@ mod tests {
         let samples: Vec<u64> = [150, 200, 200, 250].map(|it| it * 1_000_000).to_vec();
         let figures = Figures { n: 4, min: ms(150), p50: None, p90: None, p95: None, p99: None, max: ms(250) };
         let (kind, phase) = (FaultKind::Kill, Phase::Elected);
-        let row = Distribution { kind, phase, failovers: 5, figures, uncertainty_max: ms(5), stalled: 0, samples };
+        let row = Distribution {
+            kind,
+            phase,
+            failovers: 5,
+            figures,
+            uncertainty_max: ms(5),
+            stalled: 0,
+            stalled_millionths: 0,
+            over_floor_millionths: None,
+            samples,
+        };
         let svg = panels(&[&row], None).remove(0);
         let path = svg.split("steps elected\" d=\"").nth(1).unwrap().split('"').next().unwrap();
         let heights: Vec<f64> =

@@ -81,14 +81,14 @@ pub(crate) fn expectations(report: &Report) -> Vec<Value> {
     report.expectations.iter().map(row).collect()
 }
 
-/// One row per phase: percentiles that the sample supports, and how far the median is from the floor's mean.
+/// One row per phase: percentiles that the sample supports, and how far the median is from the one that theory expects.
 pub(crate) fn figures(rows: &[&Distribution], floor: Option<&Floor>) -> Vec<Value> {
     let optional = |value: Option<Duration>| value.map_or(NOTHING.to_owned(), duration);
     let row = |row: &&Distribution| {
         let figures = row.figures;
+        let expected = floor.and_then(|floor| floor.expected_median(row.phase));
         let floor = floor.and_then(|floor| floor.of_phase(row.phase));
-        let mean = floor.and_then(|floor| floor.mean);
-        let ratio = figures.p50.zip(mean).map(|(p50, mean)| format!("{:.2}", p50.as_secs_f64() / mean.as_secs_f64()));
+        let ratio = row.over_floor_millionths.map(|ratio| format!("{:.2}", ratio as f64 / 1e6));
         context! {
             phase => row.phase.name(),
             n => grouped(figures.n),
@@ -100,7 +100,7 @@ pub(crate) fn figures(rows: &[&Distribution], floor: Option<&Floor>) -> Vec<Valu
             max => duration(figures.max),
             error => duration(row.uncertainty_max),
             floor => optional(floor.map(|floor| floor.min)),
-            mean => optional(mean),
+            expected => optional(expected),
             ratio => ratio.unwrap_or(NOTHING.to_owned()),
         }
     };
