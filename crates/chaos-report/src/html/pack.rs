@@ -109,12 +109,14 @@ pub(crate) struct Rate {
     pub(crate) packed: String,
 }
 
-/// Counts operations by the moment at which their client learnt of their end. Every operation counts, drawn or not.
+/// Counts operations by the moment at which their client learnt of their end. Every operation counts, drawn or not, but the
+/// refusals of clients that stay with one node: followers refuse by design, which would hide the refusals that mean something.
 pub(crate) fn rate(points: &[OperationPoint], end: RunNanos) -> Rate {
     let bin_us = micros(end).div_ceil(BINS_MAX).max(BIN_US_MIN);
     let count = usize::try_from(micros(end) / bin_us + 1).unwrap_or(usize::MAX);
     let mut bins = vec![[0_u64; 3]; count];
-    for point in points {
+    let means_something = |point: &&OperationPoint| !(point.pinned && point.outcome == PointOutcome::Fail);
+    for point in points.iter().filter(means_something) {
         let bin = usize::try_from(micros(point.due + point.latency) / bin_us).unwrap_or(usize::MAX).min(count - 1);
         let which = match point.outcome {
             PointOutcome::Ok => 0,
@@ -223,5 +225,12 @@ mod tests {
         let rate = rate(&points, RunNanos(1_100_000_000));
         assert_eq!(rate.bin_us, 100_000);
         assert_eq!(unpack(&rate.packed).iter().sum::<u64>(), 1_000);
+    }
+
+    #[test]
+    fn refusals_by_design_are_no_part_of_the_rate() {
+        let points: Vec<OperationPoint> = (0..1_000).map(|index| point(index, PointOutcome::Fail)).collect();
+        let rate = rate(&points, RunNanos(1_100_000_000));
+        assert_eq!(unpack(&rate.packed).iter().sum::<u64>(), 900, "a tenth stays with one node");
     }
 }

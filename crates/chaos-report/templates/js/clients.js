@@ -82,7 +82,8 @@ const drawOperations = (g, area) => {
       taken[cell] |= bit;
       mark.draw(g, x, y);
     }
-    const alpha = pinned ? 0.35 : 0.8;
+    // A client that stays with a follower is refused by design: it is shown, and does not shout.
+    const alpha = pinned ? { [OK]: 0.35, [FAIL]: 0.2, [INFO]: 0.6 }[outcome] : 0.8;
     if (outcome === OK) inked(g, { fill: mark.ink, alpha }, () => g.fill());
     else inked(g, { stroke: mark.ink, alpha, width: 1.2 }, () => g.stroke());
   }

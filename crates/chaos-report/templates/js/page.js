@@ -58,6 +58,16 @@ theme.addEventListener("click", () => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);
 
+// A link may name a moment: `report.html#fault-7`, `report.html#violation`.
+const follow = () => {
+  const [, number] = location.hash.match(/^#fault-(\d+)$/) ?? [];
+  const fault = run.failovers.find((it) => it.fault === Number(number)) ?? run.faults.find((it) => it.id === Number(number));
+  if (location.hash === "#violation") nextViolation();
+  else if (fault) jump(fault.from, fault.to, fault.title ?? `fault ${fault.id}: ${fault.label}`);
+};
+addEventListener("hashchange", follow);
+
 root.classList.add("scripted");
 draw();
 root.dataset.ready = performance.now().toFixed(0);
+follow();

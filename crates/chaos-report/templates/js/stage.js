@@ -19,10 +19,11 @@ const canvasOf = (element, height) => {
   return g;
 };
 
+const small = () => stage.clientWidth < 640;
+
 // What is drawn where, from above to below.
 const layout = () => {
-  const small = stage.clientWidth < 560;
-  plot.left = small ? 46 : 60;
+  plot.left = small() ? 46 : 60;
   plot.right = stage.clientWidth - 10;
   let y = 20;
   const area = (height, gap) => {
@@ -33,7 +34,7 @@ const layout = () => {
   const areas = { faults: area(faultRows.count * FAULT_ROW, 12), lanes: area(lanesHeight(), 4), elections: area(ELECTIONS, 0) };
   if (operations.due.length > 0) {
     y += 24;
-    areas.scatter = area(small ? 170 : 200, 26);
+    areas.scatter = area(small() ? 170 : 200, 26);
     areas.rate = area(54, 0);
   }
   return { ...areas, top: 18, bottom: y + 2, height: y + 20 };
@@ -64,7 +65,7 @@ const draw = () => {
     drawLatencyScale(g, areas.scatter);
     drawOutages(g, areas.scatter);
     drawOperations(g, areas.scatter);
-    label(g, "answered a second", plot.left, areas.rate.top - 7);
+    label(g, small() ? "answers a second" : "answers a second: acknowledged (filled), refused (line, clients that stay with one node left out), unknown (dashed)", plot.left, areas.rate.top - 7);
     drawRate(g, areas.rate);
   }
   drawPhases(g, { top: areas.lanes.top - 6, height: areas.lanes.height + ELECTIONS + 22 });
