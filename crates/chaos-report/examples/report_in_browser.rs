@@ -91,7 +91,7 @@ fn median(mut measure: impl FnMut() -> f64) -> f64 {
     values[2]
 }
 
-/// The passing run in light, the failing one in dark and closely, and on a telephone.
+/// The passing and the failing run, in light and in dark, and on a telephone.
 fn pictures(browser: &mut Browser, files: [&str; 2], into: &Path) {
     let [pass, fail] = files.map(|file| PathBuf::from(file).canonicalize().expect("the report is there"));
     let mut take = |file: &Path, hash: &str, theme: &str, (width, height): (u32, u32), name: &str| {
@@ -107,9 +107,9 @@ fn pictures(browser: &mut Browser, files: [&str; 2], into: &Path) {
         let picture = STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64");
         fs::write(into.join(format!("{name}.png")), picture).expect("the folder can be written");
     };
-    take(&pass, "", "light", (1280, 1340), "report");
-    take(&pass, "", "dark", (1280, 1340), "report-dark");
-    take(&fail, "", "light", (1280, 1340), "report-fail");
-    take(&fail, "#violation", "dark", (1280, 820), "report-violation-dark");
+    take(&pass, "", "light", (1100, 1560), "report");
+    take(&pass, "", "dark", (1100, 1560), "report-dark");
+    take(&fail, "", "light", (1100, 1240), "report-fail");
+    take(&fail, "#violation", "dark", (1100, 800), "report-fail-dark");
     take(&fail, "#fault-7", "light", (390, 844), "report-phone");
 }

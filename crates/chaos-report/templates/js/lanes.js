@@ -147,8 +147,13 @@ const drawOverlaps = (g, area) => {
     const same = overlap.older[1] === overlap.newer[1];
     const nodes = [overlap.older[0], overlap.newer[0]];
     for (const node of nodes) {
-      const top = laneTop(area, node) - 2;
-      inked(g, { fill: same ? "bad" : "fail", alpha: same ? 1 : 0.75 }, () => g.fillRect(at.x, top, at.width, LANE + 4));
+      const top = laneTop(area, node) - 2, ink = same ? "bad" : "fail";
+      // A sliver is solid; where there is room, the role below stays to be seen between two edges.
+      if (at.width < 8) inked(g, { fill: ink, alpha: 0.9 }, () => g.fillRect(at.x, top, at.width, LANE + 4));
+      else {
+        inked(g, { fill: ink, alpha: 0.22 }, () => g.fillRect(at.x, top, at.width, LANE + 4));
+        inked(g, { stroke: ink, width: 2 }, () => g.strokeRect(at.x, top + 1, at.width, LANE + 2));
+      }
     }
     const x = at.x + at.width / 2, tip = laneTop(area, Math.min(...nodes)) - 2;
     inked(g, { fill: same ? "bad" : "fail" }, () => {
@@ -162,7 +167,7 @@ const drawOverlaps = (g, area) => {
 };
 
 // A mark per term: filled where somebody led it, hollow where nobody was seen to.
-const ELECTIONS = 30;
+const ELECTIONS = 46;
 const drawElections = (g, area) => {
   const middle = area.top + 10;
   inked(g, { fill: "grid" }, () => g.fillRect(plot.left, middle, plot.right - plot.left, 1));
@@ -208,7 +213,7 @@ const drawPhases = (g, area) => {
       g.font = FONT;
       const width = g.measureText(name).width;
       if (to > free && to + width + 6 < plot.right) {
-        label(g, name, to + 4, area.top + area.height - 2, { ink: "accent" });
+        label(g, name, to + 4, area.top + area.height - 4, { ink: "accent" });
         free = to + width + 10;
       }
     });

@@ -68,7 +68,7 @@ const draw = () => {
     label(g, small() ? "answers a second" : "answers a second: acknowledged (filled), refused (line, clients that stay with one node left out), unknown (dashed)", plot.left, areas.rate.top - 7);
     drawRate(g, areas.rate);
   }
-  drawPhases(g, { top: areas.lanes.top - 6, height: areas.lanes.height + ELECTIONS + 22 });
+  drawPhases(g, { top: areas.lanes.top - 6, height: areas.elections.top + ELECTIONS - areas.lanes.top + 6 });
   drawMarks(g);
   g.restore();
   drawOverview();
