@@ -107,8 +107,8 @@ fn pictures(browser: &mut Browser, files: [&str; 2], into: &Path) {
         let picture = STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64");
         fs::write(into.join(format!("{name}.png")), picture).expect("the folder can be written");
     };
-    take(&pass, "", "light", (1100, 1560), "report");
-    take(&pass, "", "dark", (1100, 1560), "report-dark");
+    take(&pass, "", "light", (1100, 1720), "report");
+    take(&pass, "", "dark", (1100, 1720), "report-dark");
     take(&fail, "", "light", (1100, 1240), "report-fail");
     take(&fail, "#violation", "dark", (1100, 800), "report-fail-dark");
     take(&fail, "#fault-7", "light", (390, 844), "report-phone");

@@ -13,8 +13,8 @@ const scale = (() => {
   return { low, high: Math.max(Math.ceil(Math.log10(Math.max(most, 10))), low + 1) };
 })();
 
-const latencyY = (area, latency) => {
-  const share = (Math.log10(Math.max(latency, 1)) - scale.low) / (scale.high - scale.low);
+const powerY = (area, power) => {
+  const share = (power - scale.low) / (scale.high - scale.low);
   return area.top + area.height * (1 - Math.min(Math.max(share, 0), 1));
 };
 
@@ -26,7 +26,7 @@ const shownOperations = () => ({
 
 const drawLatencyScale = (g, area) => {
   for (let power = scale.low; power <= scale.high; power += 1) {
-    const y = Math.round(latencyY(area, 10 ** power)) + 0.5;
+    const y = Math.round(powerY(area, power)) + 0.5;
     inked(g, { fill: "grid" }, () => g.fillRect(plot.left, y - 0.5, plot.right - plot.left, 1));
     const words = power < 3 ? `${10 ** power} µs` : power < 6 ? `${10 ** (power - 3)} ms` : `${10 ** (power - 6)} s`;
     label(g, words, plot.left - 8, y + 4, { ink: "faint", align: "right" });
@@ -65,28 +65,36 @@ const MARK = {
   },
 };
 
+// First those of clients that stay with one node, then the others over them; what went wrong on top. A client that stays with a
+// follower is refused by design: that is shown, and does not shout.
+const LAYERS = [
+  { outcome: OK, pinned: 1, alpha: 0.35 },
+  { outcome: OK, pinned: 0, alpha: 0.8 },
+  { outcome: FAIL, pinned: 1, alpha: 0.2 },
+  { outcome: FAIL, pinned: 0, alpha: 0.8 },
+  { outcome: INFO, pinned: 1, alpha: 0.6 },
+  { outcome: INFO, pinned: 0, alpha: 0.8 },
+];
+
 // Operations that fall onto the same pixel are drawn once, so that a million of them cost no more than the pixels there are.
 const drawOperations = (g, area) => {
   const { first, last } = shownOperations();
   const columns = Math.ceil(plot.right - plot.left) + 1, rows = Math.ceil(area.height) + 1;
   const taken = new Uint8Array(columns * rows);
-  // First those of clients that stay with one node, then the others over them; what went wrong on top.
-  for (const [outcome, pinned] of [[OK, 1], [OK, 0], [FAIL, 1], [FAIL, 0], [INFO, 1], [INFO, 0]]) {
-    const bit = 1 << (outcome * 2 + pinned), mark = MARK[outcome];
-    g.beginPath();
-    for (let index = first; index < last; index += 1) {
-      if (operations.outcome[index] !== outcome || operations.pinned[index] !== pinned) continue;
-      const x = toX(operations.due[index]), y = latencyY(area, operations.latency[index]);
-      const cell = Math.round(y - area.top) * columns + Math.round(x - plot.left);
-      if (taken[cell] & bit) continue;
-      taken[cell] |= bit;
-      mark.draw(g, x, y);
-    }
-    // A client that stays with a follower is refused by design: it is shown, and does not shout.
-    const alpha = pinned ? { [OK]: 0.35, [FAIL]: 0.2, [INFO]: 0.6 }[outcome] : 0.8;
-    if (outcome === OK) inked(g, { fill: mark.ink, alpha }, () => g.fill());
-    else inked(g, { stroke: mark.ink, alpha, width: 1.2 }, () => g.stroke());
+  const paths = LAYERS.map(() => new Path2D());
+  for (let index = first; index < last; index += 1) {
+    const outcome = operations.outcome[index], layer = outcome * 2 + 1 - operations.pinned[index];
+    const x = toX(operations.due[index]), y = powerY(area, operations.power[index]);
+    const cell = Math.round(y - area.top) * columns + Math.round(x - plot.left), bit = 1 << layer;
+    if (taken[cell] & bit) continue;
+    taken[cell] |= bit;
+    MARK[outcome].draw(paths[layer], x, y);
   }
+  LAYERS.forEach(({ outcome, alpha }, layer) => {
+    const { ink } = MARK[outcome];
+    if (outcome === OK) inked(g, { fill: ink, alpha }, () => g.fill(paths[layer]));
+    else inked(g, { stroke: ink, alpha, width: 1.2 }, () => g.stroke(paths[layer]));
+  });
 };
 
 // Bins are joined until one is at least two pixels wide; the scale is that of what is shown.
@@ -130,7 +138,7 @@ const nearestOperation = (area, x, y) => {
   let best = -1, distance = REACH * REACH;
   const last = firstNotBelow(operations.due, toTime(x + REACH));
   for (let index = firstNotBelow(operations.due, toTime(x - REACH)); index < last; index += 1) {
-    const dx = toX(operations.due[index]) - x, dy = latencyY(area, operations.latency[index]) - y;
+    const dx = toX(operations.due[index]) - x, dy = powerY(area, operations.power[index]) - y;
     if (dx * dx + dy * dy < distance) {
       distance = dx * dx + dy * dy;
       best = index;

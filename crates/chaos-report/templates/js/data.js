@@ -43,7 +43,7 @@ const OK = 0, FAIL = 1, INFO = 2;
 
 const operations = (() => {
   const reader = columnReader(byId("data-operations").textContent);
-  const due = growing(Float64Array), latency = growing(Float64Array), outcome = growing(Uint8Array), pinned = growing(Uint8Array);
+  const due = growing(Float64Array), latency = growing(Float64Array), power = growing(Float32Array), outcome = growing(Uint8Array), pinned = growing(Uint8Array);
   let at = 0;
   while (reader.more()) {
     // The flags are the lowest three bits; a shift would cut the rest to 32 bits.
@@ -52,9 +52,12 @@ const operations = (() => {
     due.push(at);
     outcome.push(flags & 3);
     pinned.push(flags >> 2);
-    latency.push(reader.next());
+    const took = reader.next();
+    latency.push(took);
+    // The scale is logarithmic; a logarithm is taken once here and not at every drawing.
+    power.push(Math.log10(Math.max(took, 1)));
   }
-  return { due: due.finish(), latency: latency.finish(), outcome: outcome.finish(), pinned: pinned.finish() };
+  return { due: due.finish(), latency: latency.finish(), power: power.finish(), outcome: outcome.finish(), pinned: pinned.finish() };
 })();
 
 // Three counts a bin: acknowledged, refused, unknown.

@@ -275,7 +275,7 @@ const inspect = ({ x, y }) => {
     const latency = operations.latency[found];
     ring.hidden = false;
     ring.style.left = `${toX(operations.due[found])}px`;
-    ring.style.top = `${latencyY(areas.scatter, latency)}px`;
+    ring.style.top = `${powerY(areas.scatter, operations.power[found])}px`;
     const outcome = ["acknowledged", "refused", "outcome unknown"][operations.outcome[found]];
     words.push(`operation due at ${momentOf(operations.due[found])}: ${outcome} after ${durationLabel(latency)}${operations.pinned[found] ? ", by a client that stays with one node" : ""}`);
   }
