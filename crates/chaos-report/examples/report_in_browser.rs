@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -41,7 +41,12 @@ fn main() {
         _ => panic!("either `table`, or `pictures PASS.html FAIL.html FOLDER`"),
     }
     drop(browser);
-    fs::remove_dir_all(&folder).expect("the temporary folder can be removed");
+    // The browser's own children write into its profile for a moment longer than it lives.
+    let until = Instant::now() + Duration::from_secs(10);
+    while fs::remove_dir_all(&folder).is_err() && folder.exists() {
+        assert!(Instant::now() < until, "{} can't be removed", folder.display());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what it is run for")]

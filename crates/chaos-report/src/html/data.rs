@@ -63,7 +63,7 @@ fn run(report: &Report, bin_us: u64) -> Value {
         "nodes": lanes.iter().map(|lane| lane.node.to_string()).collect::<Vec<_>>(),
         "roles": lanes.iter().map(|lane| lane.roles.iter().map(segment).collect()).collect::<Vec<Vec<Value>>>(),
         "life": lanes.iter().map(lives).collect::<Vec<_>>(),
-        "faults": measured.timeline.faults.iter().map(fault).collect::<Vec<_>>(),
+        "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),
         "failovers": measured.failovers.iter().map(failover).collect::<Vec<_>>(),
         "overlaps": overlaps.collect::<Vec<_>>(),
         "outages": measured.outages.iter().map(|it| json!([micros(it.from), micros(it.to)])).collect::<Vec<_>>(),
@@ -83,7 +83,7 @@ fn segment(segment: &RoleSegment) -> Value {
     json!([micros(segment.from), micros(segment.to), name, segment.term.0, named])
 }
 
-fn fault(band: &chaos_failover::FaultBand) -> Value {
+fn fault(band: &crate::FaultSummary) -> Value {
     let nodes: Vec<usize> = band.nodes.iter().map(|node| node.index()).collect();
     json!({"id": band.id.0, "kind": band.kind.name(), "label": visible(&band.label, Lines::One), "nodes": nodes,
            "from": micros(band.span.lo), "to": micros(band.span.hi)})

@@ -402,6 +402,25 @@ fn without_a_script_the_drawn_timeline_and_every_table_are_there() {
     });
 }
 
+/// `report.json` has neither lanes nor single operations; a page made from it shows what there is, and breaks at nothing.
+#[test]
+fn a_report_read_back_from_its_json_and_an_empty_run_still_open() {
+    let again: Report = serde_json::from_str(&sound().to_json().unwrap()).unwrap();
+    let mut nothing = history(1, 10);
+    nothing.events.clear();
+    let nothing = report(&nothing, &[], "", &BTreeMap::new());
+    with_page("read back", DESK, |page| {
+        page.open(&saved("again", &again));
+        page.click("tr[data-from]");
+        page.wait_for("document.getElementById('stage').dataset.to < 5e6");
+        page.open(&saved("nothing", &nothing));
+        page.wait_for("document.documentElement.dataset.ready !== undefined");
+        page.key("n");
+        page.key("v");
+        assert_eq!(page.complaints(), Vec::<String>::new());
+    });
+}
+
 #[test]
 fn a_run_that_is_too_long_to_be_drawn_in_full_says_so_and_keeps_what_is_odd() {
     let mut long = sound();
