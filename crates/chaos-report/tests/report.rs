@@ -209,9 +209,12 @@ fn the_page_needs_nothing_from_outside_and_runs_its_own_script_only() {
 }
 
 #[test]
-fn a_hundred_thousand_operations_fit_into_a_megabyte_and_a_half() {
-    let run = history(12, 2000);
-    let page = report(&run, &[valid(Property::ElectionSafety)], "", &BTreeMap::new()).to_html().unwrap();
+fn a_hundred_thousand_operations_and_sixty_thousand_observations_fit_into_a_megabyte_and_a_half() {
+    let run = history(29, 842);
+    let report = report(&run, &[valid(Property::ElectionSafety)], "", &BTreeMap::new());
+    let (operations, observed) = (report.measured.operations.points.len(), report.measured.observed);
+    assert!(operations >= 100_000 && observed.answers + observed.silences >= 59_500, "{operations} {observed:?}");
+    let page = report.to_html().unwrap();
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
 }
 
