@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, SourcePlace, Stall, Term};
+use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, SourcePlace, Stall, Term, Value};
 use chaos_plan::expect::Phase;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,12 @@ pub struct Analysis {
     pub unplanned: Vec<Unplanned>,
     /// Every pair of leaderships that did, or may have, overlapped in time.
     pub overlaps: Vec<Overlap>,
+    /// For how long there was more than one leader, the run over: certainly (`lo`) and at most (`hi`). No moment counts twice.
+    #[serde(default)]
+    pub overlap_total: Elapsed,
+    /// Acknowledged writes that are surely gone, see [`LostWrite`].
+    #[serde(default)]
+    pub lost_writes: Vec<LostWrite>,
     /// What clients asked and got.
     pub operations: OperationStats,
     /// What nodes were asked and said.
@@ -103,8 +109,36 @@ pub struct Failover {
     pub outage: Option<Duration>,
     /// How long the old leader claimed to lead beside a newer one.
     pub overlap: Elapsed,
+    /// Acknowledged writes that are surely gone and belong to this failover, see [`LostWrite::fault`].
+    #[serde(default)]
+    pub lost_writes: u64,
+    /// How the operations ended that were due between t0 and the last phase that was reached (the end of the watching, if none
+    /// was): those of roaming clients, if there are any.
+    #[serde(default)]
+    pub clients: OperationCounts,
+    /// Latencies of the acknowledged ones, from the moment they were due. `None` if there are none.
+    #[serde(default)]
+    pub latency: Option<Latency>,
     /// Whether the host stalled meanwhile, so that the figures are doubtful.
     pub stalled: bool,
+}
+
+/// An acknowledged write that is surely gone: every final read of its key shows a value that was acknowledged before it began, or
+/// none at all. A lower bound: of concurrent writes and of unknown outcomes nothing is said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostWrite {
+    /// The key.
+    pub key: String,
+    /// What was written.
+    pub value: Value,
+    /// Who acknowledged it.
+    pub node: NodeId,
+    /// When it was asked.
+    pub invoked: RunNanos,
+    /// When the client learned that it was done.
+    pub acknowledged: RunNanos,
+    /// The failover whose old leader acknowledged it during its own fault; otherwise the first that began after it was asked.
+    pub fault: Option<FaultId>,
 }
 
 /// The moments from t2 to t6.
@@ -259,6 +293,13 @@ pub struct Unplanned {
     pub after: Option<FaultId>,
     /// Whether the host stalled in the half second before, which is a fault that nobody planned.
     pub stalled: bool,
+    /// The leader before it.
+    #[serde(default)]
+    pub previous: Option<TermLeader>,
+    /// Whether it was needless: the leader before it was up, unpaused and connected with a majority of live nodes in the half
+    /// second before and until the new one was named, and the host did not stall.
+    #[serde(default)]
+    pub needless: bool,
 }
 
 /// Two leaderships of different nodes in one stretch of time.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chaos_history::{ElectionRole, Event, History, NodeId, ObservationOutcome, ObservationSource, RunNanos, Term};
 
 use crate::analysis::{Observed, TermLeader};
+use crate::conditions::Conditions;
 use crate::interval::Interval;
 
 /// One answer of one node.
@@ -37,9 +38,10 @@ impl Answer {
         self.role == ElectionRole::Leader
     }
 
-    /// Whether the answer's instant is a single one.
-    fn moment(&self) -> Interval {
-        Interval::new(self.from, self.to)
+    /// Whether both say the same.
+    fn agrees(&self, other: &Self) -> bool {
+        (self.incarnation, self.role, self.term, self.leader)
+            == (other.incarnation, other.role, other.term, other.leader)
     }
 }
 
@@ -71,15 +73,19 @@ pub(crate) struct Beliefs {
 
 impl Beliefs {
     /// Reads them out of a history.
-    pub(crate) fn read(history: &History) -> Self {
-        let (mut answers, observed) = answers(history);
-        answers.sort_by_key(|answer| (answer.to, answer.from));
+    pub(crate) fn read(history: &History, conditions: &Conditions) -> Self {
+        let (answers, observed) = answers(history);
         let mut by_node: BTreeMap<NodeId, Vec<Answer>> = BTreeMap::new();
-        for answer in &answers {
-            by_node.entry(answer.node).or_default().push(*answer);
+        for answer in answers {
+            by_node.entry(answer.node).or_default().push(answer);
         }
+        by_node.values_mut().for_each(|answers| settle(answers));
+        let mut answers: Vec<Answer> = by_node.values().flatten().copied().collect();
+        answers.sort_by_key(|answer| (answer.to, answer.from));
         let elections = elections(&answers, &by_node);
-        let changes = changes(&answers, history.header.nodes / 2 + 1);
+        let mut changes = rises(&answers, &by_node, conditions);
+        changes.extend(convergences(&by_node, &elections, conditions));
+        changes.sort_by_key(|change| (change.at.hi, change.at.lo));
         Self { by_node, elections, changes, observed }
     }
 
@@ -162,35 +168,114 @@ fn elections(answers: &[Answer], by_node: &BTreeMap<NodeId, Vec<Answer>>) -> BTr
     elections
 }
 
-/// Follows every node's latest word and notes when the cluster's word changes.
-fn changes(answers: &[Answer], majority: usize) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let mut latest: BTreeMap<NodeId, Answer> = BTreeMap::new();
-    // For each node: whom it names, and the earliest moment at which it can have begun to.
-    let mut named: BTreeMap<NodeId, (TermLeader, RunNanos)> = BTreeMap::new();
-    let (mut highest, mut by_majority): (Option<Term>, Option<TermLeader>) = (None, None);
-    for answer in answers {
-        let since = latest.insert(answer.node, *answer).map_or(answer.from, |previous| previous.from);
-        let at = Interval::new(since, answer.moment().hi);
-        if highest.is_none_or(|highest| answer.term > highest) {
-            highest = Some(answer.term);
-            changes.push(Change { at, what: Changed::Term(answer.term) });
-        }
-        let Some(leader) = answer.names() else {
-            named.remove(&answer.node);
-            continue;
+/// Puts one node's answers in order. What it pushed has a moment; a question under way at that moment was answered before it or
+/// after it, and which of them the answer itself tells: a term is never taken back, and a state that is left doesn't come again.
+fn settle(answers: &mut [Answer]) {
+    answers.sort_by_key(|answer| (answer.to, answer.from));
+    let pushed: Vec<Answer> = answers.iter().filter(|answer| answer.from == answer.to).copied().collect();
+    for answer in answers.iter_mut().filter(|answer| answer.from < answer.to) {
+        let first = pushed.partition_point(|push| push.from <= answer.from);
+        let within: Vec<&Answer> = pushed[first..].iter().take_while(|push| push.from < answer.to).collect();
+        let place = within.iter().rposition(|push| push.agrees(answer));
+        let (since, until) = match place {
+            Some(place) => (Some(within[place]), within.get(place + 1).copied()),
+            None => (
+                within.iter().rfind(|push| push.term < answer.term).copied(),
+                within.iter().find(|push| is_left(answer, push)).copied(),
+            ),
         };
-        if named.get(&answer.node).is_some_and(|(before, _)| *before == leader) {
+        answer.from = since.map_or(answer.from, |since| since.from);
+        answer.to = until.map_or(answer.to, |until| until.from).max(answer.from);
+    }
+    answers.sort_by_key(|answer| (answer.to, answer.from));
+}
+
+/// Whether a node that says `later` has left `earlier` behind: it has a higher term, or leads the one that it stood for.
+fn is_left(earlier: &Answer, later: &Answer) -> bool {
+    earlier.term < later.term || (earlier.term == later.term && later.names().is_some() && earlier.names().is_none())
+}
+
+/// When the highest term of all rose: not before the last answer with a lower term of the nodes that came to have it.
+fn rises(answers: &[Answer], by_node: &BTreeMap<NodeId, Vec<Answer>>, conditions: &Conditions) -> Vec<Change> {
+    let (mut rises, mut highest) = (Vec::new(), None);
+    for answer in answers {
+        if highest.is_some_and(|highest| answer.term <= highest) {
             continue;
         }
-        named.insert(answer.node, (leader, since));
-        let mut adopted: Vec<RunNanos> = named.values().filter(|(who, _)| *who == leader).map(|(_, at)| *at).collect();
-        if by_majority != Some(leader) && adopted.len() >= majority {
-            adopted.sort_unstable();
-            by_majority = Some(leader);
-            let at = Interval::new(adopted[majority - 1], answer.to);
-            changes.push(Change { at, what: Changed::Majority(leader) });
+        highest = Some(answer.term);
+        let since = by_node.iter().filter_map(|(node, own)| {
+            let index = own.iter().position(|own| own.term >= answer.term)?;
+            let before = index.checked_sub(1).map_or(RunNanos::default(), |before| own[before].from);
+            Some(conditions.awake_from(*node, before))
+        });
+        let at = Interval::new(since.min().unwrap_or_default(), answer.to);
+        rises.push(Change { at, what: Changed::Term(answer.term) });
+    }
+    rises
+}
+
+/// When a majority of all nodes came to name each leader that was ever named.
+///
+/// ```text
+///  n2  ----|=====naming=====|····      proven from the first answer that names it to the last
+///  n3  ---------|=====naming=====      upper bound: the first moment that is proven for a majority
+///       ^  ^                           lower bound: the moment at which a majority can have begun, each node by itself
+/// ```
+///
+/// A node's last word counts until its process ends or the history does: nothing contradicts it.
+fn convergences(
+    by_node: &BTreeMap<NodeId, Vec<Answer>>,
+    elections: &BTreeMap<Term, (NodeId, Interval)>,
+    conditions: &Conditions,
+) -> Vec<Change> {
+    let mut proven: BTreeMap<TermLeader, Vec<Interval>> = BTreeMap::new();
+    for (node, answers) in by_node {
+        let same = |one: &Answer, other: &Answer| one.names() == other.names() && one.incarnation == other.incarnation;
+        let mut end = 0;
+        for run in answers.chunk_by(same) {
+            end += run.len();
+            let Some(leader) = run[0].names() else { continue };
+            let last = run[run.len() - 1].from;
+            let until = if end < answers.len() { last } else { conditions.ends_after(*node, last) };
+            if run[0].to <= until {
+                proven.entry(leader).or_default().push(Interval { lo: run[0].to, hi: until });
+            }
         }
     }
-    changes
+    let change = |(leader, proven): (TermLeader, Vec<Interval>)| {
+        let holds = |at: RunNanos| proven.iter().filter(|span| span.lo <= at && at <= span.hi).count();
+        let agreed = proven.iter().map(|span| span.lo).filter(|at| holds(*at) >= conditions.majority());
+        let hi = agreed.min()?;
+        let elected = elections.get(&leader.term).filter(|(node, _)| *node == leader.node).map(|(_, at)| at.lo);
+        let nodes = NodeId::all(conditions.nodes());
+        let possible = |node| {
+            let answers = by_node.get(&node).map_or(&[][..], Vec::as_slice);
+            adopts(node, answers, leader.term, elected.unwrap_or_default(), conditions)
+        };
+        let mut adopted: Vec<RunNanos> = nodes.filter_map(possible).collect();
+        adopted.sort_unstable();
+        let lo = adopted.get(conditions.majority() - 1).copied().unwrap_or_default();
+        Some(Change { at: Interval::new(lo, hi), what: Changed::Majority(leader) })
+    };
+    proven.into_iter().filter_map(change).collect()
+}
+
+/// The first moment from `elected` on at which the node can have begun to name the leader of `term`: while it ran, between an
+/// answer of that term or below and one of that term or above.
+fn adopts(
+    node: NodeId,
+    answers: &[Answer],
+    term: Term,
+    elected: RunNanos,
+    conditions: &Conditions,
+) -> Option<RunNanos> {
+    let first = answers.partition_point(|answer| answer.to < elected);
+    (first..=answers.len()).find_map(|index| {
+        let before = index.checked_sub(1).map(|before| answers[before]);
+        let after = answers.get(index);
+        let fits = before.is_none_or(|before| before.term <= term) && after.is_none_or(|after| term <= after.term);
+        let since = before.map_or(RunNanos::default(), |before| before.from).max(elected);
+        let at = conditions.awake_from(node, since);
+        (fits && after.is_none_or(|after| at <= after.to)).then_some(at)
+    })
 }

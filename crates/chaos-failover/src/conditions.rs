@@ -30,6 +30,10 @@ pub(crate) struct Conditions {
     faults: Vec<FaultSpan>,
     down: BTreeMap<NodeId, Vec<Interval>>,
     paused: BTreeMap<NodeId, Vec<Interval>>,
+    /// From the earliest moment at which a pause can have begun to the latest at which it can have ended.
+    maybe_stopped: BTreeMap<NodeId, Vec<Interval>>,
+    /// From the latest moment at which a process can have stopped (or ended) to the earliest at which it can have run again.
+    surely_stopped: BTreeMap<NodeId, Vec<Interval>>,
     cuts: Vec<(Link, Interval)>,
 }
 
@@ -47,6 +51,7 @@ impl Conditions {
         let mut down = process_gaps(history, end);
         let (starts, answers) = signs_of_life(history);
         let mut paused: BTreeMap<NodeId, Vec<Interval>> = BTreeMap::new();
+        let (mut maybe_stopped, mut surely_stopped) = (BTreeMap::new(), BTreeMap::new());
         let mut cuts = Vec::new();
         for fault in &faults {
             let span = Interval::new(fault.begun.hi, fault.ended.map_or(end, |ended| ended.hi));
@@ -58,12 +63,24 @@ impl Conditions {
             let nodes = fault.begin.nodes.iter().copied();
             match fault.begin.kind {
                 FaultKind::Kill => add(&mut down, nodes.map(|node| hit(&starts, node))),
-                FaultKind::Pause => add(&mut paused, nodes.map(|node| hit(&answers, node))),
+                FaultKind::Pause => {
+                    let earliest = |node: NodeId| {
+                        let back = answers.get(&node).and_then(|signs| signs.iter().find(|sign| sign.lo > span.lo));
+                        let until = fault.ended.map_or(end, |ended| ended.lo);
+                        (node, Interval::new(span.lo, back.map_or(until, |back| until.min(back.lo))))
+                    };
+                    let longest = |(node, span): (NodeId, Interval)| (node, Interval { lo: fault.begun.lo, ..span });
+                    add(&mut paused, nodes.clone().map(|node| hit(&answers, node)));
+                    add(&mut maybe_stopped, nodes.clone().map(|node| longest(hit(&answers, node))));
+                    add(&mut surely_stopped, nodes.map(earliest));
+                }
                 FaultKind::Partition => cuts.extend(fault.begin.links.iter().map(|link| (*link, span))),
             }
         }
-        down.values_mut().chain(paused.values_mut()).for_each(merge);
-        Self { nodes, end, load: load(history, end), faults, down, paused, cuts }
+        add(&mut surely_stopped, down.iter().flat_map(|(node, spans)| spans.iter().map(|span| (*node, *span))));
+        let all = [&mut down, &mut paused, &mut maybe_stopped, &mut surely_stopped];
+        all.into_iter().flat_map(BTreeMap::values_mut).for_each(merge);
+        Self { nodes, end, load: load(history, end), faults, down, paused, maybe_stopped, surely_stopped, cuts }
     }
 
     /// The faults, in order of injection.
@@ -91,6 +108,27 @@ impl Conditions {
         self.paused.get(&node).map_or(&[], Vec::as_slice)
     }
 
+    /// When the node may have been stopped, in order: pauses with the width of their stamps.
+    pub(crate) fn maybe_stopped(&self, node: NodeId) -> &[Interval] {
+        self.maybe_stopped.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first moment from `at` on at which the node can have done anything.
+    pub(crate) fn awake_from(&self, node: NodeId, at: RunNanos) -> RunNanos {
+        let stopped = self.surely_stopped.get(&node).map_or(&[][..], Vec::as_slice);
+        stopped.iter().find(|span| span.lo <= at && at < span.hi).map_or(at, |span| span.hi)
+    }
+
+    /// When the process that answered at `at` ended, or the history did.
+    pub(crate) fn ends_after(&self, node: NodeId, at: RunNanos) -> RunNanos {
+        self.down(node).iter().map(|span| span.lo).find(|lo| *lo >= at).unwrap_or(self.end)
+    }
+
+    /// How many nodes the cluster has.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
+    }
+
     /// How many nodes are a majority of all.
     pub(crate) fn majority(&self) -> usize {
         self.nodes / 2 + 1
@@ -115,6 +153,15 @@ impl Conditions {
     /// How many live nodes `node` could exchange packets with both ways, itself included.
     pub(crate) fn reach(&self, node: NodeId, at: RunNanos) -> usize {
         NodeId::all(self.nodes).filter(|other| self.lives(*other, at) && self.connected(node, *other, at)).count()
+    }
+
+    /// Whether the node ran all the while, and could exchange packets with a majority of live nodes.
+    pub(crate) fn healthy(&self, node: NodeId, all_the_while: Interval) -> bool {
+        let spans = self.down.values().chain(self.maybe_stopped.values()).flatten();
+        let edges = spans.chain(self.cuts.iter().map(|(_, span)| span)).flat_map(|span| [span.lo, span.hi]);
+        let within = edges.filter(|edge| all_the_while.lo <= *edge && *edge <= all_the_while.hi);
+        let mut moments = within.chain([all_the_while.lo, all_the_while.hi]);
+        moments.all(|at| self.lives(node, at) && self.reach(node, at) >= self.majority())
     }
 
     /// Whether anybody but `old` could be elected: a live node that reaches a majority.
@@ -243,7 +290,7 @@ fn load(history: &History, end: RunNanos) -> Interval {
 }
 
 /// Sorts stretches and joins those that touch.
-fn merge(spans: &mut Vec<Interval>) {
+pub(crate) fn merge(spans: &mut Vec<Interval>) {
     spans.sort_by_key(|span| (span.lo, span.hi));
     let mut merged: Vec<Interval> = Vec::with_capacity(spans.len());
     for span in spans.drain(..) {

@@ -11,15 +11,16 @@ use chaos_history::{Completion, Event, FaultKind, History, NodeId, Operation, Ru
 use crate::analysis::{
     Analysis, Failover, HealAftermath, NotReached, Outage, Overlap, PhaseOutcome, Phases, Reached, TermLeader, Why,
 };
-use crate::beliefs::{Beliefs, Changed};
+use crate::beliefs::{Answer, Beliefs, Changed};
 use crate::conditions::{Conditions, FaultSpan};
 use crate::distribution::distributions_over;
 use crate::floor::{Floor, Timing};
 use crate::incident::incidents;
 use crate::interval::{Elapsed, Interval};
-use crate::operations::{is_acknowledged_write, is_load, statistics};
+use crate::lost::lost_writes;
+use crate::operations::{due_within, is_acknowledged_write, is_load, statistics};
 use crate::outage::{longest, outages, owner};
-use crate::overlap::{leaderships, overlaps};
+use crate::overlap::{leaderships, overlaps, total};
 use crate::timeline::timeline;
 use crate::unplanned::unplanned;
 
@@ -33,17 +34,18 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
         Ok(operations) => (operations, None),
         Err(error) => (Vec::new(), Some(error.to_string())),
     };
-    let beliefs = Beliefs::read(history);
     let conditions = Conditions::read(history);
+    let beliefs = Beliefs::read(history, &conditions);
     let mut outages = outages(&operations, conditions.load());
-    let overlaps = overlaps(&leaderships(&beliefs, &conditions));
+    let leaderships = leaderships(&beliefs, &conditions);
+    let overlaps = overlaps(&leaderships);
     let stalls = stalls(history);
     let taken: Vec<(&FaultSpan, TermLeader)> =
         conditions.faults().iter().filter_map(|fault| Some((fault, takes_leader(fault, &conditions)?))).collect();
     for outage in &mut outages {
         outage.fault = owner(outage, conditions.faults(), |id| taken.iter().any(|(fault, _)| fault.begin.id == id));
     }
-    let failovers: Vec<Failover> = taken
+    let mut failovers: Vec<Failover> = taken
         .iter()
         .enumerate()
         .map(|(index, (fault, old))| {
@@ -53,6 +55,10 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
             case.failover(&outages, &overlaps, &stalls)
         })
         .collect();
+    let lost_writes = lost_writes(&operations, &failovers);
+    for failover in &mut failovers {
+        failover.lost_writes = lost_writes.iter().filter(|lost| lost.fault == Some(failover.fault)).count() as u64;
+    }
     let floor = timing.and_then(Floor::of);
     Analysis {
         nodes: history.header.nodes,
@@ -65,7 +71,9 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
         unplanned: unplanned(&beliefs, &conditions, &failovers, &stalls),
         failovers,
         outages,
+        overlap_total: total(&leaderships),
         overlaps,
+        lost_writes,
         stalls,
         incidents: incidents(history),
     }
@@ -112,6 +120,7 @@ impl Case<'_> {
             .find_map(PhaseOutcome::reached);
         let measured = Interval::new(t0.lo, furthest.map_or(self.close(), |reached| reached.at.hi));
         let begin = &self.fault.begin;
+        let (clients, latency) = due_within(self.operations, measured);
         Failover {
             fault: begin.id,
             kind: begin.kind,
@@ -127,6 +136,9 @@ impl Case<'_> {
             terms_without_leader: new.map(|new| self.terms_without_leader(new.term)),
             outage: longest(outages, begin.id),
             overlap: self.overlap(overlaps),
+            lost_writes: 0,
+            clients,
+            latency,
             stalled: stalls.iter().any(|stall| Interval::new(stall.from, stall.to).meets(measured)),
             phases,
         }
@@ -150,7 +162,7 @@ impl Case<'_> {
             (None, Ok(_)) => Err(self.why_close()),
         };
         Phases {
-            detected: self.outcome(self.detected().ok_or(self.why_close())),
+            detected: self.outcome(self.detected().ok_or(self.why_undetected())),
             elected: self.outcome(election.map(|(_, at)| at)),
             converged: self.outcome(after_election(convergence.map(|(_, at)| at), self.why_close())),
             writable: self.outcome(writable),
@@ -183,6 +195,11 @@ impl Case<'_> {
         if self.next.is_some() { Why::NextFault } else { Why::RunEnded }
     }
 
+    /// Nobody had to notice anything of a fault that ended first; what they stop naming later is none of its work.
+    fn why_undetected(&self) -> Why {
+        if self.election_close() < self.close() { Why::FaultEnded } else { self.why_close() }
+    }
+
     /// Until when an election counts as this fault's work. A paused or cut-off leader that comes back leads on, so that a later
     /// election is none of this failover's; a killed leader has lost its leadership for good.
     fn election_close(&self) -> RunNanos {
@@ -204,23 +221,43 @@ impl Case<'_> {
     }
 
     /// t2. Of each other node the change from the last answer that names the old leader to the first that doesn't (by the same
-    /// process: a restarted one knows nothing); of these the first. Only nodes that were seen to change are told of.
+    /// process: a restarted one knows nothing); of these the first. A node that nobody saw change may have been the first all the
+    /// same, from its last answer on: it widens the bound downwards.
     fn detected(&self) -> Option<Interval> {
-        let mut first: Option<Interval> = None;
-        for (_, answers) in self.beliefs.nodes().filter(|(node, _)| *node != self.old.node) {
+        let (t0, close) = (self.fault.begun.lo, self.close());
+        let (mut lo, mut hi): (Option<RunNanos>, Option<RunNanos>) = (None, None);
+        for (node, answers) in self.beliefs.nodes().filter(|(node, _)| *node != self.old.node) {
+            let named = |answer: &Answer| answer.names() == Some(self.old);
             let change = answers.windows(2).find(|pair| {
-                pair[0].names() == Some(self.old)
-                    && pair[1].names() != Some(self.old)
-                    && pair[0].incarnation == pair[1].incarnation
-                    && pair[1].to > self.fault.begun.lo
-                    && pair[1].to <= self.close()
+                let stops = named(&pair[0]) && !named(&pair[1]) && pair[0].incarnation == pair[1].incarnation;
+                stops && pair[1].to > t0 && pair[1].to <= close && pair[0].from < self.election_close()
             });
-            if let Some(pair) = change {
-                let at = Interval::new(pair[0].from, pair[1].to);
-                first = Some(first.map_or(at, |first| Interval { lo: first.lo.min(at.lo), hi: first.hi.min(at.hi) }));
-            }
+            let since = match change {
+                Some(pair) => {
+                    hi = Some(hi.map_or(pair[1].to, |hi| hi.min(pair[1].to)));
+                    // A process that this same fault stopped noticed nothing before it ran again.
+                    let stopped = Some(self.fault.begun.hi).filter(|_| self.hits(node));
+                    Some(stopped.map_or(pair[0].from, |at| self.conditions.awake_from(node, at.max(pair[0].from))))
+                }
+                None => self.unseen(node, answers),
+            };
+            lo = [lo, since].into_iter().flatten().min();
         }
-        first.map(|at| at.not_before(self.fault.begun.lo))
+        Some(Interval::new(lo?, hi?).not_before(t0))
+    }
+
+    /// Whether this fault killed or paused the node.
+    fn hits(&self, node: NodeId) -> bool {
+        self.fault.begin.kind != FaultKind::Partition && self.fault.begin.nodes.contains(&node)
+    }
+
+    /// From when on a node that named the old leader, and was not seen to stop, can have stopped.
+    fn unseen(&self, node: NodeId, answers: &[Answer]) -> Option<RunNanos> {
+        let last = answers.iter().rposition(|answer| answer.names() == Some(self.old))?;
+        let stopped_before = answers.get(last + 1).is_some_and(|next| next.to <= self.fault.begun.lo);
+        let since = answers[last].from.max(self.fault.begun.lo);
+        let down = self.conditions.down(node).iter().any(|span| span.lo <= since && since < span.hi);
+        (!stopped_before && !self.hits(node) && !down).then(|| self.conditions.awake_from(node, since))
     }
 
     /// t3.
@@ -263,16 +300,29 @@ impl Case<'_> {
     /// t5. An acknowledgement by the old leader during its own fault is not the cluster's recovery (in a sound system there is
     /// none; in a broken one it would make the failover look instant).
     fn writable(&self) -> Option<Interval> {
-        let t0 = self.fault.begun.hi;
         let still_gone = |op: &Operation, completed: RunNanos| {
             op.node == self.old.node && self.fault.ended.is_none_or(|ended| completed < ended.lo)
         };
-        let writes = self.operations.iter().filter(|op| is_load(op) && op.invoked >= t0 && is_acknowledged_write(op));
-        let acknowledged = writes.filter_map(|op| {
-            let completed = op.completed.filter(|completed| *completed <= self.close())?;
-            (!still_gone(op, completed)).then(|| Interval::new(op.invoked, completed))
-        });
-        acknowledged.min_by_key(|at| at.hi)
+        self.first_acknowledged(|op| {
+            is_acknowledged_write(op) && op.completed.is_some_and(|completed| !still_gone(op, completed))
+        })
+    }
+
+    /// When the first of the operations that count, and were invoked after t0, took effect: by the first acknowledgement at the
+    /// latest, and not before the first of them was asked (an answer can be overtaken by that of a later question).
+    fn first_acknowledged(&self, counts: impl Fn(&Operation) -> bool) -> Option<Interval> {
+        let t0 = self.fault.begun;
+        let asked = self.operations.iter().filter(|op| is_load(op) && op.invoked >= t0.lo && counts(op));
+        let acknowledged: Vec<Interval> = asked
+            .filter_map(|op| match op.completion {
+                Completion::Ok(_) => op.completed.map(|completed| Interval::new(op.invoked, completed)),
+                Completion::Fail(_) | Completion::Info(_) => None,
+            })
+            .filter(|at| at.hi <= self.close())
+            .collect();
+        let hi = acknowledged.iter().filter(|at| at.lo >= t0.hi).map(|at| at.hi).min()?;
+        let lo = acknowledged.iter().map(|at| at.lo).min()?;
+        Some(Interval::new(lo, hi))
     }
 
     /// t6, see [`Phases::available`].
@@ -292,19 +342,13 @@ impl Case<'_> {
 
     /// The node's first acknowledgement of an operation invoked after t0.
     fn first_service(&self, node: NodeId) -> Option<Interval> {
-        let asked =
-            self.operations.iter().filter(|op| op.node == node && op.invoked >= self.fault.begun.hi && is_load(op));
-        let acknowledged = asked.filter_map(|op| match op.completion {
-            Completion::Ok(_) => op.completed.map(|completed| Interval::new(op.invoked, completed)),
-            Completion::Fail(_) | Completion::Info(_) => None,
-        });
-        acknowledged.filter(|at| at.hi <= self.close()).min_by_key(|at| at.hi)
+        self.first_acknowledged(|op| op.node == node)
     }
 
     /// The node's first answer that names a leader of a higher term.
     fn first_direction(&self, node: NodeId) -> Option<Interval> {
         let answers = self.beliefs.of(node);
-        let directs = |answer: &crate::beliefs::Answer| {
+        let directs = |answer: &Answer| {
             answer.to >= self.fault.begun.lo && answer.names().is_some_and(|leader| leader.term > self.old.term)
         };
         let index = answers.iter().position(directs)?;
@@ -338,6 +382,6 @@ impl Case<'_> {
     fn overlap(&self, overlaps: &[Overlap]) -> Elapsed {
         let own = overlaps.iter().filter(|overlap| overlap.older == self.old && overlap.newer.term > self.old.term);
         let beside = own.filter(|overlap| overlap.span.lo <= self.close()).map(|overlap| overlap.lasted);
-        beside.max_by_key(|lasted| (lasted.lo, lasted.hi)).unwrap_or_default()
+        beside.fold(Elapsed::default(), |all, one| Elapsed { lo: all.lo.max(one.lo), hi: all.hi.max(one.hi) })
     }
 }

@@ -305,3 +305,38 @@ fn a_node_that_comes_back_before_its_fault_ends_is_available_again() {
     assert_eq!(down(0), [(at(1001), at(9001))]);
     assert_eq!(down(2), [(at(1001), at(1500))]);
 }
+
+#[test]
+fn a_failovers_own_latencies_count_from_due_and_only_within_its_window() {
+    let failover = only(&killed().history());
+    // Due at 1010 (never acknowledged) and at 1220 (6 ms); the write at 950 is before t0, the read at 1230 after the last phase.
+    assert_eq!((failover.clients.ok, failover.clients.info, failover.clients.fail), (1, 1, 0));
+    let latency = failover.latency.unwrap();
+    assert_eq!((latency.n, latency.max), (1, ms(6)));
+}
+
+#[test]
+fn the_time_with_two_leaders_counts_every_moment_once() {
+    let mut sample = Sample::new(5);
+    // n1 leads term 1 from 102 to 1000 at least, n2 term 2 from 502, n3 term 3 from 602, all three at once.
+    for sent in (100..=1000).step_by(100) {
+        sample.follows(1, sent, sent + 2, 1, 1);
+        sample.follows(2, sent, sent + 2, 2, if sent >= 500 { 2 } else { 0 });
+        sample.follows(3, sent, sent + 2, 3, if sent >= 600 { 3 } else { 0 });
+    }
+    let analysis = crate::analyse(&sample.history(), None);
+    assert_eq!(analysis.overlaps.len(), 3);
+    // Certain from 502 to 1000, possible from n2's last other word (400) to the end (1002).
+    assert_eq!(analysis.overlap_total, Elapsed { lo: ms(498), hi: ms(602) });
+}
+
+#[test]
+fn a_follower_that_nobody_asked_again_may_have_noticed_first() {
+    let mut sample = Sample::new(5);
+    sample.all_follow(&[1, 2, 3], 990, 1, 1).fault(1, FaultKind::Kill, 1000, &[1], &[]);
+    sample.follows(3, 1100, 1102, 1, 1).follows(2, 1180, 1182, 1, 1);
+    // n3 is killed before it is asked again; whether it had given n1 up by then nobody knows.
+    sample.fault_of(2, FaultKind::Kill, 1150, &[3], &[], (1, 1)).follows(2, 1200, 1202, 2, 2);
+    let failover = only(&sample.history());
+    assert_eq!(reached(&failover.phases.detected), interval(1100, 1202));
+}

@@ -33,6 +33,7 @@ mod floor;
 mod hlog;
 mod incident;
 mod interval;
+mod lost;
 mod operations;
 mod outage;
 mod overlap;
@@ -40,8 +41,8 @@ mod timeline;
 mod unplanned;
 
 pub use analysis::{
-    Analysis, Failover, HealAftermath, Latency, NotReached, Observed, OperationCounts, OperationPoint, OperationStats,
-    Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Unplanned, Why,
+    Analysis, Failover, HealAftermath, Latency, LostWrite, NotReached, Observed, OperationCounts, OperationPoint,
+    OperationStats, Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Unplanned, Why,
 };
 pub use distribution::{Distribution, Figures, distributions, distributions_over, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};
@@ -56,5 +57,3 @@ pub use timeline::{Asked, FaultBand, Landmark, Lane, LifeSegment, LifeState, Rol
 mod failover_tests;
 #[cfg(test)]
 mod sample;
-#[cfg(test)]
-mod soundness_tests;

@@ -4,11 +4,14 @@
 //! send it: otherwise the operations of an outage that were never sent would be missing from its latency (coordinated
 //! omission; Tene, "How NOT to Measure Latency").
 
+use std::time::Duration;
+
 use chaos_history::{Action, ClientRole, Completion, OpResult, Operation};
 
 use crate::analysis::{Latency, OperationCounts, OperationPoint, OperationStats, PointOutcome};
 use crate::distribution::Sample;
 use crate::floor::millionths;
+use crate::interval::Interval;
 
 /// Whether the operation is load, as opposed to the final reads.
 pub(crate) fn is_load(operation: &Operation) -> bool {
@@ -75,7 +78,26 @@ pub(crate) fn statistics(operations: &[Operation], unreadable: Option<String>) -
     stats.points.sort_by_key(|point| point.due);
     stats.availability_millionths = availability(&service(operations));
     let acknowledged = stats.points.iter().filter(|point| point.outcome == PointOutcome::Ok);
-    stats.latency = Sample::new(acknowledged.map(|point| point.latency)).map(|sample| Latency {
+    stats.latency = latency(acknowledged.map(|point| point.latency));
+    stats
+}
+
+/// How the operations ended that were due within a stretch of time, and the acknowledged ones' latencies.
+pub(crate) fn due_within(operations: &[Operation], window: Interval) -> (OperationCounts, Option<Latency>) {
+    let (mut counts, mut latencies) = (OperationCounts::default(), Vec::new());
+    for operation in service(operations) {
+        if window.lo <= operation.due && operation.due <= window.hi {
+            let outcome = outcome(&operation.completion);
+            count(&mut counts, outcome);
+            let latency = operation.completed.map(|completed| completed.since(operation.due));
+            latencies.extend(latency.filter(|_| outcome == PointOutcome::Ok));
+        }
+    }
+    (counts, latency(latencies))
+}
+
+fn latency(acknowledged: impl IntoIterator<Item = Duration>) -> Option<Latency> {
+    Sample::new(acknowledged).map(|sample| Latency {
         n: sample.n(),
         min: sample.min(),
         p50: sample.quantile(0.5),
@@ -83,8 +105,7 @@ pub(crate) fn statistics(operations: &[Operation], unreadable: Option<String>) -
         p99: sample.quantile(0.99),
         p999: sample.quantile(0.999),
         max: sample.max(),
-    });
-    stats
+    })
 }
 
 fn availability(service: &[&Operation]) -> Option<u32> {

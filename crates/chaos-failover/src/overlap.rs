@@ -16,11 +16,11 @@
 
 use std::time::Duration;
 
-use chaos_history::RunNanos;
+use chaos_history::{RunNanos, Term};
 
 use crate::analysis::{Overlap, TermLeader};
 use crate::beliefs::{Answer, Beliefs};
-use crate::conditions::Conditions;
+use crate::conditions::{Conditions, merge};
 use crate::interval::{Elapsed, Interval};
 
 /// One node's leadership of one term.
@@ -57,12 +57,28 @@ pub(crate) fn leaderships(beliefs: &Beliefs, conditions: &Conditions) -> Vec<Lea
                 died.map_or(lost, |died| died.min(lost)),
             );
             let certain = (first.to <= last.from).then_some(Interval { lo: first.to, hi: last.from });
-            let guaranteed = certain.map_or_else(Vec::new, |span| without(span, conditions.paused(node)));
+            let guaranteed = certain.map_or_else(Vec::new, |span| without(span, conditions.maybe_stopped(node)));
             found.push(Leadership { leader: TermLeader { node, term: first.term }, guaranteed, possible });
         }
     }
+    found.extend(unclaimed(beliefs, conditions));
     found.sort_by_key(|leadership| (leadership.possible.lo, leadership.leader));
     found
+}
+
+/// Leaderships that only others told of: the leader was elected, and nobody asked it in time. Nothing of them is certain.
+fn unclaimed(beliefs: &Beliefs, conditions: &Conditions) -> Vec<Leadership> {
+    let unclaimed = beliefs.elections_after(Term(0)).filter_map(|(leader, elected)| {
+        let own = beliefs.of(leader.node);
+        if own.iter().any(|answer| answer.claims() && answer.term == leader.term) {
+            return None;
+        }
+        let left = own.iter().find(|answer| answer.term > leader.term).map_or(conditions.end(), |answer| answer.to);
+        let died = conditions.down(leader.node).iter().map(|span| span.lo).find(|at| *at >= elected.hi);
+        let possible = Interval::new(elected.lo, died.map_or(left, |died| died.min(left)));
+        Some(Leadership { leader, guaranteed: Vec::new(), possible })
+    });
+    unclaimed.collect()
 }
 
 /// Every pair of different nodes whose leaderships did or may have overlapped, the older term first. Pairs that may have but
@@ -75,6 +91,23 @@ pub(crate) fn overlaps(leaderships: &[Leadership]) -> Vec<Overlap> {
     }
     overlaps.sort_by_key(|overlap| overlap.span.lo);
     overlaps
+}
+
+/// For how long more than one node led: for certain and at most. Moments with three leaders count once.
+pub(crate) fn total(leaderships: &[Leadership]) -> Elapsed {
+    let (mut certain, mut possible) = (Vec::new(), Vec::new());
+    for (index, one) in leaderships.iter().enumerate() {
+        let later = leaderships[index + 1..].iter().take_while(|other| other.possible.lo <= one.possible.hi);
+        for other in later.filter(|other| other.leader.node != one.leader.node) {
+            possible.extend(one.possible.shared(other.possible));
+            certain.extend(one.guaranteed.iter().flat_map(|a| other.guaranteed.iter().filter_map(|b| a.shared(*b))));
+        }
+    }
+    let covered = |mut spans: Vec<Interval>| {
+        merge(&mut spans);
+        spans.iter().map(|span| span.length()).sum()
+    };
+    Elapsed { lo: covered(certain), hi: covered(possible) }
 }
 
 fn overlap(one: &Leadership, other: &Leadership) -> Option<Overlap> {

@@ -1,5 +1,5 @@
 //! Leaders that came without a fault: an election timeout too short for the load, a stalled host, or the mark of a fault that
-//! had ended. Told apart from failovers, and never counted in their distributions.
+//! had ended. One that took over from a healthy leader is needless. Told apart from failovers, and never counted in their distributions.
 
 use std::time::Duration;
 
@@ -43,11 +43,14 @@ pub(crate) fn unplanned(
         let before = conditions.faults().iter().rev().find(|fault| fault.ended.is_some_and(|end| ended(end.hi)));
         let reach = RunNanos(change.at.lo.0.saturating_sub(crate::interval::nanos(STALL_REACH)));
         let watched = Interval::new(reach, change.at.hi);
+        let stalled = stalls.iter().any(|stall| Interval::new(stall.from, stall.to).meets(watched));
         found.push(Unplanned {
             leader,
             at: change.at,
             after: before.map(|fault| fault.begin.id),
-            stalled: stalls.iter().any(|stall| Interval::new(stall.from, stall.to).meets(watched)),
+            stalled,
+            previous,
+            needless: !stalled && previous.is_some_and(|previous| conditions.healthy(previous.node, watched)),
         });
     }
     found
@@ -63,7 +66,7 @@ fn left_nobody(failover: &Failover, previous: Option<TermLeader>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use chaos_history::{FaultKind, Term};
+    use chaos_history::{FaultKind, NodeLife, Term};
 
     use crate::sample::{Sample, node};
 
@@ -85,6 +88,45 @@ mod tests {
         let told: Vec<_> = unplanned.iter().map(|it| (it.leader.term, it.leader.node, it.stalled)).collect();
         assert_eq!(told, [(Term(3), node(3), true), (Term(4), node(1), false)]);
         assert!(unplanned.iter().all(|it| it.after.is_some_and(|id| id.0 == 1)));
+    }
+
+    #[test]
+    fn an_election_is_needless_only_if_the_leader_before_was_healthy() {
+        let exited = NodeLife::Exited { code: Some(101), signal: None, expected: false };
+        type Disturb<'a> = &'a dyn Fn(&mut Sample);
+        let cases: [(&str, Disturb<'_>, bool); 4] = [
+            ("nothing was wrong", &|_| {}, true),
+            (
+                "the host stalled",
+                &|sample| {
+                    sample.stall(3000, 3200);
+                },
+                false,
+            ),
+            (
+                "the leader ended by itself",
+                &|sample| {
+                    sample.life(1, 3100, exited.clone());
+                },
+                false,
+            ),
+            (
+                "a follower ended by itself",
+                &|sample| {
+                    sample.life(3, 3100, exited.clone());
+                },
+                true,
+            ),
+        ];
+        for (name, disturb, needless) in cases {
+            let mut sample = Sample::new(3);
+            sample.all_follow(&[1, 2, 3], 100, 1, 1).all_follow(&[1, 2, 3], 3000, 1, 1);
+            disturb(&mut sample);
+            sample.all_follow(&[2, 3], 3300, 2, 2).all_follow(&[2, 3], 3400, 2, 2);
+            let unplanned = crate::analyse(&sample.history(), None).unplanned;
+            let told: Vec<_> = unplanned.iter().map(|it| (it.previous.map(|old| old.node), it.needless)).collect();
+            assert_eq!(told, [(Some(node(1)), needless)], "{name}");
+        }
     }
 
     #[test]
