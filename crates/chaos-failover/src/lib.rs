@@ -51,7 +51,7 @@ pub use floor::{Floor, FloorTime, Timing};
 pub use hlog::{HlogError, hlog, hlog_of, merge_hlogs};
 pub use incident::Incident;
 pub use interval::{Elapsed, Interval};
-pub use timeline::{FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegment, Timeline};
+pub use timeline::{Asked, FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegment, Timeline};
 
 #[cfg(test)]
 mod failover_tests;

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use chaos_history::{
-    ElectionRole, Event, FaultId, FaultKind, History, Mark, NodeId, ObservationOutcome, RunNanos, SourcePlace, Term,
+    ElectionRole, Event, FaultId, FaultKind, History, Mark, NodeId, ObservationOutcome, ObservationSource, RunNanos,
+    SourcePlace, Term,
 };
 
 use crate::beliefs::{Answer, Beliefs};
@@ -32,6 +33,19 @@ pub struct Lane {
     pub roles: Vec<RoleSegment>,
     /// When it was not simply up.
     pub life: Vec<LifeSegment>,
+    /// Every question that it was asked, in order of asking: between two answers nobody knows more.
+    pub asked: Vec<Asked>,
+}
+
+/// A question to a node (or a node's unasked word, whose two stamps are one).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// When it left.
+    pub sent: RunNanos,
+    /// When the answer was there, or the asking was given up.
+    pub received: RunNanos,
+    /// Whether there was an answer.
+    pub answered: bool,
 }
 
 /// A stretch of time in which a node said the same.
@@ -99,11 +113,12 @@ pub struct Landmark {
 
 /// Lays the history out in lanes.
 pub(crate) fn timeline(history: &History, beliefs: &Beliefs, conditions: &Conditions) -> Timeline {
-    let silences = silences(history);
-    let lane = |node| Lane {
-        node,
-        roles: role_segments(beliefs.of(node), silences.get(&node).map_or(&[], Vec::as_slice)),
-        life: life_segments(node, conditions),
+    let mut asked = asked(history);
+    let lane = |node| {
+        let asked = asked.remove(&node).unwrap_or_default();
+        let silences: Vec<RunNanos> = asked.iter().filter(|it| !it.answered).map(|it| it.sent).collect();
+        let roles = role_segments(beliefs.of(node), &silences);
+        Lane { node, roles, life: life_segments(node, conditions), asked }
     };
     let mark = |recorded: &chaos_history::Recorded| match &recorded.event {
         Event::Note(note) => note.mark.map(|mark| Landmark { at: recorded.at, mark }),
@@ -116,17 +131,20 @@ pub(crate) fn timeline(history: &History, beliefs: &Beliefs, conditions: &Condit
     }
 }
 
-/// When each node was asked in vain: the moments of the questions, in order.
-fn silences(history: &History) -> BTreeMap<NodeId, Vec<RunNanos>> {
-    let mut silences: BTreeMap<NodeId, Vec<RunNanos>> = BTreeMap::new();
+/// What each node was asked, in order of asking.
+fn asked(history: &History) -> BTreeMap<NodeId, Vec<Asked>> {
+    let mut by_node: BTreeMap<NodeId, Vec<Asked>> = BTreeMap::new();
     for recorded in &history.events {
         let Event::Observation(observation) = &recorded.event else { continue };
-        if let ObservationOutcome::Silent(_) = observation.outcome {
-            silences.entry(observation.node).or_default().push(observation.sent);
-        }
+        let received = match observation.source {
+            ObservationSource::Poll => observation.received.max(observation.sent),
+            ObservationSource::Push => observation.sent,
+        };
+        let answered = matches!(observation.outcome, ObservationOutcome::Answered(_));
+        by_node.entry(observation.node).or_default().push(Asked { sent: observation.sent, received, answered });
     }
-    silences.values_mut().for_each(|moments| moments.sort_unstable());
-    silences
+    by_node.values_mut().for_each(|asked| asked.sort_unstable_by_key(|it| it.sent));
+    by_node
 }
 
 fn role_segments(answers: &[Answer], silences: &[RunNanos]) -> Vec<RoleSegment> {

@@ -9,7 +9,8 @@
 //! characters are written as visible escapes everywhere, so that a system under test can't dress up its own report.
 //!
 //! This crate refuses to check, to measure and to touch files or the network: a report can be drawn again, years later, from
-//! the saved run. The HTML is one file without a script, a font or an address of anything outside of itself.
+//! the saved run. The HTML is one file that works offline: no font, no address of anything outside of itself, and
+//! whole without its one script too.
 
 mod build;
 mod evidence;

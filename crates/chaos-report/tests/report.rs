@@ -101,7 +101,8 @@ fn the_page_draws_a_counterexample_and_its_words_stay_words() {
     fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("drawn.html"), &page).unwrap();
     let hostile = drawn("<script>\u{202e}\u{1b}[2J");
     let (page, terminal) = (hostile.to_html().unwrap(), hostile.to_terminal(false, 80));
-    assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
+    assert_eq!(scripts(&page), scripts(&drawn("n2").to_html().unwrap()));
+    assert!(page.contains("&lt;script&gt;"));
     assert!(!page.contains('\u{202e}') && !terminal.contains('\u{202e}') && !terminal.contains('\u{1b}'));
 }
 
@@ -170,10 +171,17 @@ fn hostile_words_stay_words() {
     for words in hostile {
         let page = convicted(words).to_html().unwrap();
         assert!(!page.contains(words), "unescaped: {words}");
-        for opener in ["<script", "<img", "<svg onload", "\" onmouseover"] {
+        assert_eq!(scripts(&page), scripts(&convicted("n1 and n2").to_html().unwrap()), "{words}");
+        for opener in ["<img", "<svg onload", "\" onmouseover"] {
             assert!(!page.contains(opener), "{opener} from {words}");
         }
     }
+}
+
+/// How many elements a page has that a browser could take for a script: its own one, and the blocks of data.
+fn scripts(page: &str) -> (usize, usize) {
+    let page = page.to_lowercase();
+    (page.matches("<script").count(), page.matches("</script").count())
 }
 
 #[test]
@@ -188,18 +196,26 @@ fn words_that_reorder_text_or_move_the_cursor_are_made_visible() {
 }
 
 #[test]
-fn the_page_needs_nothing_from_outside_and_runs_nothing() {
+fn the_page_needs_nothing_from_outside_and_runs_its_own_script_only() {
     let page = sound().to_html().unwrap();
     assert!(page.contains("default-src 'none'"));
-    for forbidden in ["http:", "https:", "//", "<script", "<link", "@import", "javascript:", " onclick", " onload"] {
+    assert!(page.contains("script-src 'sha256-") && page.contains("style-src 'sha256-"));
+    let forbidden =
+        ["http:", "https:", "unsafe-", " src=", " style=", "<link", "@import", "javascript:", " onclick", " onload"];
+    for forbidden in forbidden {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
+    assert_eq!(page.matches("url(").count(), page.matches("url(#hatch)").count());
+    assert_eq!(scripts(&page), (5, 5), "one script and four blocks of data");
 }
 
 #[test]
-fn a_hundred_thousand_operations_fit_into_a_megabyte_and_a_half() {
-    let run = history(12, 2000);
-    let page = report(&run, &[valid(Property::ElectionSafety)], "", &BTreeMap::new()).to_html().unwrap();
+fn a_hundred_thousand_operations_and_sixty_thousand_observations_fit_into_a_megabyte_and_a_half() {
+    let run = history(29, 842);
+    let report = report(&run, &[valid(Property::ElectionSafety)], "", &BTreeMap::new());
+    let (operations, observed) = (report.measured.operations.points.len(), report.measured.observed);
+    assert!(operations >= 100_000 && observed.answers + observed.silences >= 59_500, "{operations} {observed:?}");
+    let page = report.to_html().unwrap();
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
 }
 

@@ -13,6 +13,7 @@ pub(crate) struct Axis {
     span_ns: u64,
     left: f64,
     right: f64,
+    marks: u64,
 }
 
 impl Axis {
@@ -25,7 +26,12 @@ impl Axis {
     /// empty; an end that is not after the start is taken for one nanosecond after it.
     pub(crate) fn between(start: Duration, end: Duration, left: f64, right: f64) -> Self {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Self { start_ns: nanos(start), span_ns: nanos(end.saturating_sub(start)).max(1), left, right }
+        Self { start_ns: nanos(start), span_ns: nanos(end.saturating_sub(start)).max(1), left, right, marks: 9 }
+    }
+
+    /// The same axis with at most so many marks, for a narrow drawing.
+    pub(crate) fn with_marks(self, marks: u64) -> Self {
+        Self { marks, ..self }
     }
 
     /// Where a moment of the run stands.
@@ -49,14 +55,14 @@ impl Axis {
     }
 
     fn ticks(&self) -> impl Iterator<Item = u64> {
-        let step = step(self.span_ns, 9);
+        let step = step(self.span_ns, self.marks);
         let end = self.start_ns.saturating_add(self.span_ns);
         (self.start_ns.div_ceil(step)..=end / step).map(move |index| index * step)
     }
 
     fn label(&self, ns: u64) -> String {
         let (unit, per, precise) = if self.span_ns >= 2_000_000_000 { ("s", 1e9, 1e9) } else { ("ms", 1e6, 1e6) };
-        let step = step(self.span_ns, 9) as f64;
+        let step = step(self.span_ns, self.marks) as f64;
         if step < precise { format!("{:.1} {unit}", ns as f64 / per) } else { format!("{:.0} {unit}", ns as f64 / per) }
     }
 }

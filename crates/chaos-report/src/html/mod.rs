@@ -1,11 +1,20 @@
-//! The report as one HTML file: no script, no font, no address of anything outside of itself.
+//! The report as one HTML file that needs no font, no script and no address of anything outside of itself.
 //!
 //! The page is a minijinja template with automatic escaping; the drawings are SVG made in Rust, whose text is escaped by
-//! [`svg::escape`]. A strict content security policy stands in the page, so that even a mistake in both would run nothing.
+//! [`svg::escape`]. That page is whole. One script, in the page too, puts a timeline in the place of the drawn one that can be
+//! zoomed, and makes rows jump to their moment; without it nothing is missing but that.
+//!
+//! A strict [content security policy](policy) names the script and the style sheet by their digests, so that even a mistake in
+//! the escaping would run nothing.
 
 mod axis;
+mod data;
 mod lanes;
+mod pack;
+mod percentiles;
 mod phases;
+mod plan;
+mod policy;
 mod scatter;
 pub(crate) mod svg;
 mod tables;
@@ -22,6 +31,18 @@ use crate::{Report, ReportError};
 
 const PAGE: &str = include_str!("../../templates/report.html");
 const STYLE: &str = include_str!("../../templates/report.css");
+/// The script's files are parts of one function, so that they share names with one another and with nothing else.
+const SCRIPT: &str = concat!(
+    "(() => {\n\"use strict\";\n",
+    include_str!("../../templates/js/data.js"),
+    include_str!("../../templates/js/view.js"),
+    include_str!("../../templates/js/lanes.js"),
+    include_str!("../../templates/js/clients.js"),
+    include_str!("../../templates/js/overview.js"),
+    include_str!("../../templates/js/stage.js"),
+    include_str!("../../templates/js/page.js"),
+    "})();\n"
+);
 
 /// Renders the page.
 pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
@@ -38,7 +59,10 @@ pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
     });
     environment.add_template("report.html", PAGE)?;
     let html = environment.get_template("report.html")?.render(context! {
+        policy => Value::from_safe_string(policy::content_security_policy(SCRIPT, STYLE)),
         style => Value::from_safe_string(STYLE.to_owned()),
+        script => Value::from_safe_string(SCRIPT.to_owned()),
+        data => data::embedded(report)?,
         report => page(report),
         facts => facts(report),
         checks => tables::checks(report),
@@ -114,13 +138,13 @@ fn kinds(report: &Report) -> Vec<Value> {
         let failovers: Vec<&Failover> = measured.failovers.iter().filter(|failover| failover.kind == kind).collect();
         let rows: Vec<&Distribution> = measured.distributions.iter().filter(|row| row.kind == kind).collect();
         let floor = measured.floor.as_ref();
-        let dots = if rows.is_empty() { String::new() } else { phases::dots(&rows, floor, kind) };
+        let panels = percentiles::panels(&rows, floor);
         (!failovers.is_empty()).then(|| {
             context! {
                 name => kind.name(),
                 n => failovers.len(),
                 bars => Value::from_safe_string(phases::bars(&failovers, floor)),
-                dots => Value::from_safe_string(dots),
+                panels => panels.into_iter().map(Value::from_safe_string).collect::<Vec<Value>>(),
                 figures => tables::figures(&rows, floor),
                 rows => failovers.iter().map(|failover| tables::failover(failover)).collect::<Vec<Value>>(),
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chaos_failover::{Distribution, Failover, Floor, Judgement, PhaseOutcome};
 use minijinja::{Value, context};
 
+use super::pack::micros;
 use crate::Report;
 use crate::model::{CheckVerdict, QuotedLine, WitnessSummary};
 use crate::words::{duration, figure, grouped};
@@ -31,8 +32,9 @@ pub(crate) fn checks(report: &Report) -> Vec<Value> {
 }
 
 fn explain(report: &Report, witness: &WitnessSummary) -> Value {
-    let during = report.faults.iter().filter(|fault| witness.faults.contains(&fault.id));
-    let during: Vec<String> = during.map(|fault| format!("fault {}: {}", fault.id.0, fault.label)).collect();
+    let active = || report.faults.iter().filter(|fault| witness.faults.contains(&fault.id));
+    let during: Vec<String> = active().map(|fault| format!("fault {}: {}", fault.id.0, fault.label)).collect();
+    let (from, to) = super::data::evidence(witness);
     let nodes: Vec<String> = witness.nodes.iter().map(ToString::to_string).collect();
     context! {
         sentence => witness.sentence.clone(),
@@ -41,8 +43,25 @@ fn explain(report: &Report, witness: &WitnessSummary) -> Value {
         at => witness.at.to_string(),
         nodes => nodes.join(", "),
         during => during.join("; "),
+        plan => active().filter_map(|fault| planned(report, fault)).collect::<Vec<Value>>(),
+        from => micros(from),
+        to => micros(to),
         picture => witness.picture.as_ref().map(|picture| Value::from_safe_string(crate::picture::to_svg(picture))),
     }
+}
+
+/// The plan's words for a fault: where the user wrote them, and how the resolved plan has them.
+fn planned(report: &Report, fault: &crate::FaultSummary) -> Option<Value> {
+    let place = fault.source.as_ref()?;
+    let step = super::plan::step(&report.plan, place);
+    let numbered = |step: super::plan::QuotedStep| -> Vec<(usize, String)> {
+        step.lines.into_iter().enumerate().map(|(index, text)| (step.line + index, text)).collect()
+    };
+    Some(context! {
+        fault => fault.id.0,
+        place => format!("{}:{}", place.file, place.line),
+        lines => step.map(numbered),
+    })
 }
 
 fn quoted(line: &QuotedLine) -> Value {
@@ -62,14 +81,14 @@ pub(crate) fn expectations(report: &Report) -> Vec<Value> {
     report.expectations.iter().map(row).collect()
 }
 
-/// One row per phase: percentiles that the sample supports, and how far the median is from the floor's mean.
+/// One row per phase: percentiles that the sample supports, and how far the median is from the one that theory expects.
 pub(crate) fn figures(rows: &[&Distribution], floor: Option<&Floor>) -> Vec<Value> {
     let optional = |value: Option<Duration>| value.map_or(NOTHING.to_owned(), duration);
     let row = |row: &&Distribution| {
         let figures = row.figures;
+        let expected = floor.and_then(|floor| floor.expected_median(row.phase));
         let floor = floor.and_then(|floor| floor.of_phase(row.phase));
-        let mean = floor.and_then(|floor| floor.mean);
-        let ratio = figures.p50.zip(mean).map(|(p50, mean)| format!("{:.2}", p50.as_secs_f64() / mean.as_secs_f64()));
+        let ratio = row.over_floor_millionths.map(|ratio| format!("{:.2}", ratio as f64 / 1e6));
         context! {
             phase => row.phase.name(),
             n => grouped(figures.n),
@@ -81,7 +100,7 @@ pub(crate) fn figures(rows: &[&Distribution], floor: Option<&Floor>) -> Vec<Valu
             max => duration(figures.max),
             error => duration(row.uncertainty_max),
             floor => optional(floor.map(|floor| floor.min)),
-            mean => optional(mean),
+            expected => optional(expected),
             ratio => ratio.unwrap_or(NOTHING.to_owned()),
         }
     };
@@ -110,8 +129,11 @@ pub(crate) fn failover(failover: &Failover) -> Value {
         notes.push("host stalled".to_owned());
     }
     let settled = failover.aftermath.and_then(|aftermath| aftermath.last_disturbance).zip(failover.healed);
+    let (from, to) = super::data::extent(failover);
     context! {
         id => failover.fault.0,
+        from => micros(from),
+        to => micros(to),
         label => failover.label.clone(),
         at => failover.injected.lo.to_string(),
         place => failover.source.as_ref().map(|place| format!("{}:{}", place.file, place.line)),

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use chaos_plan::SchemaKind;
 
 use crate::failure::Failure;
 use crate::{again, show};
