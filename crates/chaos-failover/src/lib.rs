@@ -24,6 +24,7 @@
 
 mod analysis;
 mod beliefs;
+mod compare;
 mod conditions;
 mod distribution;
 mod expect;
@@ -34,6 +35,7 @@ mod interval;
 mod operations;
 mod outage;
 mod overlap;
+mod pool;
 mod timeline;
 mod unplanned;
 
@@ -41,12 +43,14 @@ pub use analysis::{
     Analysis, Failover, HealAftermath, Latency, NotReached, Observed, OperationCounts, OperationPoint, OperationStats,
     Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Unplanned, Why,
 };
+pub use compare::{CompareOptions, Comparison, Incomparable, Outcome, RateRow, Row, Share, Side, Statistic, compare};
 pub use distribution::{Distribution, Figures, distributions, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};
 pub use failover::analyse;
 pub use floor::{Floor, FloorTime, Timing};
 pub use incident::Incident;
 pub use interval::{Elapsed, Interval};
+pub use pool::{PhaseSample, Pool, PooledFailover, PooledRun, Setting, SystemFacts};
 pub use timeline::{FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegment, Timeline};
 
 #[cfg(test)]
