@@ -16,6 +16,7 @@ mod html;
 mod model;
 mod notes;
 mod picture;
+mod set;
 mod terminal;
 mod words;
 
@@ -25,6 +26,7 @@ pub use model::{
     Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts, SCHEMA,
     Verdict, WitnessSummary,
 };
+pub use set::{RunSet, SET_SCHEMA, SetEnd, SetRun, worse};
 pub use terminal::{Style, to_terminal};
 
 /// Why a report can't be rendered. Either is a defect of this crate, not of the run.

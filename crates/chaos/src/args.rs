@@ -82,6 +82,9 @@ pub(crate) struct RunArguments {
     /// Print only the summary.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Several runs instead of one.
+    #[command(flatten)]
+    pub(crate) repeat: crate::repeat::RepeatArguments,
 }
 
 const RUN_HELP: &str = "\

@@ -5,6 +5,7 @@ mod failure;
 mod foreign;
 mod judge;
 mod live;
+mod repeat;
 mod run;
 mod show;
 

@@ -19,13 +19,17 @@ use election::specimens::SpecimenName;
 use crate::args::RunArguments;
 use crate::failure::Failure;
 use crate::live::{self, Live};
-use crate::{judge, show};
+use crate::{judge, repeat, show};
 
 /// How long a node may take to answer its first question, beyond what the workload grants the first election.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a workload to its verdict.
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
+    if let Some(times) = arguments.repeat.repeat {
+        return repeat::run(arguments, times.into());
+    }
+    repeat::end_with_parent(arguments)?;
     let mut workload = chaos_plan::load(Path::new(&arguments.workload), &arguments.overrides)?.workload;
     check_specimen(&workload)?;
     let seed = arguments.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
@@ -62,7 +66,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(report.exit_code))
 }
 
-fn check_specimen(workload: &Workload) -> Result<(), Failure> {
+pub(crate) fn check_specimen(workload: &Workload) -> Result<(), Failure> {
     let System::Raft(options) = &workload.system;
     match (&options.specimen, &options.program) {
         // Another program may know other specimens.
