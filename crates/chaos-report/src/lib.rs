@@ -11,6 +11,7 @@
 //! the saved run. The HTML is one file without a script, a font or an address of anything outside of itself.
 
 mod build;
+mod compare;
 mod evidence;
 mod html;
 mod model;
@@ -21,6 +22,7 @@ mod terminal;
 mod words;
 
 pub use build::Input;
+pub use compare::{COMPARE_SCHEMA, CompareReport};
 pub use evidence::quoted_lines;
 pub use model::{
     Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts, SCHEMA,

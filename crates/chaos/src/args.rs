@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Render a saved run's report.json and report.html again.
     Report(SavedRun),
+    /// Say whether B fails over slower than A: runs, sets of runs, or a stored baseline.
+    Compare(crate::compare::CompareArguments),
     /// Validate a workload and print it with every default filled in.
     Plan(PlanArguments),
     /// List the built-in workloads and fault plans, and the broken nodes.
