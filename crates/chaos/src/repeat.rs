@@ -203,7 +203,7 @@ impl Repetition<'_> {
             };
             let (index, output) = done.context("wait for a run")?;
             processes.retain(|(of, _)| *of != index);
-            let code = self.take(index, output)?;
+            let code = self.take(index, output, ended == Some(SetEnd::Interrupted))?;
             ended = ended.or(match code {
                 1 | 255 if self.arguments.repeat.keep_going => None,
                 1 => Some(SetEnd::Violation),
@@ -240,7 +240,7 @@ impl Repetition<'_> {
     }
 
     /// Takes in a run that has ended. Returns its exit code.
-    fn take(&mut self, index: usize, output: std::io::Result<Output>) -> Result<u8, Failure> {
+    fn take(&mut self, index: usize, output: std::io::Result<Output>, interrupted: bool) -> Result<u8, Failure> {
         let output = output.context("wait for a run")?;
         let directory = name(index);
         let path = self.directory.join(&directory);
@@ -254,8 +254,12 @@ impl Repetition<'_> {
             Some(report) => report.sentence.clone(),
             None => words.lines().last().map_or_else(|| "it left no report".to_owned(), str::to_owned),
         };
-        // A run without a report has no verdict, whatever its code says.
-        let code = if report.is_none() && matches!(code, 0..=3) { 255 } else { code };
+        // A run without a report has no verdict, whatever its code says; one that was told to end before it began did no wrong.
+        let code = match (report.is_none(), interrupted) {
+            (true, true) => 2,
+            (true, false) if code <= 3 => 255,
+            (true, false) | (false, _) => code,
+        };
         let failovers = report.as_ref().map_or(0, |report| report.measured.failovers.len() as u64);
         let seed = self.seeds[index];
         let word = report.as_ref().map_or("BROKEN", |report| report.verdict.word());

@@ -88,10 +88,11 @@ impl Comparison {
         self.outcomes().any(|outcome| outcome == Outcome::Slower)
     }
 
-    /// Whether no row had samples enough to be tested.
+    /// Whether nothing was told: no time had samples enough, and nobody was elected more or less often.
     #[must_use]
     pub fn nothing_tested(&self) -> bool {
-        self.outcomes().all(|outcome| outcome == Outcome::TooFew)
+        let told = |outcome| matches!(outcome, Outcome::Slower | Outcome::Faster);
+        self.rows.iter().all(|row| row.outcome == Outcome::TooFew) && !self.outcomes().any(told)
     }
 
     fn outcomes(&self) -> impl Iterator<Item = Outcome> {

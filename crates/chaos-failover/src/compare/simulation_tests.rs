@@ -213,7 +213,7 @@ fn few_samples_have_no_verdict_however_far_apart() {
         pool(vec![run(&mut draws, Shape::Election, n, factor, 0.0, 0.0)])
     };
     let compared = compare(&side("a", 9, 1.0), &side("b", 100, 9.0), &CompareOptions::default()).unwrap();
-    assert!(compared.nothing_tested() || compared.never_elected[0].outcome == Outcome::NoDifferenceShown);
+    assert!(compared.nothing_tested());
     assert!(compared.rows.iter().all(|row| row.outcome == Outcome::TooFew && row.interval_ns.is_none()));
     assert!(!compared.regressed());
 }
