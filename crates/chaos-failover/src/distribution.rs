@@ -12,6 +12,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::Failover;
+use crate::floor::{Floor, millionths};
 use crate::interval::{as_nanos, as_nanos_option, as_word, nanos};
 
 const KINDS: [FaultKind; 3] = [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition];
@@ -33,6 +34,13 @@ pub struct Distribution {
     pub uncertainty_max: Duration,
     /// How many samples overlap a stall of the host. They are counted: leaving them out would be a choice after the fact.
     pub stalled: u64,
+    /// `stalled` as a share of the samples, in parts per million.
+    #[serde(default)]
+    pub stalled_millionths: u32,
+    /// The measured median over the median that a sound system with these timeouts is expected to have ([`Floor::curve`]), in
+    /// parts per million. `None` with too few samples for a median, without declared timeouts, and for phases without a floor.
+    #[serde(default)]
+    pub over_floor_millionths: Option<u64>,
     /// The upper bounds in nanoseconds, ascending.
     pub samples: Vec<u64>,
 }
@@ -89,12 +97,7 @@ impl Sample {
         let mut sorted: Vec<u64> = values.into_iter().map(nanos).collect();
         sorted.sort_unstable();
         sorted.first()?;
-        // Three significant digits: the histogram's rounding (0.1 %) is far below a poll interval.
-        let mut histogram = Histogram::new(3).expect("3 significant digits are within the allowed 0 to 5");
-        for value in &sorted {
-            histogram.record((*value).max(1)).expect("a histogram that resizes itself takes every value");
-        }
-        Some(Self { histogram, sorted })
+        Some(Self { histogram: histogram_of(&sorted), sorted })
     }
 
     pub(crate) fn min(&self) -> Duration {
@@ -107,6 +110,11 @@ impl Sample {
 
     pub(crate) fn n(&self) -> u64 {
         self.histogram.len()
+    }
+
+    /// The values, three significant digits each.
+    pub(crate) fn into_histogram(self) -> Histogram<u64> {
+        self.histogram
     }
 
     /// The percentile, whether or not n supports it.
@@ -134,12 +142,40 @@ impl Sample {
     }
 }
 
+/// The values as a histogram.
+pub(crate) fn histogram_of(values: &[u64]) -> Histogram<u64> {
+    // Three significant digits: the histogram's rounding (0.1 %) is far below a poll interval.
+    let mut histogram = Histogram::new(3).expect("3 significant digits are within the allowed 0 to 5");
+    for value in values {
+        histogram.record((*value).max(1)).expect("a histogram that resizes itself takes every value");
+    }
+    histogram
+}
+
 /// One distribution per kind and phase that has samples. The failovers may be those of several runs: what one run has too few
 /// of for a percentile, twenty may have enough of.
 #[must_use]
 pub fn distributions(failovers: &[&Failover]) -> Vec<Distribution> {
-    let pairs = KINDS.into_iter().flat_map(|kind| Phase::ALL.into_iter().map(move |phase| (kind, phase)));
-    pairs.filter_map(|(kind, phase)| distribution(failovers, kind, phase)).collect()
+    distributions_over(failovers, None)
+}
+
+/// The same, with every median beside the one that `floor` expects. The failovers of several runs must have the same timeouts.
+#[must_use]
+pub fn distributions_over(failovers: &[&Failover], floor: Option<&Floor>) -> Vec<Distribution> {
+    let medians = floor.map(|floor| Phase::ALL.map(|phase| floor.expected_median(phase)));
+    let pairs = KINDS.into_iter().flat_map(|kind| Phase::ALL.into_iter().enumerate().map(move |pair| (kind, pair)));
+    let found = pairs.filter_map(|(kind, (index, phase))| {
+        let mut distribution = distribution(failovers, kind, phase)?;
+        let expected = medians.and_then(|medians| medians[index]).filter(|expected| !expected.is_zero());
+        distribution.over_floor_millionths = expected.and_then(|expected| over(distribution.figures.p50?, expected));
+        Some(distribution)
+    });
+    found.collect()
+}
+
+/// `measured ÷ expected` in parts per million; `expected` is not zero.
+fn over(measured: Duration, expected: Duration) -> Option<u64> {
+    u64::try_from(measured.as_nanos().saturating_mul(1_000_000) / expected.as_nanos()).ok()
 }
 
 fn distribution(failovers: &[&Failover], kind: FaultKind, phase: Phase) -> Option<Distribution> {
@@ -148,13 +184,16 @@ fn distribution(failovers: &[&Failover], kind: FaultKind, phase: Phase) -> Optio
         .filter_map(|failover| failover.phases.get(phase).reached().map(|reached| (reached.after, failover.stalled)))
         .collect();
     let sample = Sample::new(reached.iter().map(|(after, _)| after.hi))?;
+    let stalled = reached.iter().filter(|(_, stalled)| *stalled).count();
     Some(Distribution {
         kind,
         phase,
         failovers: of_kind().count() as u64,
         figures: sample.figures(),
         uncertainty_max: reached.iter().map(|(after, _)| after.hi - after.lo).max().unwrap_or_default(),
-        stalled: reached.iter().filter(|(_, stalled)| *stalled).count() as u64,
+        stalled: stalled as u64,
+        stalled_millionths: millionths(stalled as f64 / reached.len() as f64),
+        over_floor_millionths: None,
         samples: sample.sorted,
     })
 }

@@ -13,7 +13,7 @@ use crate::analysis::{
 };
 use crate::beliefs::{Beliefs, Changed};
 use crate::conditions::{Conditions, FaultSpan};
-use crate::distribution::distributions;
+use crate::distribution::distributions_over;
 use crate::floor::{Floor, Timing};
 use crate::incident::incidents;
 use crate::interval::{Elapsed, Interval};
@@ -53,11 +53,12 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
             case.failover(&outages, &overlaps, &stalls)
         })
         .collect();
+    let floor = timing.and_then(Floor::of);
     Analysis {
         nodes: history.header.nodes,
         end: history.end(),
-        distributions: distributions(&failovers.iter().collect::<Vec<_>>()),
-        floor: timing.and_then(Floor::of),
+        distributions: distributions_over(&failovers.iter().collect::<Vec<_>>(), floor.as_ref()),
+        floor,
         operations: statistics(&operations, unreadable),
         observed: beliefs.observed(),
         timeline: timeline(history, &beliefs, &conditions),

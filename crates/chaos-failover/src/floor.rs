@@ -19,24 +19,30 @@ use chaos_plan::RaftOptions;
 use chaos_plan::expect::Phase;
 use serde::{Deserialize, Serialize};
 
+use crate::curve::Curve;
 use crate::interval::{as_nanos, as_nanos_option};
 
 /// What is known of the system's timing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
     /// Nodes, the dead leader included; at least 1.
     pub nodes: usize,
     /// The shortest election timeout.
+    #[serde(with = "as_nanos")]
     pub election_timeout_min: Duration,
     /// The longest election timeout.
+    #[serde(with = "as_nanos")]
     pub election_timeout_max: Duration,
     /// How often the leader shows that it is there.
+    #[serde(with = "as_nanos")]
     pub heartbeat: Duration,
     /// Whether candidates ask before they campaign.
     pub pre_vote: bool,
     /// The round trip between two nodes.
+    #[serde(with = "as_nanos")]
     pub rtt: Duration,
     /// A durable write of term and vote (an estimate; zero where none is known).
+    #[serde(with = "as_nanos")]
     pub fsync: Duration,
 }
 
@@ -80,6 +86,9 @@ pub struct Floor {
     pub writable: FloorTime,
     /// The probability that a round splits, in parts per million.
     pub split_millionths: u32,
+    /// What it was computed from, for [`Floor::curve`]; reports of older versions don't have it.
+    #[serde(default)]
+    pub timing: Option<Timing>,
 }
 
 impl Floor {
@@ -93,6 +102,26 @@ impl Floor {
             Phase::Writable => Some(self.writable),
             Phase::Available => None,
         }
+    }
+
+    /// The distribution that a sound system with these timeouts is expected to have, as points `(share of failovers in parts
+    /// per million, time that this share needs at most)`, ascending in both: every half percent, and closer together in the
+    /// tail. The times count from the leader's loss.
+    ///
+    /// The curve ends before 1,000,000 where more split votes than 64 would be needed. `None` for the last
+    /// phase, which depends on the clients, where every round splits, and for floors read from reports without their timing.
+    #[must_use]
+    pub fn curve(&self, phase: Phase) -> Option<Vec<(u32, Duration)>> {
+        let curve = Curve::of(self.timing.as_ref()?, phase)?;
+        let steps = (0..198).map(|step| step * 5_000).chain((990..1000).map(|step| step * 1_000));
+        let shares = steps.chain([999_500, 999_900]);
+        Some(shares.map_while(|share| curve.quantile(share).map(|time| (share, time))).collect())
+    }
+
+    /// The median of [`Floor::curve`].
+    #[must_use]
+    pub fn expected_median(&self, phase: Phase) -> Option<Duration> {
+        Curve::of(self.timing.as_ref()?, phase)?.quantile(500_000)
     }
 
     /// The floor of a system with this timing; `None` for fewer than two nodes, where nobody is left to be elected.
@@ -127,6 +156,7 @@ impl Floor {
             converged: later(elected, one_way, one_way),
             writable: later(elected, timing.rtt, timing.rtt + timing.fsync),
             split_millionths: millionths(split),
+            timing: Some(*timing),
         })
     }
 }
@@ -140,11 +170,11 @@ fn split_probability(nodes: usize, lambda: f64) -> f64 {
     (least..=servers).map(term).sum::<f64>().clamp(0.0, 1.0)
 }
 
-fn power(base: f64, exponent: usize) -> f64 {
+pub(crate) fn power(base: f64, exponent: usize) -> f64 {
     (0..exponent).map(|_| base).product()
 }
 
-fn binomial(n: usize, k: usize) -> f64 {
+pub(crate) fn binomial(n: usize, k: usize) -> f64 {
     (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product()
 }
 

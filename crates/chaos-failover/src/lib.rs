@@ -26,10 +26,12 @@ mod analysis;
 mod beliefs;
 mod compare;
 mod conditions;
+mod curve;
 mod distribution;
 mod expect;
 mod failover;
 mod floor;
+mod hlog;
 mod incident;
 mod interval;
 mod operations;
@@ -44,10 +46,11 @@ pub use analysis::{
     Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Unplanned, Why,
 };
 pub use compare::{CompareOptions, Comparison, Incomparable, Outcome, RateRow, Row, Share, Side, Statistic, compare};
-pub use distribution::{Distribution, Figures, distributions, samples_needed};
+pub use distribution::{Distribution, Figures, distributions, distributions_over, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};
 pub use failover::analyse;
 pub use floor::{Floor, FloorTime, Timing};
+pub use hlog::{HlogError, hlog, hlog_of, merge_hlogs};
 pub use incident::Incident;
 pub use interval::{Elapsed, Interval};
 pub use pool::{PhaseSample, Pool, PooledFailover, PooledRun, Setting, SystemFacts};
