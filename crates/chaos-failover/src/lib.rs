@@ -45,7 +45,9 @@ pub use analysis::{
     Analysis, Failover, HealAftermath, Latency, NotReached, Observed, OperationCounts, OperationPoint, OperationStats,
     Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Unplanned, Why,
 };
-pub use compare::{CompareOptions, Comparison, Incomparable, Outcome, RateRow, Row, Share, Side, Statistic, compare};
+pub use compare::{
+    CompareOptions, Comparison, Incomparable, Outcome, Rate, RateRow, Row, Share, Side, Statistic, compare,
+};
 pub use distribution::{Distribution, Figures, distributions, distributions_over, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};
 pub use failover::analyse;

@@ -81,13 +81,20 @@ pub struct PooledFailover {
     pub kind: FaultKind,
     /// t2 … t6.
     pub phases: Phases,
+    /// Whether there was an election after the heal although a majority had a leader already; `None` without a heal.
+    pub disturbed: Option<bool>,
     /// Whether the host stalled meanwhile.
     pub stalled: bool,
 }
 
 impl From<&Failover> for PooledFailover {
     fn from(failover: &Failover) -> Self {
-        Self { kind: failover.kind, phases: failover.phases.clone(), stalled: failover.stalled }
+        Self {
+            kind: failover.kind,
+            phases: failover.phases.clone(),
+            disturbed: failover.aftermath.map(|aftermath| aftermath.elections > 0),
+            stalled: failover.stalled,
+        }
     }
 }
 
@@ -177,6 +184,14 @@ impl Pool {
         (never, never + elected)
     }
 
+    /// Of the failovers of one kind whose fault was healed: after how many the heal cost another election, and how many there
+    /// were.
+    #[must_use]
+    pub fn disturbed(&self, kind: FaultKind) -> (u64, u64) {
+        let healed = || self.failovers().filter(|one| one.kind == kind).filter_map(|one| one.disturbed);
+        (healed().filter(|disturbed| *disturbed).count() as u64, healed().count() as u64)
+    }
+
     /// How many runs violated safety, and how many there were.
     #[must_use]
     pub fn violated(&self) -> (u64, u64) {
@@ -205,7 +220,7 @@ mod tests {
     fn failover(elected: PhaseOutcome, writable: PhaseOutcome) -> PooledFailover {
         let phases =
             Phases { detected: after(100), converged: elected.clone(), available: writable.clone(), elected, writable };
-        PooledFailover { kind: FaultKind::Kill, phases, stalled: false }
+        PooledFailover { kind: FaultKind::Kill, phases, disturbed: None, stalled: false }
     }
 
     fn pool(runs: Vec<Vec<PooledFailover>>) -> Pool {

@@ -105,13 +105,13 @@ impl CompareReport {
             let verdict = verdict(row);
             let _ = writeln!(out, "    {name:<17}{a:>14}{b:>14}{effect:>19}   {interval:<24}{verdict}");
         }
-        for row in &found.never_elected {
-            let name = format!("nobody elected by {}", row.kind.name());
+        for row in &found.rates {
+            let name = format!("{} by {}", row.what.text(), row.kind.name());
             let (a, b) = (share(row.a), share(row.b));
-            let _ = writeln!(out, "  {name:<25}{a:>8}{b:>14}{:46}{}", "", rate_verdict(row));
+            let _ = writeln!(out, "  {name:<30}{a:>7}{b:>14}{:46}{}", "", rate_verdict(row));
         }
         let [a, b] = found.violated.map(share);
-        let _ = writeln!(out, "  {:<25}{a:>8}{b:>14}", "runs that violate safety");
+        let _ = writeln!(out, "  {:<30}{a:>7}{b:>14}", "runs that violate safety");
         let _ = writeln!(out, "  how        {}", how(found));
         for warning in &found.warnings {
             let _ = writeln!(out, "  warning    {}", shown(warning));
@@ -138,9 +138,10 @@ impl CompareReport {
             let name = format!("{} {} {}", row.kind.name(), row.phase.name(), row.statistic.name());
             let _ = writeln!(out, "| {name} | {a} | {b} | {effect} | {interval} | {} |", verdict(row));
         }
-        for row in &found.never_elected {
+        for row in &found.rates {
             let (a, b) = (share(row.a), share(row.b));
-            let _ = writeln!(out, "| nobody elected by {} | {a} | {b} | | | {} |", row.kind.name(), rate_verdict(row));
+            let (what, kind) = (row.what.text(), row.kind.name());
+            let _ = writeln!(out, "| {what} by {kind} | {a} | {b} | | | {} |", rate_verdict(row));
         }
         let [a, b] = found.violated.map(share);
         let _ = writeln!(out, "| runs that violate safety | {a} | {b} | | | |\n\n{}", how(found));
@@ -152,7 +153,7 @@ impl CompareReport {
 }
 
 fn sentence(found: &Comparison, exit_code: u8) -> String {
-    let all = || found.rows.iter().map(|row| row.outcome).chain(found.never_elected.iter().map(|row| row.outcome));
+    let all = || found.rows.iter().map(|row| row.outcome).chain(found.rates.iter().map(|row| row.outcome));
     let with = |outcome: Outcome| all().filter(|of| *of == outcome).count();
     let tested = count(found.tested as u64, "tested figure");
     let (slower, faster) = (with(Outcome::Slower), with(Outcome::Faster));
@@ -264,7 +265,7 @@ mod tests {
             tested: 1,
             by_run: false,
             rows: vec![row(outcome)],
-            never_elected: Vec::new(),
+            rates: Vec::new(),
             violated: [Share { with: 0, of: 3 }, Share { with: violated, of: 3 }],
             differing: vec![["heart|beat".to_owned(), "20ms".to_owned(), "<b>\u{1b}[31m".to_owned()]],
             warnings: Vec::new(),

@@ -14,8 +14,8 @@
 //!    rows that compares a system with itself raises a false alarm in at most one of twenty tables, not in one of each,
 //! 3. it exceeds the stated minimum: a share of A's figure, and never less than the measurement's own uncertainty.
 //!
-//! Everything else is "no difference shown", which is not "no difference". How often nobody was elected at all is compared too
-//! (Fisher's exact test, same family). Phases that never came stand at the worst rank; see [`Pool`].
+//! Everything else is "no difference shown", which is not "no difference". How often nobody was elected at all, and how often a
+//! heal cost another election, is compared too (Fisher's exact test, same family). Phases that never came stand at the worst rank; see [`Pool`].
 //!
 //! Refuses to compare different systems or cluster sizes, and never compares two kinds of fault with each other.
 
@@ -71,8 +71,8 @@ pub struct Comparison {
     pub by_run: bool,
     /// Per kind, phase and figure.
     pub rows: Vec<Row>,
-    /// Per kind, how often nobody was elected.
-    pub never_elected: Vec<RateRow>,
+    /// Per kind, how often something happened.
+    pub rates: Vec<RateRow>,
     /// Runs that violated safety.
     pub violated: [Share; 2],
     /// What is set differently on the two sides: name, value of A, value of B.
@@ -82,13 +82,13 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Whether any row is slower, or elects more rarely.
+    /// Whether any row is slower, or anything happens more often that should not.
     #[must_use]
     pub fn regressed(&self) -> bool {
         self.outcomes().any(|outcome| outcome == Outcome::Slower)
     }
 
-    /// Whether nothing was told: no time had samples enough, and nobody was elected more or less often.
+    /// Whether nothing was told: no time had samples enough, and nothing happened more or less often.
     #[must_use]
     pub fn nothing_tested(&self) -> bool {
         let told = |outcome| matches!(outcome, Outcome::Slower | Outcome::Faster);
@@ -96,7 +96,7 @@ impl Comparison {
     }
 
     fn outcomes(&self) -> impl Iterator<Item = Outcome> {
-        self.rows.iter().map(|row| row.outcome).chain(self.never_elected.iter().map(|row| row.outcome))
+        self.rows.iter().map(|row| row.outcome).chain(self.rates.iter().map(|row| row.outcome))
     }
 }
 
@@ -204,11 +204,44 @@ pub struct Share {
     pub of: u64,
 }
 
-/// How often nobody was elected.
+/// Something that should not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rate {
+    /// Nobody was elected.
+    NeverElected,
+    /// The heal cost another election, although a majority had a leader.
+    ElectionAfterHeal,
+}
+
+impl Rate {
+    const ALL: [Self; 2] = [Self::NeverElected, Self::ElectionAfterHeal];
+
+    /// For people.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NeverElected => "nobody elected",
+            Self::ElectionAfterHeal => "election after heal",
+        }
+    }
+
+    fn share(self, pool: &Pool, kind: FaultKind) -> Share {
+        let (with, of) = match self {
+            Self::NeverElected => pool.never_elected(kind),
+            Self::ElectionAfterHeal => pool.disturbed(kind),
+        };
+        Share { with, of }
+    }
+}
+
+/// How often something happened that should not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateRow {
     /// The kind of fault.
     pub kind: FaultKind,
+    /// What happened.
+    pub what: Rate,
     /// A.
     pub a: Share,
     /// B.
@@ -302,15 +335,14 @@ pub fn compare(a: &Pool, b: &Pool, options: &CompareOptions) -> Result<Compariso
             }
         }
     }
-    let mut never_elected: Vec<RateRow> = Vec::new();
-    for kind in &kinds {
-        let share = |(with, of)| Share { with, of };
-        let (a, b) = (share(a.never_elected(*kind)), share(b.never_elected(*kind)));
-        // Nobody ever failed on either side: nothing to test, and a test would only cost the others power.
+    let mut rates: Vec<RateRow> = Vec::new();
+    for (kind, what) in kinds.iter().flat_map(|kind| Rate::ALL.map(|what| (*kind, what))) {
+        let (a, b) = (what.share(a, kind), what.share(b, kind));
+        // It never happened on either side: nothing to test, and a test would only cost the others power.
         let testable = a.of > 0 && b.of > 0 && a.with + b.with > 0;
         tests.push(testable.then(|| exact::fisher(a.with, a.of, b.with, b.of)));
         let outcome = if a.of == 0 || b.of == 0 { Outcome::TooFew } else { Outcome::NoDifferenceShown };
-        never_elected.push(RateRow { kind: *kind, a, b, adjusted_p_millionths: 1_000_000, outcome });
+        rates.push(RateRow { kind, what, a, b, adjusted_p_millionths: 1_000_000, outcome });
     }
     let tested: Vec<f64> = tests.iter().flatten().copied().collect();
     let mut adjusted = exact::holm(&tested).into_iter();
@@ -320,15 +352,9 @@ pub fn compare(a: &Pool, b: &Pool, options: &CompareOptions) -> Result<Compariso
             conclude(row, p);
         }
     }
-    for row in &mut never_elected {
+    for row in &mut rates {
         if let Some(p) = adjusted.next().flatten() {
-            row.adjusted_p_millionths = millionths(p);
-            let more = u128::from(row.b.with) * u128::from(row.a.of) > u128::from(row.a.with) * u128::from(row.b.of);
-            row.outcome = match (p < LEVEL, more) {
-                (true, true) => Outcome::Slower,
-                (true, false) => Outcome::Faster,
-                (false, _) => Outcome::NoDifferenceShown,
-            };
+            conclude_rate(row, p);
         }
     }
     let violated = [a, b].map(Pool::violated).map(|(with, of)| Share { with, of });
@@ -338,7 +364,7 @@ pub fn compare(a: &Pool, b: &Pool, options: &CompareOptions) -> Result<Compariso
         tested: tested.len(),
         by_run,
         rows,
-        never_elected,
+        rates,
         violated,
         differing: differing(a, b),
         warnings: warnings(a, b, by_run),
@@ -427,6 +453,17 @@ fn conclude(row: &mut Row, adjusted_p: f64) {
         (true, _) => Outcome::Slower,
         (false, true) => Outcome::Faster,
         (false, false) => Outcome::NoDifferenceShown,
+    };
+}
+
+/// The verdict of a share that was tested.
+fn conclude_rate(row: &mut RateRow, adjusted_p: f64) {
+    row.adjusted_p_millionths = millionths(adjusted_p);
+    let more = u128::from(row.b.with) * u128::from(row.a.of) > u128::from(row.a.with) * u128::from(row.b.of);
+    row.outcome = match (adjusted_p < LEVEL, more) {
+        (true, true) => Outcome::Slower,
+        (true, false) => Outcome::Faster,
+        (false, _) => Outcome::NoDifferenceShown,
     };
 }
 

@@ -127,7 +127,7 @@ fn run(draws: &mut Draws, shape: Shape, failovers: usize, factor: f64, spread: f
             elected = PhaseOutcome::NotReached(NotReached { why: Why::FaultEnded, watched: Duration::from_secs(4) });
         }
         let phases = Phases { detected, elected, converged, writable, available };
-        PooledFailover { kind: FaultKind::Kill, phases, stalled: false }
+        PooledFailover { kind: FaultKind::Kill, phases, disturbed: Some(draws.uniform() < never), stalled: false }
     };
     let failovers = (0..failovers).map(failover).collect();
     PooledRun { seed: Seed(0), exit_code: 0, failovers }
@@ -226,10 +226,10 @@ fn electing_nobody_more_often_is_a_regression_of_its_own() {
     };
     let (a, b) = (side("a", 0.0), side("b", 0.4));
     let compared = compare(&a, &b, &CompareOptions::default()).unwrap();
-    assert_eq!(compared.never_elected[0].outcome, Outcome::Slower);
+    assert_eq!(compared.rates[0].outcome, Outcome::Slower);
     assert!(compared.regressed());
     let back = compare(&b, &a, &CompareOptions::default()).unwrap();
-    assert_eq!(back.never_elected[0].outcome, Outcome::Faster);
+    assert_eq!(back.rates[0].outcome, Outcome::Faster);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::Setting;
 const WIDTH: f64 = 920.0;
 const PANEL: f64 = 330.0;
 const LEFT: f64 = 64.0;
-const RIGHT: f64 = 190.0;
+const RIGHT: f64 = 236.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 46.0;
 

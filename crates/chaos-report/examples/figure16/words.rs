@@ -90,13 +90,12 @@ pub(crate) fn markdown(settings: &[Setting], disk: Duration, first: &Report) -> 
         out,
         "\n\"Expected\" is our formula (thesis chapter 9): timeouts drawn evenly, heartbeats at half the shortest timeout, a crash \
          at a\nrandom moment between two heartbeats, split rounds repeated, a round trip of 0.1 ms, and {write} ms for a durable \
-         write of the\nvote (the middle of what these runs needed from the first timeout to the new leader, less the round trip, \
+         write of the\nvote (from the first timeout to the new leader in elections of one term, the middle of these runs, less the round trip, \
          halved).\n\"The paper\" has only what its text says; nothing is read off its drawing.\n\n\
          **What differs from the paper's experiment.**\n\n\
-         - *Broadcast time.* About 15 ms there (five machines, gigabit Ethernet, a slow write of the vote), under a millisecond \
-         here (one host). A\n  round splits when other timers fire before the first candidate's request arrives, so the same few \
-         milliseconds of\n  randomness go a long way further here. That is why the paper's 150–155 ms stands at a median of 287 ms \
-         and ours lies near\n  the formula's. The shapes agree; the places where they bend scale with the broadcast time.\n\
+         - *Broadcast time.* About 15 ms there, the round trip of 0.1 ms and the write of the vote here. A round splits when \
+         other timers\n  fire before the first candidate's request arrives, so a millisecond of randomness goes further here than \
+         there. A line is to be\n  compared with its own dashed one; with the paper's only by its shape.\n\
          - *Logs.* The paper's servers had logs of different lengths, so that some were not eligible. Here all logs are of one \
          length (a\n  few writes a second), and every server may win. It makes elections somewhat faster than the paper's.\n\
          - *Restart.* The crashed leader stays down until there is a new one, as in the paper; without one within 15 s it is \
