@@ -30,6 +30,7 @@ mod curve;
 mod distribution;
 mod expect;
 mod failover;
+mod fit;
 mod floor;
 mod hlog;
 mod incident;
@@ -51,6 +52,7 @@ pub use compare::{
 pub use distribution::{Distribution, Figures, distributions, distributions_over, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};
 pub use failover::analyse;
+pub use fit::{Estimate, Fit, SweepPoint, Unfit, fit};
 pub use floor::{Floor, FloorTime, Timing};
 pub use hlog::{HlogError, hlog, hlog_of, merge_hlogs};
 pub use incident::Incident;

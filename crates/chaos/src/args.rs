@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Report(SavedRun),
     /// Say whether B fails over slower than A: runs, sets of runs, or a stored baseline.
     Compare(crate::compare::CompareArguments),
+    /// Say how far a system is from the timeouts that it declares, from the saved runs of a sweep.
+    BenchFloor(crate::bench_floor::BenchFloorArguments),
     /// Validate a workload and print it with every default filled in.
     Plan(PlanArguments),
     /// List the built-in workloads and fault plans, and the broken nodes.

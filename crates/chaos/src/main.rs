@@ -1,6 +1,7 @@
 //! The command line: arguments, wiring, exit codes and live progress. Everything worth a unit test is in another crate.
 
 mod args;
+mod bench_floor;
 mod compare;
 mod failure;
 mod foreign;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => foreign::check(&arguments),
         Command::Report(saved) => judge::render(&saved.directory),
+        Command::BenchFloor(arguments) => bench_floor::bench_floor(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Plan(arguments) => show::plan(&arguments),
         Command::List => show::list(),

@@ -97,7 +97,7 @@ pub(crate) fn markdown(settings: &[Setting], disk: Duration, first: &Report) -> 
          other timers\n  fire before the first candidate's request arrives, so a millisecond of randomness goes further here than \
          there. A line is to be\n  compared with its own dashed one; with the paper's only by its shape.\n\
          - *Logs.* The paper's servers had logs of different lengths, so that some were not eligible. Here all logs are of one \
-         length (a\n  few writes a second), and every server may win. It makes elections somewhat faster than the paper's.\n\
+         length (a\n  write a second), and every server may win. It makes elections somewhat faster than the paper's.\n\
          - *Restart.* The crashed leader stays down until there is a new one, as in the paper; without one within 15 s it is \
          started\n  again, and the crash counts as \"never\".\n\n\
          {broken} of {runs} runs violated safety; {stalled} of the measured failovers overlap a stall of the host. Host: {}. \
