@@ -1,7 +1,7 @@
 //! A comparison of two pools of runs, for people and programs: `chaos.compare/1`.
 //!
 //! ```text
-//! SLOWER  B is slower than A in 2 of 10 rows.
+//! REGRESSION  B is slower in 2 of 10 times.
 //!   differs    system.raft.heartbeat    20ms → 80ms
 //!   by kill                  A           B       B − A   95 % interval             verdict
 //!     elected p50       221 ms      189 ms      −32 ms   [−44 ms, −21 ms]          faster
@@ -72,7 +72,7 @@ impl CompareReport {
         match self.exit_code {
             1 => "FAIL",
             2 => "UNKNOWN",
-            3 => "SLOWER",
+            3 => "REGRESSION",
             _ => "PASS",
         }
     }
@@ -96,22 +96,22 @@ impl CompareReport {
                 let head = format!("by {}", row.kind.name());
                 let _ = writeln!(
                     out,
-                    "  {head:<19}{:>14}{:>14}{:>19}   {:<24}verdict",
+                    "  {head:<19}{:>19}{:>14}{:>19}   {:<24}verdict",
                     "A (n)", "B (n)", "B − A", "95 % interval"
                 );
             }
             let [a, b, effect, interval] = cells(row);
             let name = format!("{} {}", row.phase.name(), row.statistic.name());
             let verdict = verdict(row);
-            let _ = writeln!(out, "    {name:<17}{a:>14}{b:>14}{effect:>19}   {interval:<24}{verdict}");
+            let _ = writeln!(out, "    {name:<17}{a:>19}{b:>14}{effect:>19}   {interval:<24}{verdict}");
         }
         for row in &found.rates {
-            let name = format!("{} by {}", row.what.text(), row.kind.name());
+            let name = format!("{}, {}", row.what.text(), row.kind.name());
             let (a, b) = (share(row.a), share(row.b));
-            let _ = writeln!(out, "  {name:<30}{a:>7}{b:>14}{:46}{}", "", rate_verdict(row));
+            let _ = writeln!(out, "  {name:<31}{a:>7}{b:>14}{:46}{}", "", rate_verdict(row));
         }
         let [a, b] = found.violated.map(share);
-        let _ = writeln!(out, "  {:<30}{a:>7}{b:>14}", "runs that violate safety");
+        let _ = writeln!(out, "  {:<31}{a:>7}{b:>14}", "runs that violate safety");
         let _ = writeln!(out, "  how        {}", how(found));
         for warning in &found.warnings {
             let _ = writeln!(out, "  warning    {}", shown(warning));
@@ -141,7 +141,7 @@ impl CompareReport {
         for row in &found.rates {
             let (a, b) = (share(row.a), share(row.b));
             let (what, kind) = (row.what.text(), row.kind.name());
-            let _ = writeln!(out, "| {what} by {kind} | {a} | {b} | | | {} |", rate_verdict(row));
+            let _ = writeln!(out, "| {what}, {kind} | {a} | {b} | | | {} |", rate_verdict(row));
         }
         let [a, b] = found.violated.map(share);
         let _ = writeln!(out, "| runs that violate safety | {a} | {b} | | | |\n\n{}", how(found));
@@ -153,20 +153,32 @@ impl CompareReport {
 }
 
 fn sentence(found: &Comparison, exit_code: u8) -> String {
-    let all = || found.rows.iter().map(|row| row.outcome).chain(found.rates.iter().map(|row| row.outcome));
-    let with = |outcome: Outcome| all().filter(|of| *of == outcome).count();
-    let tested = count(found.tested as u64, "tested figure");
-    let (slower, faster) = (with(Outcome::Slower), with(Outcome::Faster));
     match exit_code {
-        1 => format!("{} of B violated safety.", count(found.violated[1].with, "run")),
-        2 => "There are too few samples to say anything.".to_owned(),
-        _ => match (slower, faster) {
-            (0, 0) => format!("No difference is shown in {tested}."),
-            (0, _) => format!("B is faster in {faster} of {tested}, slower in none."),
-            (_, 0) => format!("B is slower in {slower} of {tested}."),
-            (_, _) => format!("B is slower in {slower} and faster in {faster} of {tested}."),
-        },
+        1 => return format!("{} of B violated safety.", count(found.violated[1].with, "run")),
+        2 => return "There are too few samples to say anything.".to_owned(),
+        _ => {}
     }
+    let times = |outcome: Outcome| found.rows.iter().filter(|row| row.outcome == outcome).count();
+    let of = count(found.rows.iter().filter(|row| row.outcome != Outcome::TooFew).count() as u64, "time");
+    let mut parts: Vec<String> = match (times(Outcome::Slower), times(Outcome::Faster)) {
+        (0, 0) => Vec::new(),
+        (0, faster) => vec![format!("faster in {faster} of {of} and slower in none")],
+        (slower, 0) => vec![format!("slower in {slower} of {of}")],
+        (slower, faster) => vec![format!("slower in {slower} and faster in {faster} of {of}")],
+    };
+    for row in &found.rates {
+        match row.outcome {
+            Outcome::Slower | Outcome::Faster => {
+                parts.push(format!("has {} by {} {}", row.what.text(), row.kind.name(), rate_verdict(row)));
+            }
+            Outcome::NoDifferenceShown | Outcome::TooFew => {}
+        }
+    }
+    if parts.is_empty() {
+        return format!("No difference is shown in {}.", count(found.tested as u64, "tested figure"));
+    }
+    let first_is_time = !parts[0].starts_with("has ");
+    format!("B {}{}.", if first_is_time { "is " } else { "" }, parts.join("; it "))
 }
 
 fn how(found: &Comparison) -> String {
@@ -217,7 +229,12 @@ fn verdict(row: &Row) -> String {
     let never = row.a.never + row.b.never;
     let mut text = row.outcome.text().to_owned();
     if row.outcome == Outcome::TooFew {
-        text.push_str(&format!(" (needs {} a side)", row.statistic.samples()));
+        let enough = row.a.n.min(row.b.n) >= row.statistic.samples();
+        text = match enough {
+            // Half of a side (for a median) never came, so that its figure is no time.
+            true => "no figure on a side".to_owned(),
+            false => format!("{text} (needs {} a side)", row.statistic.samples()),
+        };
     }
     if never > 0 {
         text.push_str(&format!(", {never} never"));
@@ -291,10 +308,19 @@ mod tests {
     #[test]
     fn a_row_reads_as_a_sentence() {
         let text = report(Outcome::Slower, 0).to_text();
-        assert!(text.starts_with("SLOWER  B is slower in 1 of 1 tested figure.\n"), "{text}");
+        assert!(text.starts_with("REGRESSION  B is slower in 1 of 1 time.\n"), "{text}");
         let line = text.lines().find(|line| line.contains("elected p50")).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(words.join(" "), "elected p50 212 ms (40) 268 ms (40) +56 ms (+26 %) [+41 ms, +71 ms] slower");
+    }
+
+    #[test]
+    fn a_figure_that_never_came_is_told_from_too_few_samples() {
+        let mut none = row(Outcome::TooFew);
+        none.b = Side { n: 40, never: 30, value_ns: None };
+        assert_eq!(verdict(&none), "no figure on a side, 30 never");
+        none.b.n = 9;
+        assert_eq!(verdict(&none), "too few samples (needs 10 a side), 30 never");
     }
 
     #[test]
