@@ -1,23 +1,8 @@
 #!/usr/bin/env bash
-# Runs one workload under many seeds and pools the failovers: scripts/seeds.sh [WORKLOAD [FIRST [LAST]]]
+# Runs one workload under many seeds and pools the failovers: scripts/seeds.sh [WORKLOAD [TIMES [FIRST_SEED]]]
 #
-# Ends with 0 only if every run did. The runs stay in reports/seeds/<workload>-<seed>.
+# All of them, even after a violation; ends with the worst run's exit code.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-workload=${1:-partition} first=${2:-1} last=${3:-20}
-
-cargo build --release --locked --bin chaos
-cargo build --release --locked -p chaos-failover --example pool
-mkdir -p reports/seeds
-worst=0 runs=()
-for seed in $(seq "$first" "$last"); do
-  out=reports/seeds/$workload-$seed
-  rm -rf "$out"
-  code=0
-  target/release/chaos run "$workload" --quiet --seed "$seed" --out "$out" >"$out.txt" || code=$?
-  echo "seed $seed: exit $code  $(head -1 "$out.txt")"
-  if [ "$code" -gt "$worst" ]; then worst=$code; fi
-  runs+=("$out")
-done
-target/release/examples/pool "${runs[@]}"
-exit "$worst"
+cargo build --quiet --release --locked --bin chaos
+exec target/release/chaos run "${1:-partition}" --repeat "${2:-20}" --seed "${3:-1}" --keep-going

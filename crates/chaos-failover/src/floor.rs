@@ -24,7 +24,7 @@ use crate::curve::Curve;
 use crate::interval::{as_nanos, as_nanos_option};
 
 /// What is known of the system's timing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Timing {
     /// Nodes, the dead leader included; at least 1.
     pub nodes: usize,

@@ -24,11 +24,13 @@
 
 mod analysis;
 mod beliefs;
+mod compare;
 mod conditions;
 mod curve;
 mod distribution;
 mod expect;
 mod failover;
+mod fit;
 mod floor;
 mod hlog;
 mod incident;
@@ -37,6 +39,7 @@ mod lost;
 mod operations;
 mod outage;
 mod overlap;
+mod pool;
 mod timeline;
 mod unplanned;
 
@@ -44,13 +47,18 @@ pub use analysis::{
     Analysis, Failover, HealAftermath, Latency, LostWrite, NotReached, Observed, OperationCounts, OperationPoint,
     OperationStats, Outage, Overlap, PhaseOutcome, Phases, PointOutcome, Reached, TermLeader, Unplanned, Why,
 };
+pub use compare::{
+    CompareOptions, Comparison, Incomparable, Outcome, Rate, RateRow, Row, Share, Side, Statistic, compare,
+};
 pub use distribution::{Distribution, Figures, distributions, distributions_over, samples_needed};
 pub use expect::{Figure, Judgement, evaluate};
 pub use failover::analyse;
+pub use fit::{Estimate, Fit, SweepPoint, Unfit, fit};
 pub use floor::{Floor, FloorTime, Timing};
 pub use hlog::{HlogError, hlog, hlog_of, merge_hlogs};
 pub use incident::Incident;
 pub use interval::{Elapsed, Interval};
+pub use pool::{PhaseSample, Pool, PooledFailover, PooledRun, Setting, SystemFacts};
 pub use timeline::{Asked, FaultBand, Landmark, Lane, LifeSegment, LifeState, RoleSegment, Timeline};
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ pub struct OpId(pub u64);
 pub struct FaultId(pub u32);
 
 /// What clients write: unique within a run, so that every read names its writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Value(pub u64);
 

@@ -13,6 +13,7 @@
 //! whole without its one script too.
 
 mod build;
+mod compare;
 mod evidence;
 pub mod formats;
 mod html;
@@ -20,17 +21,20 @@ mod model;
 mod notes;
 mod picture;
 mod schema;
+mod set;
 mod terminal;
 mod words;
 mod wrapped;
 
 pub use build::Input;
+pub use compare::{COMPARE_SCHEMA, CompareReport};
 pub use evidence::quoted_lines;
 pub use model::{
     Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts, SCHEMA,
     Verdict, WitnessSummary,
 };
 pub use schema::report_schema;
+pub use set::{RunSet, SET_SCHEMA, SetEnd, SetRun, worse};
 pub use terminal::{Style, to_terminal};
 pub use wrapped::{COMMAND_FAILED, Wrapped};
 

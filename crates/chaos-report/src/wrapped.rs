@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Report, Verdict};
@@ -20,7 +21,7 @@ use crate::words::{duration, grouped};
 pub const COMMAND_FAILED: u8 = 4;
 
 /// A command and its end. Without exit code and without signal nobody knows how it ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Wrapped {
     /// The program and its arguments.
     pub command: Vec<String>,

@@ -63,6 +63,10 @@ pub(crate) enum Command {
     Report(crate::report::ReportArguments),
     /// Print the JSON Schema of workloads, fault plans, systems or reports.
     Schema(crate::schema::SchemaArguments),
+    /// Say whether B fails over slower than A: runs, sets of runs, or a stored baseline.
+    Compare(crate::compare::CompareArguments),
+    /// Say how far a system is from the timeouts that it declares, from the saved runs of a sweep.
+    BenchFloor(crate::bench_floor::BenchFloorArguments),
     /// Validate a workload and print it with every default filled in.
     Plan(PlanArguments),
     /// List the built-in workloads and fault plans, the broken nodes, and the checks.
@@ -109,6 +113,9 @@ pub(crate) struct RunArguments {
     /// How to tell what happens: text for people, json for programs (events on standard output, one a line).
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: RunFormat,
+    /// Several runs instead of one.
+    #[command(flatten)]
+    pub(crate) repeat: crate::repeat::RepeatArguments,
 }
 
 const RUN_HELP: &str = "\

@@ -6,6 +6,8 @@ mod completions;
 mod doctor;
 mod events;
 mod explain;
+mod bench_floor;
+mod compare;
 mod failure;
 mod follow;
 mod foreign;
@@ -16,6 +18,7 @@ mod list;
 mod live;
 mod man;
 mod report;
+mod repeat;
 mod run;
 mod schema;
 mod show;
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => foreign::check(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
+        Command::BenchFloor(arguments) => bench_floor::bench_floor(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
         Command::Plan(arguments) => show::plan(&arguments),
         Command::Wrap(arguments) => wrap::wrap(&arguments),
         Command::Init(arguments) => init::init(&arguments),

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::follow::{Alarms, Follow, Started};
 use crate::live::{Live, SummaryTo};
 use crate::wrap::{Company, Wrap};
-use crate::{again, judge, report};
+use crate::{again, judge, repeat, report};
 
 /// How long a node may take to answer its first question, beyond what the workload grants the first election.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -53,6 +53,10 @@ pub(crate) struct Order<'a> {
 
 /// Runs a workload to its verdict.
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
+    if let Some(times) = arguments.repeat.repeat {
+        return repeat::run(arguments, times.into());
+    }
+    repeat::end_with_parent(arguments)?;
     carry_out(&Order {
         workload: &arguments.workload,
         seed: arguments.seed,
@@ -131,7 +135,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     Ok(ExitCode::from(report::for_ci(&directory, &report)))
 }
 
-fn check_specimen(workload: &Workload) -> Result<(), Failure> {
+pub(crate) fn check_specimen(workload: &Workload) -> Result<(), Failure> {
     let System::Raft(options) = &workload.system;
     match (&options.specimen, &options.program) {
         // Another program may know other specimens.

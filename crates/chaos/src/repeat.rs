@@ -1,0 +1,369 @@
+//! `chaos run WORKLOAD --repeat N`: one workload under N seeds, into one directory.
+//!
+//! ```text
+//! reports/<workload>/<UTC time>-<seed>-x<N>/
+//!     set.json  set.md     the runs and what they say together
+//!     001/ 002/ …          run directories like any other
+//! ```
+//!
+//! Each run is a process of its own, this very program with `--out`: a run leaves the host by forking, which a process with
+//! threads can't do, and a run that breaks takes nothing with it. They run one after another unless `--jobs` says otherwise,
+//! since runs beside each other take each other's processors and make failovers slower.
+//!
+//! The set ends at the first violation (a violation is never retried to green), at a run that could not be judged, or on a
+//! signal, which is handed on to the runs. `set.json` is written anew after each run. If this process is killed, the kernel
+//! ends the runs (`PR_SET_PDEATHSIG`).
+
+use std::fs;
+use std::io::{IsTerminal, Write};
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use chaos_failover::Failover;
+use chaos_history::{RunDir, Seed};
+use chaos_plan::Workload;
+use chaos_report::{Report, RunSet, SET_SCHEMA, SetEnd, SetRun, Verdict};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getppid};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::args::RunArguments;
+use crate::failure::Failure;
+use crate::{run, show};
+
+/// Options of `chaos run` that make it several runs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RepeatArguments {
+    /// Run it so many times, each with a seed of its own, into one directory, and pool the failovers. Ends at the first violation.
+    #[arg(long, value_name = "N")]
+    pub(crate) repeat: Option<NonZeroU16>,
+    /// So many runs at a time. More than one disturb each other: good for finding violations, bad for measuring.
+    #[arg(long, value_name = "N", default_value = "1", requires = "repeat")]
+    pub(crate) jobs: NonZeroU16,
+    /// Go on after a violation too. The verdict stays that of the worst run.
+    #[arg(long, requires = "repeat")]
+    pub(crate) keep_going: bool,
+    /// The process that this run ends with.
+    #[arg(long, value_name = "PID", hide = true, conflicts_with = "repeat")]
+    pub(crate) part_of: Option<i32>,
+}
+
+/// In a run of a set: ends this process when the one that repeats ends, however that ends.
+pub(crate) fn end_with_parent(arguments: &RunArguments) -> Result<(), Failure> {
+    let Some(parent) = arguments.repeat.part_of else { return Ok(()) };
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("tie this run to the set's process")?;
+    // It may have ended before the line above.
+    if getppid() == Pid::from_raw(parent) {
+        return Ok(());
+    }
+    Err(Failure::Refused(anyhow!("--part-of {parent} names a process that has not started this one")))
+}
+
+/// Runs the workload so many times.
+pub(crate) fn run(arguments: &RunArguments, times: u16) -> Result<ExitCode, Failure> {
+    let workload = chaos_plan::load(Path::new(&arguments.workload), &arguments.overrides)?.workload;
+    run::check_specimen(&workload)?;
+    let seed = arguments.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
+    let started = jiff::Timestamp::now();
+    let directory = make_directory(arguments, &workload, seed, times, &started)?;
+    let mut repetition = Repetition {
+        arguments,
+        seeds: seeds(seed, times.into()),
+        set: new_set(&workload, seed, times, &started),
+        pooled: Vec::new(),
+        progress: Progress::new(arguments.quiet, times),
+        directory,
+    };
+    repetition.save()?;
+    // One thread: a run is told to end with the *thread* that started it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    let ended = runtime.block_on(repetition.all(arguments.repeat.jobs.get().into()))?;
+    repetition.set.end(ended);
+    repetition.save()?;
+    repetition.progress.finish();
+    let directory = repetition.directory.display();
+    let again = format!("chaos run {} --seed {seed} --repeat {times}", arguments.workload);
+    let overrides: String = arguments.overrides.iter().map(|change| format!(" --set {}", quoted(change))).collect();
+    show::print(&format!(
+        "{}  report     {directory}/set.md\n             {directory}/set.json\n  again      {again}{overrides}\n",
+        repetition.set.to_terminal()
+    ));
+    Ok(ExitCode::from(repetition.set.exit_code))
+}
+
+/// A word that a shell takes as one.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "=._-/:,".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// The seeds of a set: the first as given, the others by SplitMix64 from it and their number (32 bits, so that they can be
+/// typed). A run of a set is thus repeated by its own seed alone, and a longer set begins with the shorter one's runs.
+fn seeds(first: Seed, times: usize) -> Vec<Seed> {
+    let mut seeds = vec![first];
+    let mut state = first.0;
+    while seeds.len() < times {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let seed = Seed((mixed ^ (mixed >> 31)) >> 32);
+        if !seeds.contains(&seed) {
+            seeds.push(seed);
+        }
+    }
+    seeds
+}
+
+fn make_directory(
+    arguments: &RunArguments,
+    workload: &Workload,
+    seed: Seed,
+    times: u16,
+    started: &jiff::Timestamp,
+) -> Result<PathBuf, Failure> {
+    let path = arguments.out.clone().unwrap_or_else(|| {
+        let set = format!("{}-{seed}-x{times}", started.strftime("%Y-%m-%dT%H-%M-%SZ"));
+        PathBuf::from("reports").join(&workload.name).join(set)
+    });
+    let made = std::path::absolute(&path).and_then(|path| {
+        fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        // Never over another one.
+        fs::create_dir(&path)?;
+        Ok(path)
+    });
+    made.with_context(|| format!("make the set's directory {}", path.display())).map_err(Failure::Refused)
+}
+
+fn new_set(workload: &Workload, seed: Seed, times: u16, started: &jiff::Timestamp) -> RunSet {
+    RunSet {
+        schema: SET_SCHEMA.to_owned(),
+        chaos: env!("CARGO_PKG_VERSION").to_owned(),
+        workload: workload.name.clone(),
+        system: workload.system.name().to_owned(),
+        nodes: workload.nodes,
+        seed,
+        started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        asked: times.into(),
+        ended: SetEnd::Running,
+        verdict: Verdict::Unknown,
+        exit_code: 2,
+        runs: Vec::new(),
+        distributions: Vec::new(),
+        floor: None,
+        failovers: 0,
+        never_elected: 0,
+        outage_max_ns: None,
+    }
+}
+
+/// A set under way.
+struct Repetition<'a> {
+    arguments: &'a RunArguments,
+    seeds: Vec<Seed>,
+    set: RunSet,
+    pooled: Vec<Failover>,
+    progress: Progress,
+    directory: PathBuf,
+}
+
+/// A run that has ended, by its index.
+type Ended = (usize, std::io::Result<Output>);
+
+impl Repetition<'_> {
+    /// Runs all, so many at a time, and says why there are no more.
+    async fn all(&mut self, jobs: usize) -> Result<SetEnd, Failure> {
+        let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+        let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        let mut under_way: JoinSet<Ended> = JoinSet::new();
+        let mut processes: Vec<(usize, Pid)> = Vec::new();
+        let (mut next, mut ended) = (0, None);
+        loop {
+            while ended.is_none() && next < self.seeds.len() && under_way.len() < jobs {
+                processes.extend(self.start(next, &mut under_way)?);
+                next += 1;
+            }
+            let came = tokio::select! {
+                Some(done) = under_way.join_next() => Some(done),
+                _ = interrupt.recv() => { hand_on(&processes, Signal::SIGINT); None }
+                _ = terminate.recv() => { hand_on(&processes, Signal::SIGTERM); None }
+                else => return Ok(ended.unwrap_or(SetEnd::Complete)),
+            };
+            let Some(done) = came else {
+                ended = Some(SetEnd::Interrupted);
+                if under_way.is_empty() {
+                    return Ok(SetEnd::Interrupted);
+                }
+                continue;
+            };
+            let (index, output) = done.context("wait for a run")?;
+            processes.retain(|(of, _)| *of != index);
+            let code = self.take(index, output, ended == Some(SetEnd::Interrupted))?;
+            ended = ended.or(match code {
+                1 | 255 if self.arguments.repeat.keep_going => None,
+                1 => Some(SetEnd::Violation),
+                254 | 255 => Some(SetEnd::Broken),
+                _ => None,
+            });
+            if under_way.is_empty() && (ended.is_some() || next == self.seeds.len()) {
+                return Ok(ended.unwrap_or(SetEnd::Complete));
+            }
+        }
+    }
+
+    fn start(&self, index: usize, under_way: &mut JoinSet<Ended>) -> Result<Option<(usize, Pid)>, Failure> {
+        let own = std::env::current_exe().context("find this program's own file")?;
+        let mut command = Command::new(own);
+        command.args(["run", &self.arguments.workload, "--quiet", "--seed", &self.seeds[index].to_string()]);
+        command.arg("--part-of").arg(std::process::id().to_string());
+        command.arg("--out").arg(self.directory.join(name(index)));
+        for change in &self.arguments.overrides {
+            command.arg("--set").arg(change);
+        }
+        for (flag, wanted) in
+            [("--keep", self.arguments.keep), ("--stop-on-violation", self.arguments.stop_on_violation)]
+        {
+            if wanted {
+                command.arg(flag);
+            }
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().context("start a run")?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).map(|id| (index, Pid::from_raw(id)));
+        under_way.spawn(async move { (index, child.wait_with_output().await) });
+        Ok(pid)
+    }
+
+    /// Takes in a run that has ended. Returns its exit code.
+    fn take(&mut self, index: usize, output: std::io::Result<Output>, interrupted: bool) -> Result<u8, Failure> {
+        let output = output.context("wait for a run")?;
+        let directory = name(index);
+        let path = self.directory.join(&directory);
+        let report = fs::read_to_string(RunDir::at(&path).report_json())
+            .ok()
+            .and_then(|text| serde_json::from_str::<Report>(&text).ok());
+        // A run that a signal ended has no code; it failed, and so did we.
+        let code = output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255);
+        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let sentence = match &report {
+            Some(report) => report.sentence.clone(),
+            None => words.lines().last().map_or_else(|| "it left no report".to_owned(), str::to_owned),
+        };
+        // A run without a report has no verdict, whatever its code says; one that was told to end before it began did no wrong.
+        let code = match (report.is_none(), interrupted) {
+            (true, true) => 2,
+            (true, false) if code <= 3 => 255,
+            (true, false) | (false, _) => code,
+        };
+        let failovers = report.as_ref().map_or(0, |report| report.measured.failovers.len() as u64);
+        let seed = self.seeds[index];
+        let word = report.as_ref().map_or("BROKEN", |report| report.verdict.word());
+        self.progress.run(&format!("run {directory}  seed {seed:<10}  {word:<7}  {failovers} failovers  {sentence}"));
+        if code == 1 {
+            show::print(&String::from_utf8_lossy(&output.stdout));
+        } else if code >= 254 {
+            self.progress.line(&words);
+        }
+        let run = SetRun { number: index + 1, directory, seed, exit_code: code, sentence, failovers };
+        self.set.add(run, report.as_ref(), &mut self.pooled);
+        self.save()?;
+        Ok(code)
+    }
+
+    /// Writes `set.json` and `set.md`, each by renaming: a reader never sees half a file.
+    fn save(&self) -> Result<(), Failure> {
+        let json = self.set.to_json().map_err(anyhow::Error::from)?;
+        for (file, text) in [("set.json", json), ("set.md", self.set.to_markdown())] {
+            let (path, unfinished) = (self.directory.join(file), self.directory.join(format!(".{file}")));
+            fs::write(&unfinished, text)
+                .and_then(|()| fs::rename(&unfinished, &path))
+                .with_context(|| format!("write {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// A run's directory inside of the set's.
+fn name(index: usize) -> String {
+    format!("{:03}", index + 1)
+}
+
+/// Hands a signal on. A terminal's Ctrl-C has reached the runs already; they drop a second one that comes at once.
+fn hand_on(processes: &[(usize, Pid)], signal: Signal) {
+    for (_, process) in processes {
+        // One that has just ended needs none.
+        let _ = kill(*process, signal);
+    }
+}
+
+/// How far the set is: a bar in a terminal, a line a run elsewhere.
+struct Progress {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+}
+
+impl Progress {
+    fn new(quiet: bool, times: u16) -> Self {
+        let bar = (std::io::stderr().is_terminal() && !quiet).then(|| {
+            let bar = ProgressBar::with_draw_target(Some(times.into()), ProgressDrawTarget::stderr());
+            let template = "{wide_bar:.cyan/dim} {pos} of {len} runs, {elapsed} gone, {eta} to go";
+            bar.set_style(ProgressStyle::with_template(template).expect("a constant template"));
+            bar.enable_steady_tick(Duration::from_millis(250));
+            bar
+        });
+        Self { bar, quiet }
+    }
+
+    fn run(&self, line: &str) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+        if !self.quiet {
+            self.line(line);
+        }
+    }
+
+    fn line(&self, line: &str) {
+        // Whatever a run or a node said is data: nothing in it may steer the terminal.
+        let shown: String = line
+            .chars()
+            .flat_map(|c| if c.is_control() && c != '\n' { c.escape_unicode().collect() } else { vec![c] })
+            .collect();
+        match &self.bar {
+            Some(bar) => bar.println(shown),
+            None => drop(writeln!(std::io::stderr(), "{shown}")),
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longer_set_begins_with_the_shorter_ones_seeds_and_none_comes_twice() {
+        let (few, many) = (seeds(Seed(7), 5), seeds(Seed(7), 500));
+        assert_eq!(few[..], many[..5]);
+        assert_eq!(few[0], Seed(7));
+        let distinct: std::collections::BTreeSet<u64> = many.iter().map(|seed| seed.0).collect();
+        assert_eq!(distinct.len(), 500);
+        assert_ne!(seeds(Seed(8), 5)[1], few[1]);
+    }
+
+    #[test]
+    fn what_a_shell_would_split_or_expand_is_quoted() {
+        assert_eq!(quoted("system.raft.heartbeat=20ms"), "system.raft.heartbeat=20ms");
+        assert_eq!(quoted("about=it's $HOME"), r"'about=it'\''s $HOME'");
+    }
+}
