@@ -2,12 +2,12 @@
 
 mod again;
 mod args;
+mod bench_floor;
+mod compare;
 mod completions;
 mod doctor;
 mod events;
 mod explain;
-mod bench_floor;
-mod compare;
 mod failure;
 mod follow;
 mod foreign;
@@ -17,8 +17,8 @@ mod judge;
 mod list;
 mod live;
 mod man;
-mod report;
 mod repeat;
+mod report;
 mod run;
 mod schema;
 mod show;
