@@ -56,6 +56,7 @@ mod register;
 mod rules;
 mod set;
 mod story;
+mod values;
 
 pub use certificate::{Certificate, CertificateError, Finding, Rechecked, recheck};
 pub use chaos::from_history;

@@ -8,7 +8,7 @@ use crate::event;
 use crate::join::{Call, Calls, Ended};
 use crate::keys;
 use crate::object::{Counts, FailedCas, Format, Keys, Objects, Parsed};
-use crate::{kv, mutex, register, rules, set};
+use crate::{kv, mutex, register, rules, set, values};
 
 /// What the etcd logs have before the event.
 const ETCD_PREFIX: &str = "INFO  jepsen.util - ";
@@ -81,7 +81,7 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
         Some(format) => format,
         None => detect(text)?,
     };
-    let (calls, mut counts, torn) = match format {
+    let (mut calls, mut counts, torn) = match format {
         Format::JepsenEdn | Format::PorcupineKv => forms(text)?,
         Format::JepsenLog | Format::EtcdLog => lines(text)?,
         Format::Chaos => {
@@ -94,6 +94,7 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
         return Err(ParseError::NoOperations { lines: counts.lines, ignored: counts.other_lines + counts.foreign });
     }
     let kind = kind_of(&calls.calls, options.kind)?;
+    let completed = values::complete(&mut calls.calls);
     let keys = match options.keys {
         Some(keys) => keys,
         None => keys::find(&calls.calls)?,
@@ -106,7 +107,8 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
     let initial = register::initial(options.initial.as_deref().unwrap_or("nil"))
         .map_err(|what| ParseError::Value { line: 1, what })?;
     let processes = calls.processes.iter().map(|name| (*name).to_owned()).collect();
-    let (names, keyed) = keys::split(calls.calls, keys)?;
+    let (names, mut keyed) = keys::split(calls.calls, keys)?;
+    values::settle(&mut keyed, completed)?;
     let (objects, rules, failed_cas) = match kind {
         Kind::Register | Kind::CasRegister => {
             let objects = register::build(names, keyed, &mut counts, failed_cas, &initial)?;
