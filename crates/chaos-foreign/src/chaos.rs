@@ -85,7 +85,7 @@ pub fn from_history(history: &History) -> Result<Parsed, ParseError> {
         initial: "nil".to_owned(),
         rules: rules::of_chaos(),
         counts,
-        torn: history.torn,
+        torn: history.torn.then_some(lines + 1),
     })
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn split(calls: Vec<Call<'_>>, keys: Keys) -> Result<(Vec<Option<Stri
                     // The answer of what isn't read may be anything.
                     if matches!(call.f, "read" | "get") || told.items().is_some_and(|items| items.len() == 2) {
                         let (answered, value) = pair(told, line)?;
-                        if answered != key {
+                        if answered.canonical() != key.canonical() {
                             let (asked, told) = (key.canonical(), answered.canonical());
                             let what = format!(
                                 "the answer is for key {told}, and line {} asked for {asked}",

@@ -221,6 +221,6 @@ pub struct Parsed {
     pub rules: Vec<String>,
     /// What was understood.
     pub counts: Counts,
-    /// Whether the last line or form was cut off, and left out.
-    pub torn: bool,
+    /// The line of a last form that was cut off, or may have been, and was left out. What is valid is so up to there.
+    pub torn: Option<usize>,
 }

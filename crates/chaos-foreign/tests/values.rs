@@ -12,7 +12,7 @@ fn options(kind: Kind, keys: Option<Keys>) -> Options {
 
 /// Judges a log of `;`-separated events and expects each object to be linearizable or not.
 fn check(events: &str, options: &Options, expect: &[bool]) {
-    let text = events.replace("; ", "\n");
+    let text = events.replace("; ", "\n") + "\n";
     let parsed = parse(text.as_bytes(), options).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let judged = judge(&parsed, &Budget::default(), NonZeroUsize::MIN).unwrap();
     let found: Vec<bool> = judged.iter().map(|judged| matches!(judged.outcome, Outcome::Linearizable(_))).collect();
@@ -20,7 +20,7 @@ fn check(events: &str, options: &Options, expect: &[bool]) {
 }
 
 fn check_refused(events: &str, options: &Options, expect: &str) {
-    let error = parse(events.replace("; ", "\n").as_bytes(), options).expect_err(events).to_string();
+    let error = parse((events.replace("; ", "\n") + "\n").as_bytes(), options).expect_err(events).to_string();
     assert!(error.starts_with(expect), "{error}\nin place of {expect}");
 }
 
