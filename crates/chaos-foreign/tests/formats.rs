@@ -124,6 +124,34 @@ fn keys_as_pairs() {
 }
 
 #[test]
+fn pairs_that_say_what_they_are_are_keys_and_others_are_asked_about() {
+    let tuples = edn(&[
+        "0 invoke write #jepsen.independent.Tuple[0 1]",
+        "0 ok write #jepsen.independent.Tuple[0 1]",
+        "0 invoke write #jepsen.independent/tuple [1 5]",
+        "0 ok write #jepsen.independent/tuple [1 5]",
+        "0 invoke read #jepsen.independent.Tuple[0 nil]",
+        "0 ok read #jepsen.independent.Tuple[0 1]",
+        "0 invoke read #jepsen.independent.Tuple[1 nil]",
+        "0 ok read #jepsen.independent.Tuple[1 nil]",
+    ]);
+    check(&tuples, "register", &[("0", "valid"), ("1", "invalid")]);
+    // Two swaps of one register of pairs, or of two registers.
+    let pairs =
+        edn(&["0 invoke write [0 1]", "0 ok write [0 1]", "0 invoke cas [[0 1] [1 1]]", "0 ok cas [[0 1] [1 1]]"]);
+    check_error(&pairs, "say --keys pairs or --keys none", &Options::default());
+    let none = Options { keys: Some(Keys::None), ..Options::default() };
+    check_as(&pairs, &none, "cas-register", &[("", "valid")]);
+    check_error(&edn(&["0 invoke cas [7 [1 2]]"]), "say --keys pairs or --keys none", &Options::default());
+    let swap = edn(&["0 invoke write [0 1]", "0 ok write [0 1]", "0 invoke cas [1 2]", "0 ok cas [1 2]"]);
+    check(&swap, "cas-register", &[("", "invalid")]);
+    let echoed = edn(&["0 invoke read [1 2]", "0 ok read [1 2]"]);
+    check_error(&echoed, "say --keys pairs or --keys none", &Options::default());
+    let field = Options { keys: Some(Keys::Field), ..Options::default() };
+    check_error(&edn(&["0 invoke read nil"]), "line 1: this :read has no :key, nor has any", &field);
+}
+
+#[test]
 fn mutexes() {
     let two = ["0 invoke acquire", "0 ok acquire", "1 invoke acquire", "1 ok acquire"];
     check(&edn(&two), "mutex", &[("", "invalid")]);
