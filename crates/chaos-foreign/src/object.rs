@@ -209,6 +209,8 @@ pub struct Parsed {
     pub objects: Objects,
     /// The names of the processes.
     pub processes: Vec<String>,
+    /// What each process is called where a counterexample is told: itself, or the node that it asked.
+    pub actors: Vec<String>,
     /// Whether the stamps of the entries are nanoseconds; numbers of events otherwise.
     pub nanoseconds: bool,
     /// Where the keys stand.

@@ -103,10 +103,16 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
         Format::EtcdLog => FailedCas::SawAnother,
         Format::JepsenEdn | Format::JepsenLog | Format::PorcupineKv | Format::Chaos => FailedCas::DidNotHappen,
     };
+    let register = matches!(kind, Kind::Register | Kind::CasRegister);
+    for (option, given) in [("--initial", options.initial.is_some()), ("--failed-cas", options.failed_cas.is_some())] {
+        if given && !register {
+            return Err(ParseError::NoEffect { option, kind: kind.name() });
+        }
+    }
     let failed_cas = options.failed_cas.unwrap_or(default);
     let initial = register::initial(options.initial.as_deref().unwrap_or("nil"))
         .map_err(|what| ParseError::Value { line: 1, what })?;
-    let processes = calls.processes.iter().map(|name| (*name).to_owned()).collect();
+    let processes: Vec<String> = calls.processes.iter().map(|name| (*name).to_owned()).collect();
     let (names, mut keyed) = keys::split(calls.calls, keys)?;
     values::settle(&mut keyed, completed)?;
     let (objects, rules, failed_cas) = match kind {
@@ -122,6 +128,7 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
         format,
         kind: kind.name(),
         objects,
+        actors: processes.iter().map(|name| format!("process {name}")).collect(),
         processes,
         nanoseconds: false,
         keys,

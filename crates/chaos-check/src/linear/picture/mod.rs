@@ -76,7 +76,9 @@ pub(super) struct Stroke {
 impl Picture {
     /// Ranks the instants, finds a point for each number, and sorts the bars into lanes.
     pub(super) fn new(mut strokes: Vec<Stroke>) -> Self {
-        let wanted = |stroke: &Stroke| (stroke.place != Place::Culprit, stroke.number.is_none(), stroke.invoked);
+        // What was never answered is cut first, then what was answered long before the end: the contradiction is there.
+        let late = |stroke: &Stroke| std::cmp::Reverse(stroke.answered.unwrap_or_default());
+        let wanted = |stroke: &Stroke| (stroke.place != Place::Culprit, stroke.answered.is_none(), late(stroke));
         let omitted = strokes.len().saturating_sub(BARS_MAX);
         if omitted > 0 {
             strokes.sort_by_key(wanted);
