@@ -157,7 +157,7 @@ impl Certificate {
                 Outcome::Linearizable(order) => {
                     Proof::Linearizable { order: order.iter().map(|place| name(object, by, *place as usize)).collect() }
                 }
-                Outcome::Violation { core, verified, explanation: _ } => {
+                Outcome::Violation { core, verified, cut_short: _, explanation: _ } => {
                     let core = core.iter().map(|operation| CoreClaim {
                         operation: name(object, by, operation.place as usize),
                         what: operation.what.clone(),
@@ -167,7 +167,7 @@ impl Certificate {
                     });
                     Proof::Violation { verified: *verified, core: core.collect() }
                 }
-                Outcome::Undecided { why } => Proof::Undecided { why: why.clone() },
+                Outcome::Undecided { limit: _, why } => Proof::Undecided { why: why.clone() },
             },
         };
         let objects = objects.iter().zip(judged).map(claim).collect();
@@ -234,10 +234,10 @@ pub fn recheck(
 ) -> Result<Vec<Rechecked>, CertificateError> {
     same_reading(&certificate.history, &reading(parsed))?;
     match &parsed.objects {
-        Objects::Register(objects) => recheck_all(objects, certificate, threads),
-        Objects::Mutex(objects) => recheck_all(objects, certificate, threads),
-        Objects::Set(objects) => recheck_all(objects, certificate, threads),
-        Objects::Kv(objects) => recheck_all(objects, certificate, threads),
+        Objects::Register(objects) => recheck_all(parsed, objects, certificate, threads),
+        Objects::Mutex(objects) => recheck_all(parsed, objects, certificate, threads),
+        Objects::Set(objects) => recheck_all(parsed, objects, certificate, threads),
+        Objects::Kv(objects) => recheck_all(parsed, objects, certificate, threads),
     }
 }
 
@@ -269,6 +269,7 @@ fn same_reading(claimed: &Reading, found: &Reading) -> Result<(), CertificateErr
 }
 
 fn recheck_all<M: Words + Send>(
+    parsed: &Parsed,
     objects: &[Object<M>],
     certificate: &Certificate,
     threads: NonZeroUsize,
@@ -291,13 +292,29 @@ fn recheck_all<M: Words + Send>(
         key: object.key.clone(),
         operations: object.entries.len(),
         finding: match claims.get(&object.key.as_deref()) {
-            Some(proof) => finding(object, by, proof),
+            Some(proof) => finding(parsed, object, by, proof),
             None => Finding::NothingClaimed("the certificate does not speak of it".to_owned()),
         },
     }))
 }
 
-fn finding<M: Words>(object: &Object<M>, by: By, proof: &Proof) -> Finding {
+/// An operation as people find it: `process 1's read 1 (line 5)`.
+fn told<M: Words>(parsed: &Parsed, object: &Object<M>, place: usize) -> Option<String> {
+    let (entry, source) = (object.entries.get(place)?, object.sources.get(place)?);
+    let what = object.model.say(&entry.what, &object.names);
+    Some(format!("process {}'s {what} (line {})", parsed.processes[source.process as usize], source.invoked_line))
+}
+
+/// The verifier knows operations by their places only; what it says of one begins with `operation 7`.
+fn objection<M: Words>(parsed: &Parsed, object: &Object<M>, why: String) -> String {
+    let named = || {
+        let (place, rest) = why.strip_prefix("operation ")?.split_once(' ')?;
+        Some(format!("{} {rest}", told(parsed, object, place.parse().ok()?)?))
+    };
+    named().unwrap_or(why)
+}
+
+fn finding<M: Words>(parsed: &Parsed, object: &Object<M>, by: By, proof: &Proof) -> Finding {
     let mut places: BTreeMap<u64, u32> = BTreeMap::new();
     for place in 0..object.entries.len() {
         let number = u32::try_from(place).expect("an object has fewer than 2^32 operations");
@@ -319,27 +336,29 @@ fn finding<M: Words>(object: &Object<M>, by: By, proof: &Proof) -> Finding {
         Proof::Undecided { why } => return Finding::NothingClaimed(why.clone()),
         Proof::Linearizable { order } => {
             order.iter().map(|operation| place(*operation)).collect::<Result<Vec<_>, _>>().and_then(|order| {
-                verify::replays(&object.model, &object.entries, &order)?;
+                verify::replays(&object.model, &object.entries, &order)
+                    .map_err(|why| objection(parsed, object, why))?;
                 Ok(Finding::Replayed(order.len()))
             })
         }
         Proof::Violation { verified: _, core } => core
             .iter()
-            .map(|claim| kept(object, claim, place(claim.operation)?))
+            .map(|claim| kept(parsed, object, claim, place(claim.operation)?))
             .collect::<Result<Vec<_>, _>>()
             .and_then(|core| {
-                let refuted = verify::refutes(&object.model, &object.entries, &core)?;
+                let refuted = verify::refutes(&object.model, &object.entries, &core)
+                    .map_err(|why| objection(parsed, object, why))?;
                 Ok(if refuted { Finding::Refuted(core.len()) } else { Finding::TooMany(core.len()) })
             }),
     };
     held.unwrap_or_else(Finding::DoesNotHold)
 }
 
-fn kept<M: Words>(object: &Object<M>, claim: &CoreClaim, index: u32) -> Result<Kept<M::Op>, String> {
+fn kept<M: Words>(parsed: &Parsed, object: &Object<M>, claim: &CoreClaim, index: u32) -> Result<Kept<M::Op>, String> {
     let original = &object.entries[index as usize].what;
     let what = object.model.said(original, &claim.what, &object.names).ok_or_else(|| {
-        let did = object.model.say(original, &object.names);
-        format!("operation {} was `{did}`, which can't be taken for `{}`", claim.operation, claim.what)
+        let did = told(parsed, object, index as usize).unwrap_or_default();
+        format!("{did} can't be taken for `{}`", claim.what)
     })?;
     Ok(Kept { index, entry: Entry { what, invoked: claim.invoked, answered: claim.answered } })
 }

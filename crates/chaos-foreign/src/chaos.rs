@@ -34,6 +34,7 @@ pub fn from_history(history: &History) -> Result<Parsed, ParseError> {
     let mut drafts: Vec<(Names, Object<Register>)> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut processes: Vec<String> = Vec::new();
+    let mut actors: Vec<String> = Vec::new();
     let mut numbers: BTreeMap<u64, u32> = BTreeMap::new();
     for operation in &operations {
         counts.operations += 1;
@@ -57,6 +58,7 @@ pub fn from_history(history: &History) -> Result<Parsed, ParseError> {
         counts.used_unanswered += u64::from(answered.is_none());
         let process = *numbers.entry(operation.process.0).or_insert_with(|| {
             processes.push(format!("{} ({})", operation.process.0, operation.node));
+            actors.push(operation.node.to_string());
             line(processes.len() - 1)
         });
         if let (Action::Cas { expect, value, .. }, Completion::Ok(OpResult::Cas { swapped: false, observed, .. })) =
@@ -79,13 +81,14 @@ pub fn from_history(history: &History) -> Result<Parsed, ParseError> {
         kind: "cas-register",
         objects: Objects::Register(objects.collect()),
         processes,
+        actors,
         nanoseconds: true,
         keys: Keys::Field,
         failed_cas: None,
         initial: "nil".to_owned(),
         rules: rules::of_chaos(),
         counts,
-        torn: history.torn,
+        torn: history.torn.then_some(lines + 1),
     })
 }
 

@@ -1,14 +1,16 @@
 //! Extensible data notation, as far as histories need it: a reader that takes one form at a time from a text.
 //!
-//! It is tolerant: atoms (numbers, symbols, characters, `##NaN`) are kept as written and never converted, tags are kept
-//! beside their form, regular expressions are strings with a tag, `#_` leaves out the next form. It is bounded: forms are
-//! nested [`DEPTH_MAX`] deep at most, and every form knows its line.
+//! It is tolerant: atoms (numbers, symbols, characters, `##NaN`) are kept as written, and equal numbers and characters are
+//! compared as equal however they are written; tags are kept beside their form, regular expressions are strings with a tag,
+//! `#_` leaves out the next form. It is bounded: forms are nested [`DEPTH_MAX`] deep at most, and every form knows its line.
 //!
 //! Its own, because a history may come from anybody: of the readers on the registry, edn-rs is given up, edn-format has no
 //! places, and clojure-reader has them only behind a feature called unstable, refuses big integers, and overflows the stack
 //! when it drops a form that is nested a million deep.
 //!
 //! Source: the EDN format, github.com/edn-format/edn. O(n).
+
+use std::borrow::Cow;
 
 /// How deep forms may be nested. Histories need four.
 const DEPTH_MAX: usize = 64;
@@ -85,7 +87,7 @@ impl<'a> Edn<'a> {
         };
         match self {
             Self::Nil => out.push_str("nil"),
-            Self::Atom(text) => out.push_str(text),
+            Self::Atom(text) => out.push_str(&atom(text)),
             Self::Keyword(name) => {
                 out.push(':');
                 out.push_str(name);
@@ -111,6 +113,39 @@ impl<'a> Edn<'a> {
                 form.write(out);
             }
         }
+    }
+}
+
+/// An atom so that equal ones are written alike: `+1` and `1N` are `1`, `\\u0061` is `\\a`, `1.50` is `1.5`.
+fn atom(text: &str) -> Cow<'_, str> {
+    if let Some(name) = text.strip_prefix('\\') {
+        let code = name.strip_prefix('u').filter(|digits| digits.len() == 4);
+        let c = code.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32);
+        return c.map_or(Cow::Borrowed(text), |c| match c {
+            '\n' => Cow::Borrowed("\\newline"),
+            ' ' => Cow::Borrowed("\\space"),
+            '\t' => Cow::Borrowed("\\tab"),
+            '\r' => Cow::Borrowed("\\return"),
+            '\u{8}' => Cow::Borrowed("\\backspace"),
+            '\u{c}' => Cow::Borrowed("\\formfeed"),
+            c => Cow::Owned(format!("\\{c}")),
+        });
+    }
+    let (negative, number) = match text.strip_prefix(['+', '-']) {
+        Some(number) => (text.starts_with('-'), number),
+        None => (false, text),
+    };
+    if !number.starts_with(|c: char| c.is_ascii_digit()) {
+        return Cow::Borrowed(text);
+    }
+    let sign = if negative { "-" } else { "" };
+    let whole = number.strip_suffix('N').unwrap_or(number);
+    if whole.bytes().all(|byte| byte.is_ascii_digit()) {
+        return if whole == "0" { Cow::Borrowed("0") } else { Cow::Owned(format!("{sign}{whole}")) };
+    }
+    match number.parse::<f64>() {
+        Ok(float) if float.is_finite() => Cow::Owned(format!("{sign}{float:?}")),
+        Ok(_) | Err(_) => Cow::Borrowed(text),
     }
 }
 
@@ -145,8 +180,8 @@ pub(crate) struct Reader<'a> {
     /// The line of the byte `counted`.
     line: usize,
     counted: usize,
-    /// Whether the forms are those of one vector that holds everything.
-    inside: bool,
+    /// What ends the vector that holds everything, if the forms are those of one.
+    inside: Option<u8>,
     depth: usize,
     /// Where the form that is being read began.
     form: usize,
@@ -155,7 +190,7 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader of `text`, the first line of which is `line`.
     pub(crate) fn new(text: &'a str, line: usize) -> Self {
-        Self { text, at: 0, line, counted: 0, inside: false, depth: 0, form: 0 }
+        Self { text, at: 0, line, counted: 0, inside: None, depth: 0, form: 0 }
     }
 
     /// What has not been read yet.
@@ -172,14 +207,14 @@ impl<'a> Reader<'a> {
             self.blank()?;
             self.form = self.at;
             match self.peek() {
-                None if self.inside => return Err(self.cut("the vector of operations is not closed")),
+                None if self.inside.is_some() => return Err(self.cut("the vector of operations is not closed")),
                 None => return Ok(None),
-                Some(b'[' | b'(') if !self.inside && self.opens_maps() => {
-                    self.inside = true;
+                Some(open @ (b'[' | b'(')) if self.inside.is_none() && self.opens_maps() => {
+                    self.inside = Some(if open == b'[' { b']' } else { b')' });
                     self.at += 1;
                 }
-                Some(b']' | b')') if self.inside => {
-                    self.inside = false;
+                close if close.is_some() && close == self.inside => {
+                    self.inside = None;
                     self.at += 1;
                 }
                 Some(_) => {
@@ -380,14 +415,13 @@ impl<'a> Reader<'a> {
                 Some('r') => text.push('\r'),
                 Some('b') => text.push('\u{8}'),
                 Some('f') => text.push('\u{c}'),
-                Some('u') => {
-                    let digits: String = chars.by_ref().take(4).map(|(_, digit)| digit).collect();
-                    // Half of a pair is no character of its own; it only has to differ from others.
-                    match u32::from_str_radix(&digits, 16).ok().map(char::from_u32) {
-                        Some(Some(c)) => text.push(c),
-                        Some(None) | None => text.push_str(&format!("\\u{digits}")),
+                Some('u') => match unit(&mut chars) {
+                    Some(c) => text.push(c),
+                    None if chars.as_str().is_empty() => break,
+                    None => {
+                        return Err(self.error("a \\u in a string is not followed by the four digits of a character"));
                     }
-                }
+                },
                 Some(other) => text.push(other),
                 None => {}
             }
@@ -395,6 +429,22 @@ impl<'a> Reader<'a> {
         self.at = self.text.len();
         Err(self.cut("a string is not closed"))
     }
+}
+
+/// The character that a `\u` in a string stands for; two of them may make up one.
+fn unit(chars: &mut std::str::CharIndices<'_>) -> Option<char> {
+    let code = |chars: &mut std::str::CharIndices<'_>| -> Option<u32> {
+        let digits: String = chars.by_ref().take(4).map(|(_, digit)| digit).collect();
+        let plain = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        plain.then(|| u32::from_str_radix(&digits, 16).ok()).flatten()
+    };
+    let first = code(chars)?;
+    if !(0xd800..0xdc00).contains(&first) {
+        return char::from_u32(first);
+    }
+    let (Some((_, '\\')), Some((_, 'u'))) = (chars.next(), chars.next()) else { return None };
+    let second = code(chars).filter(|code| (0xdc00..0xe000).contains(code))?;
+    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))
 }
 
 #[cfg(test)]
@@ -421,7 +471,7 @@ mod tests {
         check(" ; nothing\n", &[]);
         check(
             "nil 1 -2.5e3 1N foo/bar true",
-            &[(1, "nil"), (1, "1"), (1, "-2.5e3"), (1, "1N"), (1, "foo/bar"), (1, "true")],
+            &[(1, "nil"), (1, "1"), (1, "-2500.0"), (1, "1"), (1, "foo/bar"), (1, "true")],
         );
         check("[1 #{b a} (c)]\n\n{:b \"x\", :a \"y\"}", &[(1, "[1 #{a b} [c]]"), (3, "{:a \"y\" :b \"x\"}")]);
         check("\\a \\( \\newline #_ gone #_[1 2] kept", &[(1, "\\a"), (1, "\\("), (1, "\\newline"), (1, "kept")]);
@@ -429,8 +479,25 @@ mod tests {
             "##NaN #\"a.b\" #inst \"2020\" #object[x 0x1 \"y\"]",
             &[(1, "##NaN"), (1, "#regex \"a.b\""), (1, "#inst \"2020\""), (1, "#object [x 0x1 \"y\"]")],
         );
-        check(r#""a\"b\\" "a\u0062" "\ud83d""#, &[(1, r#""a\"b\\""#), (1, "\"ab\""), (1, r#""\\ud83d""#)]);
+        check(r#""a\"b\\" "a\u0062" "\ud83d\ude00""#, &[(1, r#""a\"b\\""#), (1, "\"ab\""), (1, "\"😀\"")]);
         check("99999999999999999999999\u{a0}x", &[(1, "99999999999999999999999"), (1, "x")]);
+    }
+
+    #[test]
+    fn equal_values_are_written_alike_and_others_are_not() {
+        for (alike, expect) in [
+            ("1 1N +1 +1N", "1"),
+            ("0 -0 +0 0N", "0"),
+            ("-7 -7N", "-7"),
+            ("1.5 1.50 +1.5 15e-1", "1.5"),
+            ("\\a \\u0061", "\\a"),
+            ("\\newline \\u000a", "\\newline"),
+        ] {
+            assert!(all(alike).unwrap().iter().all(|(_, form)| form == expect), "{alike}: {:?}", all(alike));
+        }
+        for other in ["1.0", "1M", "01", "-1", "1/2", "0x1", "a1", "\\1", "\"1\"", ":1", "+"] {
+            assert_ne!(all(other).unwrap()[0].1, "1", "{other}");
+        }
     }
 
     #[test]
@@ -458,6 +525,10 @@ mod tests {
         check_error(&"#a ".repeat(1_000_000), 1, "nested more than", false);
         check_error(&"#_ ".repeat(1_000_000), 1, "nested more than", false);
         check_error(":", 1, "no name", false);
+        check_error(r#""\ud83d" 1"#, 1, "not followed by", false);
+        check_error(r#""\u12x4" 1"#, 1, "not followed by", false);
+        check_error("[{:a 1})", 1, "closes nothing", false);
+        check_error("({:a 1}]", 1, "closes nothing", false);
         check_error("\u{b}\u{c}]", 1, "closes nothing", false);
     }
 }

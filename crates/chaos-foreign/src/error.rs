@@ -63,6 +63,14 @@ pub enum ParseError {
         /// What each model has.
         known: String,
     },
+    /// An option that is about registers, and the objects are none.
+    #[error("{option} is about registers, and the history is of kind {kind}: leave {option} out, or name the --model")]
+    NoEffect {
+        /// The option.
+        option: &'static str,
+        /// What the objects are.
+        kind: &'static str,
+    },
     /// A value that the operation can't have.
     #[error("line {line}: {what}")]
     Value {
@@ -78,7 +86,7 @@ impl ParseError {
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         match self {
-            Self::Empty | Self::Unrecognised | Self::NoOperations { .. } => None,
+            Self::Empty | Self::Unrecognised | Self::NoOperations { .. } | Self::NoEffect { .. } => None,
             Self::NotText { line, .. }
             | Self::Malformed { line, .. }
             | Self::NotAHistory { line, .. }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! In a log a line is an event if somewhere in it stand a process, one of `:invoke :ok :fail :info`, and a function, set off
-//! by blanks; what follows are value and error. Everything else in a log is somebody else's and left out.
+//! by blanks; what follows are value and error. Everything else in a log is somebody else's and left out, unless it looks
+//! like a client's operation: a mistake in a word must not take an answer out of the history.
 
 use crate::edn::{Edn, EdnError, Reader};
 use crate::error::ParseError;
@@ -33,6 +34,12 @@ impl Kind {
         }
     }
 }
+
+/// The operations that some model has.
+const OPERATIONS: [&str; 9] = ["read", "write", "cas", "acquire", "release", "add", "get", "put", "append"];
+
+/// What a process is called that does no client's operations.
+const NEMESIS: &str = "nemesis";
 
 /// One event.
 #[derive(Clone, Debug)]
@@ -61,30 +68,42 @@ pub(crate) fn of_form(line: usize, form: Edn<'_>) -> Result<Event<'_>, ParseErro
         return Err(malformed("an operation is a map, and this is none"));
     };
     let (mut process, mut kind, mut f, mut key, mut value, mut error, mut index) =
-        (None, None, None, None, Edn::Nil, false, None);
+        (None, None, None, None, None, None, None);
     for (name, form) in entries {
         let Edn::Keyword(name) = name else { continue };
-        match name {
-            "process" => process = Some(form),
-            "type" => kind = Some(form),
-            "f" => f = Some(form),
-            "key" => key = Some(form),
-            "value" => value = form,
-            "error" => error = form != Edn::Nil,
-            "index" => index = if let Edn::Atom(text) = form { text.parse().ok() } else { None },
-            _ => {}
+        let field = match name {
+            "process" => &mut process,
+            "type" => &mut kind,
+            "f" => &mut f,
+            "key" => &mut key,
+            "value" => &mut value,
+            "error" => &mut error,
+            "index" => &mut index,
+            _ => continue,
+        };
+        if field.replace(form).is_some() {
+            return Err(malformed(&format!("this operation has two :{name}")));
         }
     }
+    let index = index.and_then(|index| if let Edn::Atom(text) = index { text.parse().ok() } else { None });
+    let types = ":invoke, :ok, :fail or :info";
     let kind = match kind {
-        Some(Edn::Keyword(name) | Edn::Str(name)) => Kind::named(name),
-        Some(_) | None => None,
+        Some(Edn::Keyword(name) | Edn::Str(name)) => Kind::named(name)
+            .ok_or_else(|| malformed(&format!("an operation has a :type of {types}, and this has :{name}")))?,
+        Some(other) => {
+            let other = other.canonical();
+            return Err(malformed(&format!("an operation has a :type of {types}, and this has {other}")));
+        }
+        None => return Err(malformed(&format!("an operation has a :type of {types}, this has none"))),
     };
-    let kind =
-        kind.ok_or_else(|| malformed("an operation has a :type of :invoke, :ok, :fail or :info, this has none"))?;
-    let process = match process {
-        Some(Edn::Atom(name) | Edn::Str(name)) => Some(name),
-        Some(Edn::Keyword(_)) => None,
-        Some(_) | None => return Err(malformed("an operation has a :process (a number), this has none")),
+    let (process, keyword) = match process {
+        Some(Edn::Atom(name) | Edn::Str(name)) => (Some(name), None),
+        Some(Edn::Keyword(name)) => (None, Some(name)),
+        Some(other) => {
+            let other = other.canonical();
+            return Err(malformed(&format!("an operation has a :process (a number), and that of this is {other}")));
+        }
+        None => return Err(malformed("an operation has a :process (a number), this has none")),
     };
     let f = match f {
         Some(Edn::Keyword(name) | Edn::Str(name) | Edn::Atom(name)) => name,
@@ -92,44 +111,98 @@ pub(crate) fn of_form(line: usize, form: Edn<'_>) -> Result<Event<'_>, ParseErro
         Some(_) | None if process.is_none() => "",
         Some(_) | None => return Err(malformed("an operation has an :f (for example :read), this has none")),
     };
+    if let Some(name) = keyword.filter(|name| *name != NEMESIS && OPERATIONS.contains(&f)) {
+        return Err(malformed(&no_client(name, f)));
+    }
+    let (value, error) = (value.unwrap_or(Edn::Nil), error.is_some_and(|error| error != Edn::Nil));
     Ok(Event { line, process, kind, f, key, value, error, index })
+}
+
+fn no_client(process: &str, f: &str) -> String {
+    format!(
+        "process :{process} does a :{f}, and is no client, since its name is no number: number it, or leave it out if it is a \
+         nemesis"
+    )
 }
 
 /// The event that a line of a log is, or `None` if it is none.
 ///
 /// # Errors
-/// If it begins like one and its value is no EDN, or is too much.
+/// If it begins like one and its value is no EDN, or is too much, or something in it looks like an operation and is none.
 pub(crate) fn of_line(line: usize, text: &str) -> Result<Option<Event<'_>>, EdnError> {
-    let Some((process, kind, f, tail)) = split(text) else { return Ok(None) };
-    let mut reader = Reader::new(tail, line);
-    let mut forms = Vec::with_capacity(2);
-    while let Some(form) = reader.plain()? {
-        forms.push(form);
+    let wrong = |what: String| Err(EdnError { line, what, torn: false });
+    let Some((name, kind, f, tail)) = split(text) else {
+        return match misspelt(text) {
+            Some(kind) => wrong(format!(
+                "this looks like an operation, and `{kind}` is none of :invoke, :ok, :fail and :info: mend or remove it"
+            )),
+            None => Ok(None),
+        };
+    };
+    let keyword = name.strip_prefix(':');
+    if let Some(name) = keyword.filter(|name| *name != NEMESIS && OPERATIONS.contains(&f)) {
+        return wrong(no_client(name, f));
     }
-    // The error is the last column; where there is no value beside it, it has taken the value's place.
-    let error = forms.len() > 1 || matches!((kind, forms.first()), (Kind::Fail | Kind::Info, Some(Edn::Keyword(_))));
-    let value = forms.into_iter().next().unwrap_or(Edn::Nil);
-    Ok(Some(Event { line, process, kind, f, key: None, value, error, index: None }))
+    let process = keyword.is_none().then_some(name);
+    let mut reader = Reader::new(tail, line);
+    let value = reader.plain()?;
+    let rest = reader.rest().trim();
+    if split(rest).is_some() {
+        return wrong("two events stand in this line: give each a line of its own".to_owned());
+    }
+    // The error is the last column, and may be any text; where there is no value beside it, it has taken the value's place.
+    let failed = matches!(kind, Kind::Fail | Kind::Info);
+    if !rest.is_empty() && !failed && process.is_some() {
+        return wrong(format!("behind the value of this :{f} stands more: `{rest}`"));
+    }
+    if value.is_none() && kind == Kind::Ok && matches!(f, "read" | "get") {
+        let what = format!("this :{f} has no answer; if it found nothing, that is written nil");
+        return Err(EdnError { line, what, torn: true });
+    }
+    let error = !rest.is_empty() || matches!((failed, &value), (true, Some(Edn::Keyword(_))));
+    Ok(Some(Event { line, process, kind, f, key: None, value: value.unwrap_or(Edn::Nil), error, index: None }))
+}
+
+/// Whether the last word of a line may be cut off without a sign: a number, a name; not what has an end of its own.
+pub(crate) fn is_open_ended(text: &str) -> bool {
+    split(text).is_some_and(|(process, ..)| is_number(process))
+        && !text.ends_with([']', ')', '}', '"'])
+        && !text.ends_with(char::is_whitespace)
+        && text.split_whitespace().next_back().is_some_and(|word| word != "nil")
 }
 
 /// Process, kind, function and the rest of a line that is an event's.
-fn split(text: &str) -> Option<(Option<&str>, Kind, &str, &str)> {
+fn split(text: &str) -> Option<(&str, Kind, &str, &str)> {
     let mut before: Option<&str> = None;
     let mut from = 0;
     loop {
         let (word, end) = word(text, from)?;
         let kind = word.strip_prefix(':').and_then(Kind::named);
         if let (Some(kind), Some(process)) = (kind, before) {
-            let client = process.bytes().all(|byte| byte.is_ascii_digit());
             let (f, end) = self::word(text, end)?;
             let named = f.strip_prefix(':').filter(|name| !name.is_empty());
-            if let (Some(f), true) = (named, client || process.starts_with(':')) {
-                return Some((client.then_some(process), kind, f, &text[end..]));
+            if let (Some(f), true) = (named, is_number(process) || process.starts_with(':')) {
+                return Some((process, kind, f, &text[end..]));
             }
         }
         before = Some(word);
         from = end;
     }
+}
+
+fn is_number(word: &str) -> bool {
+    let digits = word.strip_prefix('-').unwrap_or(word);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The word of a line that stands where an event has its kind, between a process and a client's operation.
+fn misspelt(text: &str) -> Option<&str> {
+    let words: Vec<&str> = text.split_whitespace().take(64).collect();
+    let like = |words: &&[&str]| {
+        let operation = words[2].strip_prefix(':').is_some_and(|f| OPERATIONS.contains(&f));
+        is_number(words[0]) && words[1].starts_with(':') && !matches!(words[1], ":f" | ":type") && operation
+    };
+    words.windows(3).find(like).map(|words| words[1])
 }
 
 /// The next word of a line and where it ends.

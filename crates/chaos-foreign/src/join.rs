@@ -121,6 +121,12 @@ impl<'a> Calls<'a> {
                 event.f, call.f, call.invoked_line
             ));
         }
+        if let (Some(asked), Some(told)) = (&call.key, &event.key)
+            && asked.canonical() != told.canonical()
+        {
+            let (asked, told) = (asked.canonical(), told.canonical());
+            return not(format!("the answer is for key {told}, and line {} asked for {asked}", call.invoked_line));
+        }
         call.answered = Some((self.events, line));
         call.ended = match event.kind {
             Kind::Invoke | Kind::Info => Ended::Unknown,

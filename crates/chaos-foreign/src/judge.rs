@@ -30,15 +30,32 @@ pub enum Outcome {
         core: Vec<CoreOperation>,
         /// Whether the verifier refuted them by trying all their orders; otherwise only the engine vouches for it.
         verified: bool,
+        /// Whether time was up before the operations were made as few as can be found.
+        cut_short: bool,
         /// What they say against each other, in words and in a picture. Values are as written in the file: whoever prints them
         /// must take care of what could steer a terminal.
         explanation: Box<Explanation>,
     },
     /// Not decided.
     Undecided {
+        /// What ran out.
+        limit: Limit,
         /// What ran out, and how far it came.
         why: String,
     },
+}
+
+/// What ran out before an object was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The caller's patience.
+    Time,
+    /// The memory that searches may use.
+    Memory,
+    /// The configurations that searches may visit.
+    Configurations,
+    /// Nothing: a mistake of this checker.
+    Mistake,
 }
 
 /// An operation of a counterexample.
@@ -88,22 +105,24 @@ fn judge_all<M: Story + Send>(
         Ok(Judged {
             key: object.key.clone(),
             operations: object.entries.len(),
-            outcome: told(parsed, object, decision),
+            outcome: told(parsed, object, decision, budget.stopped()),
         })
     })
     .into_iter()
     .collect()
 }
 
-fn told<M: Story>(parsed: &Parsed, object: &Object<M>, decision: Decision<M::Op>) -> Outcome {
+fn told<M: Story>(parsed: &Parsed, object: &Object<M>, decision: Decision<M::Op>, stopped: bool) -> Outcome {
     match decision {
         Decision::Linearizable(order) => Outcome::Linearizable(order),
         Decision::Violation { core, verified } => {
             let explanation = Box::new(story::tell(parsed, object, &core));
             let core = core.iter().map(|kept| core_operation(parsed, object, kept)).collect();
-            Outcome::Violation { core, verified, explanation }
+            Outcome::Violation { core, verified, cut_short: stopped, explanation }
         }
-        Decision::Undecided(undecided) => Outcome::Undecided { why: why(object, &undecided) },
+        Decision::Undecided(undecided) => {
+            Outcome::Undecided { limit: limit(&undecided.spent), why: why(object, &undecided) }
+        }
     }
 }
 
@@ -122,19 +141,29 @@ fn core_operation<M: Words>(parsed: &Parsed, object: &Object<M>, kept: &Kept<M::
     }
 }
 
+fn limit(spent: &Spent) -> Limit {
+    match spent {
+        Spent::Configurations => Limit::Configurations,
+        Spent::Bytes => Limit::Memory,
+        Spent::Stopped => Limit::Time,
+        Spent::Disagreement(_) => Limit::Mistake,
+    }
+}
+
 fn why<M: Model>(object: &Object<M>, undecided: &Undecided) -> String {
     let spent = match &undecided.spent {
-        Spent::Configurations => "the configurations that may be visited are spent".to_owned(),
-        Spent::Bytes => "the memory that may be used is spent".to_owned(),
-        Spent::Stopped => "time is up".to_owned(),
+        Spent::Configurations => "the configurations that may be visited were used up".to_owned(),
+        Spent::Bytes => "the memory that searches may use was used up".to_owned(),
+        Spent::Stopped => "time was up".to_owned(),
         Spent::Disagreement(how) => format!("a mistake of this checker, please report it: {how}"),
     };
     let source = undecided.reached.and_then(|place| object.sources.get(place as usize));
+    let answers = object.entries.iter().filter(|entry| entry.answered.is_some()).count();
     let reached = source.map_or_else(String::new, |source| {
         format!(
-            "; linearizable up to line {}, through {} answers",
+            "; {} of {answers} answers are linearizable, and the next, in line {}, was not passed",
+            undecided.answers_proved,
             source.ended_line.map_or(source.invoked_line, std::num::NonZeroU32::get),
-            undecided.answers_proved
         )
     });
     format!("{spent} after {} configurations{reached}", undecided.configurations)

@@ -1,7 +1,8 @@
 //! Many objects in one history: which key an operation is of.
 //!
-//! Jepsen lifts a test of one object to many by pairs `[key value]`, which look like any other value. What decides is
-//! what an operation that needs no value was invoked with: `nil` or `[key nil]`. Where nothing decides, the user must.
+//! Jepsen lifts a test of one object to many by pairs `[key value]`, which look like any other value unless they are tagged
+//! `#jepsen.independent.Tuple`. What decides is what an operation that needs no value was invoked with: `nil` or `[key nil]`.
+//! Where nothing decides, the user must.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +19,13 @@ pub(crate) fn find(calls: &[Call<'_>]) -> Result<Keys, ParseError> {
     if calls.iter().any(|call| call.key.is_some()) {
         return Ok(Keys::Field);
     }
+    if calls.iter().any(|call| is_tuple(&call.value)) {
+        return Ok(Keys::Pairs);
+    }
     let pair = |form: &Edn<'_>| form.items().is_some_and(|items| items.len() == 2);
     let empty = |call: &&Call<'_>| matches!(call.f, "read" | "acquire" | "release" | "get");
-    let lifted = calls.iter().filter(empty).find(|call| pair(&call.value));
+    let lifts = |call: &&Call<'_>| matches!(call.value.items(), Some([_, Edn::Nil]));
+    let lifted = calls.iter().filter(empty).find(lifts);
     let plain = calls.iter().filter(empty).find(|call| !pair(&call.value));
     match (plain, lifted) {
         (Some(plain), Some(lifted)) => Err(ParseError::NotAHistory {
@@ -33,19 +38,27 @@ pub(crate) fn find(calls: &[Call<'_>]) -> Result<Keys, ParseError> {
         }),
         (Some(_), None) => Ok(Keys::None),
         (None, Some(_)) => Ok(Keys::Pairs),
-        (None, None) => {
-            let cas = calls.iter().find(|call| call.f == "cas");
-            let lifted = |call: &Call<'_>| call.value.items().is_some_and(|items| items.get(1).is_some_and(pair));
-            match (cas, calls.first()) {
-                (Some(cas), _) => Ok(if lifted(cas) { Keys::Pairs } else { Keys::None }),
-                (None, Some(call)) if calls.iter().all(|call| pair(&call.value)) => Err(ParseError::NotAHistory {
-                    line: call.invoked_line,
-                    what: "values are pairs: are they [key value], or values? say --keys pairs or --keys none"
-                        .to_owned(),
-                }),
-                (None, _) => Ok(Keys::None),
-            }
-        }
+        (None, None) => match calls.first() {
+            // A cas of a key holds a pair in its pair.
+            Some(call) if calls.iter().all(|call| could_be_lifted(call)) => Err(ParseError::NotAHistory {
+                line: call.invoked_line,
+                what: "values are pairs: are they [key value], or values? say --keys pairs or --keys none".to_owned(),
+            }),
+            Some(_) | None => Ok(Keys::None),
+        },
+    }
+}
+
+/// Whether a value says itself that it is a key with its value.
+fn is_tuple(value: &Edn<'_>) -> bool {
+    matches!(value, Edn::Tagged(tag, _) if tag.starts_with("jepsen.independent"))
+}
+
+/// Whether what was asked for may be on a key.
+fn could_be_lifted(call: &Call<'_>) -> bool {
+    match call.value.items() {
+        Some([_, value]) => call.f != "cas" || value.items().is_some_and(|items| items.len() == 2),
+        Some(_) | None => false,
     }
 }
 
@@ -66,6 +79,7 @@ pub(crate) fn split(calls: Vec<Call<'_>>, keys: Keys) -> Result<(Vec<Option<Stri
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut names: Vec<Option<String>> = Vec::new();
     let mut split = Vec::with_capacity(calls.len());
+    let keyed = calls.iter().any(|call| call.key.is_some());
     for mut call in calls {
         let key = match keys {
             Keys::None => {
@@ -77,7 +91,11 @@ pub(crate) fn split(calls: Vec<Call<'_>>, keys: Keys) -> Result<(Vec<Option<Stri
             }
             Keys::Field => call.key.take().ok_or_else(|| ParseError::Value {
                 line: call.invoked_line,
-                what: format!("this :{} has no :key, and others have", call.f),
+                what: format!(
+                    "this :{} has no :key{}",
+                    call.f,
+                    if keyed { ", and others have" } else { ", nor has any" }
+                ),
             })?,
             Keys::Pairs => {
                 let (key, value) = pair(std::mem::replace(&mut call.value, Edn::Nil), call.invoked_line)?;
@@ -85,9 +103,12 @@ pub(crate) fn split(calls: Vec<Call<'_>>, keys: Keys) -> Result<(Vec<Option<Stri
                 if let (Ended::Ok(answer), Some((_, line))) = (&mut call.ended, call.answered) {
                     let told = std::mem::replace(answer, Edn::Nil);
                     // The answer of what isn't read may be anything.
-                    if matches!(call.f, "read" | "get") || told.items().is_some_and(|items| items.len() == 2) {
+                    if matches!(call.f, "read" | "get")
+                        || is_tuple(&told)
+                        || told.items().is_some_and(|items| items.len() == 2)
+                    {
                         let (answered, value) = pair(told, line)?;
-                        if answered != key {
+                        if answered.canonical() != key.canonical() {
                             let (asked, told) = (key.canonical(), answered.canonical());
                             let what = format!(
                                 "the answer is for key {told}, and line {} asked for {asked}",

@@ -56,10 +56,11 @@ mod register;
 mod rules;
 mod set;
 mod story;
+mod values;
 
 pub use certificate::{Certificate, CertificateError, Finding, Rechecked, recheck};
 pub use chaos::from_history;
 pub use error::ParseError;
-pub use judge::{CoreOperation, Judged, Outcome, judge};
+pub use judge::{CoreOperation, Judged, Limit, Outcome, judge};
 pub use object::{Counts, FailedCas, Format, Keys, Object, Objects, Parsed, Refusal, Source, Words};
 pub use read::{Kind, Options, detect, parse};

@@ -209,6 +209,8 @@ pub struct Parsed {
     pub objects: Objects,
     /// The names of the processes.
     pub processes: Vec<String>,
+    /// What each process is called where a counterexample is told: itself, or the node that it asked.
+    pub actors: Vec<String>,
     /// Whether the stamps of the entries are nanoseconds; numbers of events otherwise.
     pub nanoseconds: bool,
     /// Where the keys stand.
@@ -221,6 +223,6 @@ pub struct Parsed {
     pub rules: Vec<String>,
     /// What was understood.
     pub counts: Counts,
-    /// Whether the last line or form was cut off, and left out.
-    pub torn: bool,
+    /// The line of a last form that was cut off, or may have been, and was left out. What is valid is so up to there.
+    pub torn: Option<usize>,
 }

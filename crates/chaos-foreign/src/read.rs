@@ -8,7 +8,7 @@ use crate::event;
 use crate::join::{Call, Calls, Ended};
 use crate::keys;
 use crate::object::{Counts, FailedCas, Format, Keys, Objects, Parsed};
-use crate::{kv, mutex, register, rules, set};
+use crate::{kv, mutex, register, rules, set, values};
 
 /// What the etcd logs have before the event.
 const ETCD_PREFIX: &str = "INFO  jepsen.util - ";
@@ -81,7 +81,7 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
         Some(format) => format,
         None => detect(text)?,
     };
-    let (calls, mut counts, torn) = match format {
+    let (mut calls, mut counts, torn) = match format {
         Format::JepsenEdn | Format::PorcupineKv => forms(text)?,
         Format::JepsenLog | Format::EtcdLog => lines(text)?,
         Format::Chaos => {
@@ -94,6 +94,7 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
         return Err(ParseError::NoOperations { lines: counts.lines, ignored: counts.other_lines + counts.foreign });
     }
     let kind = kind_of(&calls.calls, options.kind)?;
+    let completed = values::complete(&mut calls.calls);
     let keys = match options.keys {
         Some(keys) => keys,
         None => keys::find(&calls.calls)?,
@@ -102,11 +103,18 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
         Format::EtcdLog => FailedCas::SawAnother,
         Format::JepsenEdn | Format::JepsenLog | Format::PorcupineKv | Format::Chaos => FailedCas::DidNotHappen,
     };
+    let register = matches!(kind, Kind::Register | Kind::CasRegister);
+    for (option, given) in [("--initial", options.initial.is_some()), ("--failed-cas", options.failed_cas.is_some())] {
+        if given && !register {
+            return Err(ParseError::NoEffect { option, kind: kind.name() });
+        }
+    }
     let failed_cas = options.failed_cas.unwrap_or(default);
     let initial = register::initial(options.initial.as_deref().unwrap_or("nil"))
         .map_err(|what| ParseError::Value { line: 1, what })?;
-    let processes = calls.processes.iter().map(|name| (*name).to_owned()).collect();
-    let (names, keyed) = keys::split(calls.calls, keys)?;
+    let processes: Vec<String> = calls.processes.iter().map(|name| (*name).to_owned()).collect();
+    let (names, mut keyed) = keys::split(calls.calls, keys)?;
+    values::settle(&mut keyed, completed)?;
     let (objects, rules, failed_cas) = match kind {
         Kind::Register | Kind::CasRegister => {
             let objects = register::build(names, keyed, &mut counts, failed_cas, &initial)?;
@@ -120,6 +128,7 @@ pub fn parse(content: &[u8], options: &Options) -> Result<Parsed, ParseError> {
         format,
         kind: kind.name(),
         objects,
+        actors: processes.iter().map(|name| format!("process {name}")).collect(),
         processes,
         nanoseconds: false,
         keys,
@@ -169,7 +178,11 @@ pub fn detect(text: &str) -> Result<Format, ParseError> {
     if first.starts_with("{\"chaos_history\"") {
         return Ok(Format::Chaos);
     }
-    let edn = first.starts_with(['{', '(', '#']) || first.starts_with("[{") || first.starts_with("[#") || first == "[";
+    let inner = first.trim_start_matches(['[', '(']);
+    let begun = inner.len() < first.len();
+    let inner = inner.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+    let map = inner.starts_with("{:") || inner.starts_with("{ :");
+    let edn = map || first.starts_with(['{', '(', '#']) || begun && (inner.is_empty() || inner.starts_with(['{', '#']));
     if edn
         && let Ok(Some((line, form))) = Reader::new(text, 1).next()
         && let Ok(event) = event::of_form(line, form)
@@ -177,16 +190,15 @@ pub fn detect(text: &str) -> Result<Format, ParseError> {
         let kv = event.key.is_some() && matches!(event.f, "get" | "put" | "append");
         return Ok(if kv { Format::PorcupineKv } else { Format::JepsenEdn });
     }
+    // Better an error about the first map than about the whole file.
+    if map {
+        return Ok(Format::JepsenEdn);
+    }
     let event = |line: &&str| !matches!(event::of_line(1, line), Ok(None));
     if let Some(line) = text.lines().find(event) {
         return Ok(if line.starts_with(ETCD_PREFIX) { Format::EtcdLog } else { Format::JepsenLog });
     }
-    // Better an error about the first map than about the whole file.
-    if first.starts_with("{:") || first.starts_with("[{:") {
-        Ok(Format::JepsenEdn)
-    } else {
-        Err(ParseError::Unrecognised)
-    }
+    Err(ParseError::Unrecognised)
 }
 
 fn malformed(error: EdnError) -> ParseError {
@@ -194,31 +206,35 @@ fn malformed(error: EdnError) -> ParseError {
 }
 
 /// The calls of a text of maps. The last may be cut off.
-fn forms(text: &str) -> Result<(Calls<'_>, Counts, bool), ParseError> {
+fn forms(text: &str) -> Result<(Calls<'_>, Counts, Option<usize>), ParseError> {
     let mut calls = Calls::default();
     let counts = Counts { lines: text.lines().count(), ..Counts::default() };
     let mut reader = Reader::new(text, 1);
     loop {
         match reader.next() {
             Ok(Some((line, form))) => calls.take(event::of_form(line, form)?)?,
-            Ok(None) => return Ok((calls, counts, false)),
-            Err(error) if error.torn && calls.events > 0 => return Ok((calls, counts, true)),
+            Ok(None) => return Ok((calls, counts, None)),
+            Err(error) if error.torn && calls.events > 0 => return Ok((calls, counts, Some(error.line))),
             Err(error) => return Err(malformed(error)),
         }
     }
 }
 
 /// The calls of a log. The last line may be cut off.
-fn lines(text: &str) -> Result<(Calls<'_>, Counts, bool), ParseError> {
+fn lines(text: &str) -> Result<(Calls<'_>, Counts, Option<usize>), ParseError> {
     let mut calls = Calls::default();
     let mut counts = Counts::default();
-    let mut torn = false;
+    let mut torn = None;
     for line in text.split_inclusive('\n') {
         counts.lines += 1;
-        match event::of_line(counts.lines, line.trim_end_matches(['\n', '\r'])) {
+        let whole = line.ends_with('\n');
+        let line = line.trim_end_matches(['\n', '\r']);
+        match event::of_line(counts.lines, line) {
+            // Of `1 :ok :read 1` nobody knows whether it was to be 12.
+            Ok(Some(_)) if !whole && calls.events > 0 && event::is_open_ended(line) => torn = Some(counts.lines),
             Ok(Some(event)) => calls.take(event)?,
             Ok(None) => counts.other_lines += 1,
-            Err(error) if error.torn && !line.ends_with('\n') => torn = true,
+            Err(error) if !whole && error.torn => torn = Some(counts.lines),
             Err(error) => return Err(malformed(error)),
         }
     }

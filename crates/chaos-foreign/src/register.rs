@@ -38,6 +38,9 @@ fn meaning(keyed: &Keyed<'_>, names: &mut Names, failed_cas: FailedCas) -> Resul
             });
         }
         "write" => RegisterOp::Write(names.number(&call.value)),
+        _ if matches!((&call.ended, failed_cas), (Ended::Fail { .. }, FailedCas::DidNotHappen)) => {
+            return Ok(Meaning::DidNotHappen);
+        }
         _ => {
             let Some([expect, new]) = call.value.items() else {
                 let line = call.invoked_line;

@@ -10,7 +10,7 @@ pub(crate) fn of_chaos() -> Vec<String> {
         "fail: it did not happen".to_owned(),
         "a refused cas: the register held what its answer says; where it says nothing, anything but what was expected"
             .to_owned(),
-        "a read without an answer: nothing".to_owned(),
+        "a read without an answer: it says nothing".to_owned(),
         UNKNOWN.to_owned(),
     ]
 }
@@ -24,7 +24,7 @@ pub(crate) fn of_registers(failed_cas: FailedCas) -> Vec<String> {
     vec![
         cas.to_owned(),
         "any other fail: it did not happen".to_owned(),
-        "a read without an answer: nothing".to_owned(),
+        "a read without an answer: it says nothing".to_owned(),
         UNKNOWN.to_owned(),
     ]
 }
@@ -42,7 +42,7 @@ pub(crate) fn of_mutexes() -> Vec<String> {
 pub(crate) fn of_others() -> Vec<String> {
     vec![
         "fail: it did not happen".to_owned(),
-        "a read or get without an answer: nothing".to_owned(),
+        "a read or get without an answer: it says nothing".to_owned(),
         UNKNOWN.to_owned(),
     ]
 }

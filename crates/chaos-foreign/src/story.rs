@@ -7,10 +7,12 @@
 //! the number of lengths that the texts of its appends have).
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use chaos_check::linear::explain::{Deed, Described, Explanation, Scene, explain};
 use chaos_check::linear::models::{Append, AppendOp, BareMutex, BareMutexOp, Register, RegisterOp, Set, SetOp};
 use chaos_check::linear::{Entry, Kept};
+use chaos_history::RunNanos;
 
 use crate::chaos::CONTRADICTION;
 use crate::edn::Edn;
@@ -42,6 +44,8 @@ pub(crate) struct Core<'a, M: Story> {
     parsed: &'a Parsed,
     object: &'a Object<M>,
     kept: &'a [Kept<M::Op>],
+    /// Whether no two events of the object share a line.
+    by_line: bool,
 }
 
 impl<M: Story> Core<'_, M> {
@@ -66,7 +70,7 @@ impl<M: Story> Core<'_, M> {
     }
 
     fn who(&self, place: u32) -> String {
-        format!("process {}", self.parsed.processes[self.process(place) as usize])
+        self.parsed.actors[self.process(place) as usize].clone()
     }
 
     /// An operation in words that no story is made of.
@@ -77,16 +81,19 @@ impl<M: Story> Core<'_, M> {
 
     fn described(&self, place: u32) -> Described {
         let (entry, source) = (self.entry(place), self.object.sources[place as usize]);
-        let instant = |at: u64| match self.parsed.nanoseconds {
-            true => format!("{}.{:09}s", at / 1_000_000_000, at % 1_000_000_000),
-            false => format!("event {at}"),
+        let instant = |at: u64, line: u32| match (self.parsed.nanoseconds, self.by_line) {
+            (true, _) => RunNanos(at).to_string(),
+            // The order of the file is the order of time.
+            (false, true) => format!("line {line}"),
+            (false, false) => format!("event {at}"),
         };
+        let ended_line = source.ended_line.map_or(source.invoked_line, NonZeroU32::get);
         Described {
             who: self.who(place),
             deed: M::deed(self, place),
-            asked: instant(entry.invoked),
+            asked: instant(entry.invoked, source.invoked_line),
             asked_line: Some(source.invoked_line as usize),
-            answered: entry.answered.map(instant),
+            answered: entry.answered.map(|at| instant(at, ended_line)),
             answered_line: source.ended_line.map(|ended| ended.get() as usize),
             term: None,
         }
@@ -95,7 +102,14 @@ impl<M: Story> Core<'_, M> {
 
 /// Explains a counterexample.
 pub(crate) fn tell<M: Story>(parsed: &Parsed, object: &Object<M>, kept: &[Kept<M::Op>]) -> Explanation {
-    let core = Core { parsed, object, kept };
+    let mut lines: Vec<u32> = object
+        .sources
+        .iter()
+        .flat_map(|source| [Some(source.invoked_line), source.ended_line.map(NonZeroU32::get)])
+        .flatten()
+        .collect();
+    lines.sort_unstable();
+    let core = Core { parsed, object, kept, by_line: lines.windows(2).all(|pair| pair[0] < pair[1]) };
     let scene = Scene {
         object: object.key.as_ref().map_or_else(|| M::NOUN.to_owned(), |key| format!("key {key}")),
         initially: M::initially(object),
@@ -108,19 +122,11 @@ pub(crate) fn tell<M: Story>(parsed: &Parsed, object: &Object<M>, kept: &[Kept<M
     }
 }
 
-/// What was written, `None` if that is nothing: what a register holds at first, if it is called so and nobody writes it.
-fn content(object: &Object<Register>, text: &str) -> Option<String> {
-    let written = || object.entries.iter().any(|entry| entry.what.writes() == Some(0));
-    let nothing = text == "nil" && object.names.first().is_some_and(|first| first == text) && !written();
-    (!nothing).then(|| text.to_owned())
-}
-
 impl Story for Register {
     const NOUN: &'static str = "the register";
 
     fn initially(object: &Object<Self>) -> String {
-        let initial = object.names.first().and_then(|initial| content(object, initial));
-        format!("held {}", initial.as_deref().unwrap_or("nothing"))
+        format!("held {}", object.names.first().map_or("nil", String::as_str))
     }
 
     fn deed(core: &Core<'_, Self>, place: u32) -> Deed {
@@ -129,23 +135,29 @@ impl Story for Register {
         let refusal = object.refusals.get(&place);
         match (core.entry(place).what, refusal) {
             (RegisterOp::Read(seen), Some(Refusal { expect, new })) => {
-                let saw = content(object, name(seen)).unwrap_or_else(|| "nothing".to_owned());
-                Deed::Refused { expect: content(object, expect), new: new.clone(), saw: Some(saw) }
+                Deed::Refused { expect: Some(expect.clone()), new: new.clone(), saw: Some(name(seen).to_owned()) }
             }
             (RegisterOp::Refused { .. }, Some(Refusal { expect, new })) => {
-                Deed::Refused { expect: content(object, expect), new: new.clone(), saw: None }
+                Deed::Refused { expect: Some(expect.clone()), new: new.clone(), saw: None }
             }
-            (RegisterOp::Read(seen), None) => Deed::Read { saw: content(object, name(seen)) },
+            (RegisterOp::Read(seen), None) => Deed::Read { saw: Some(name(seen).to_owned()) },
             (RegisterOp::Write(new), _) => Deed::Write { value: name(new).to_owned() },
             (RegisterOp::Cas { expect, new }, _) => {
-                Deed::Cas { expect: content(object, name(expect)), new: name(new).to_owned() }
+                Deed::Cas { expect: Some(name(expect).to_owned()), new: name(new).to_owned() }
             }
             (RegisterOp::Refused { .. } | RegisterOp::Ousted { .. }, _) => core.plain(place),
         }
     }
 
-    fn fate(_core: &Core<'_, Self>) -> Option<String> {
-        None
+    fn fate(core: &Core<'_, Self>) -> Option<String> {
+        let [only] = core.kept else { return None };
+        let RegisterOp::Cas { expect, .. } = core.entry(only.index).what else { return None };
+        let initial = core.object.names.first().filter(|_| expect != 0 && !core.parsed.nanoseconds)?;
+        let expect = core.object.names.get(expect as usize)?;
+        Some(format!(
+            "a value that nobody had written by then (it is taken to hold {initial} at first; if that was another value, say so, as \
+             --initial {expect})"
+        ))
     }
 
     fn sentence(core: &Core<'_, Self>, scene: &Scene, _explanation: &Explanation) -> Option<String> {

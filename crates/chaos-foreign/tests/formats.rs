@@ -124,6 +124,34 @@ fn keys_as_pairs() {
 }
 
 #[test]
+fn pairs_that_say_what_they_are_are_keys_and_others_are_asked_about() {
+    let tuples = edn(&[
+        "0 invoke write #jepsen.independent.Tuple[0 1]",
+        "0 ok write #jepsen.independent.Tuple[0 1]",
+        "0 invoke write #jepsen.independent/tuple [1 5]",
+        "0 ok write #jepsen.independent/tuple [1 5]",
+        "0 invoke read #jepsen.independent.Tuple[0 nil]",
+        "0 ok read #jepsen.independent.Tuple[0 1]",
+        "0 invoke read #jepsen.independent.Tuple[1 nil]",
+        "0 ok read #jepsen.independent.Tuple[1 nil]",
+    ]);
+    check(&tuples, "register", &[("0", "valid"), ("1", "invalid")]);
+    // Two swaps of one register of pairs, or of two registers.
+    let pairs =
+        edn(&["0 invoke write [0 1]", "0 ok write [0 1]", "0 invoke cas [[0 1] [1 1]]", "0 ok cas [[0 1] [1 1]]"]);
+    check_error(&pairs, "say --keys pairs or --keys none", &Options::default());
+    let none = Options { keys: Some(Keys::None), ..Options::default() };
+    check_as(&pairs, &none, "cas-register", &[("", "valid")]);
+    check_error(&edn(&["0 invoke cas [7 [1 2]]"]), "say --keys pairs or --keys none", &Options::default());
+    let swap = edn(&["0 invoke write [0 1]", "0 ok write [0 1]", "0 invoke cas [1 2]", "0 ok cas [1 2]"]);
+    check(&swap, "cas-register", &[("", "invalid")]);
+    let echoed = edn(&["0 invoke read [1 2]", "0 ok read [1 2]"]);
+    check_error(&echoed, "say --keys pairs or --keys none", &Options::default());
+    let field = Options { keys: Some(Keys::Field), ..Options::default() };
+    check_error(&edn(&["0 invoke read nil"]), "line 1: this :read has no :key, nor has any", &field);
+}
+
+#[test]
 fn mutexes() {
     let two = ["0 invoke acquire", "0 ok acquire", "1 invoke acquire", "1 ok acquire"];
     check(&edn(&two), "mutex", &[("", "invalid")]);
@@ -200,11 +228,19 @@ fn a_last_line_that_is_cut_off_is_left_out_and_told() {
     for cut in ["{:type :ok, :f :read, :proc", "{:type :ok, :f :read, :process 0, :value \"1"] {
         let text = format!("{{:type :invoke, :f :read, :process 0}}\n{cut}");
         let parsed = parse(text.as_bytes(), &Options::default()).unwrap();
-        assert!(parsed.torn, "{cut}");
+        assert_eq!(parsed.torn, Some(2), "{cut}");
         assert_eq!((parsed.counts.operations, parsed.counts.used), (1, 0));
     }
     let text = "0 :invoke :write 1\n0 :ok :write [1";
-    assert!(parse(text.as_bytes(), &Options::default()).unwrap().torn);
+    assert_eq!(parse(text.as_bytes(), &Options::default()).unwrap().torn, Some(2));
+    // What ends in a number may be cut within it, and no number of another length is made of it.
+    for (end, torn) in [("12", Some(4)), ("12\n", None), ("nil", None), ("\"12\"", None), ("[1 2]", None)] {
+        let text = format!("0 :invoke :write {end}\n0 :ok :write {end}\n1 :invoke :read nil\n1 :ok :read {end}");
+        let parsed =
+            parse(text.replace("\n\n", "\n").as_bytes(), &Options { keys: Some(Keys::None), ..Options::default() })
+                .unwrap();
+        assert_eq!((parsed.torn, parsed.counts.operations), (torn, 2), "{text}");
+    }
     // An open string that swallows other lines is not the end of the file, but damage.
     let text = "{:type :invoke, :f :read, :process 0}\n{:type :ok, :f \"read, :process 0}\n{:type :invoke, :f :read, :process 1}\n";
     check_error(text, "line 4: a string is not closed", &Options::default());
@@ -229,6 +265,68 @@ fn what_no_model_knows_is_refused_with_its_line() {
     );
     let mutex = Options { kind: Some(Kind::Mutex), ..Options::default() };
     check_error(&edn(&["0 invoke read"]), "`:read` is no operation of a mutex", &mutex);
+}
+
+#[test]
+fn nothing_that_looks_like_an_operation_is_left_out() {
+    let check = |text: &str, expect: &str| check_error(text, expect, &Options::default());
+    let written = "0 :invoke :write 1\n1 :invoke :read nil\n";
+    check(
+        &format!("{written}0 :ok :write 1 INFO jepsen.util - 1 :ok :read 5\n"),
+        "line 3: two events stand in this line",
+    );
+    check("0 :invoke :write 1\r0 :ok :write 1\r1 :invoke :read nil\r1 :ok :read 5\r", "line 1: two events");
+    check(&format!("{written}0 :ok :write 1 2\n"), "line 3: behind the value of this :write stands more: `2`");
+    check(&format!("{written}1 :okk :read 5\n"), "line 3: this looks like an operation, and `:okk` is none of");
+    check(&format!("{written}1 :ok :read\n"), "line 3: this :read has no answer");
+    check(&format!("{written}:p1 :ok :read 5\n"), "line 3: process :p1 does a :read, and is no client");
+    check("{:process :p1 :type :invoke :f :read}", "line 1: process :p1 does a :read, and is no client");
+    check(
+        "{:process 1 :type :okay :f :read}",
+        "an operation has a :type of :invoke, :ok, :fail or :info, and this has :okay",
+    );
+    check("{:process nil :type :invoke :f :write :value 1}", "line 1: an operation has a :process (a number)");
+    check("{:process 1 :type :invoke :type :ok :f :read}", "line 1: this operation has two :type");
+    check("[{:process 1 :type :invoke :f :read})", "line 1: a `)` closes nothing");
+    let negative = "0 :invoke :write 1\n-1 :invoke :read nil\n0 :ok :write 1\n-1 :ok :read 5\n";
+    self::check(negative, "register", &[("", "invalid")]);
+    // Errors of what failed may be any text, and a nemesis may say anything.
+    let others = "0 :invoke :write 1\n0 :info :write 1 java.net.SocketException: it's \"closed\n:nemesis :info :start a b c\n\
+                  {:process 3, :f :read}\n";
+    self::check(others, "register", &[("", "valid")]);
+}
+
+#[test]
+fn equal_values_are_one_value_however_they_are_written() {
+    for (written, read) in
+        [("1N", "1"), ("+1", "1"), ("\\a", "\\u0061"), ("\"\\ud83d\\ude00\"", "\"😀\""), ("#{1 2}", "#{2 1N}")]
+    {
+        let read = format!("1 ok read {read}");
+        let text =
+            edn(&[&format!("0 invoke write {written}"), &format!("0 ok write {written}"), "1 invoke read", &read]);
+        check_as(&text, &Options { kind: Some(Kind::Register), ..Options::default() }, "register", &[("", "valid")]);
+    }
+    let keys = edn(&[
+        "0 invoke write [\"x\" 1]",
+        "0 ok write [\"\\u0078\" 1]",
+        "1 invoke read [\"\\u0078\" nil]",
+        "1 ok read [\"x\" 1]",
+    ]);
+    check(&keys, "register", &[("\"x\"", "valid")]);
+}
+
+#[test]
+fn maps_are_found_however_they_are_spaced() {
+    let map = "{:process 0 :type :invoke :f :write :value 1}";
+    for text in [
+        format!("[ {map} ]"),
+        format!("[\n{map}]"),
+        format!("( {map})"),
+        format!("[,{map}]"),
+        format!("{{ {}", &map[1..]),
+    ] {
+        assert_eq!(parse(text.as_bytes(), &Options::default()).unwrap().format, Format::JepsenEdn, "{text}");
+    }
 }
 
 #[test]

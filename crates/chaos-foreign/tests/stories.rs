@@ -42,24 +42,30 @@ fn of_a_register() {
         ["0 :invoke :write 9", "0 :ok :write 9", "nothing to see here", "1 :invoke :read nil", "1 :ok :read nil"];
     check(
         &stale,
-        "process 1 read nothing for the register after 9 had been acknowledged by process 0; nothing that was concurrent can \
-         explain it",
+        "process 1 read nil for the register after 9 had been acknowledged by process 0; nothing that was concurrent had \
+         written it",
     );
     let told = told(&stale.join("\n"));
     assert_eq!(told.lines, [1, 2, 4, 5]);
     assert_eq!(
         told.steps,
         [
-            "process 0 wrote 9, asked at event 1 (line 1), acknowledged at event 2 (line 2)",
-            "process 1 read nothing, asked at event 3 (line 4), answered at event 4 (line 5)",
-            "the longest legal order that respects their times is process 0's write 9 (line 1); process 1's read nothing (line 4) \
-             fits nowhere; the register held nothing at first",
+            "process 0 wrote 9, asked at line 1, acknowledged at line 2",
+            "process 1 read nil, asked at line 4, answered at line 5",
+            "the longest legal order that respects their times is process 0's write 9 (line 1); process 1's read nil (line 4) \
+             fits nowhere; the register held nil at first",
         ]
     );
     assert_eq!(told.picture.bars.len(), 2);
     check(
         &["0 :invoke :read [7 nil]", "0 :ok :read [7 \"a b\"]"],
         "process 0 read \"a b\" for key 7, a value that nobody had written by then",
+    );
+    // A first value that is not what the history is taken to begin with.
+    check(
+        &["0 :invoke :cas [0 1]", "0 :ok :cas [0 1]"],
+        "process 0 replaced 0 by 1 at the register, a value that nobody had written by then (it is taken to hold nil at \
+         first; if that was another value, say so, as --initial 0)",
     );
     // Where nil is written, it is a value like others.
     let written = ["0 :invoke :write nil", "0 :ok :write nil", "0 :invoke :write 1", "0 :ok :write 1"];
@@ -76,7 +82,7 @@ fn of_a_register_with_refused_swaps() {
     let refused = "0 :invoke :cas [nil 2]\n0 :fail :cas [nil 2]\n";
     assert_eq!(
         told_with(refused, &saw_another).sentence,
-        "process 0 refused to replace nothing by 2 at the register, which held nothing all the time"
+        "process 0 refused to replace nil by 2 at the register, which held nil all the time"
     );
     let zero = Options { initial: Some("0".to_owned()), ..saw_another };
     assert_eq!(
@@ -85,7 +91,7 @@ fn of_a_register_with_refused_swaps() {
     );
     check(
         &["0 :invoke :cas [nil 1]", "1 :invoke :cas [nil 2]", "0 :ok :cas [nil 1]", "1 :ok :cas [nil 2]"],
-        "process 0 and process 1 both swapped nothing away from the register, which held it only once",
+        "process 0 and process 1 both swapped nil away from the register, which held it only once",
     );
 }
 
@@ -94,7 +100,7 @@ fn of_a_lock() {
     let held = ["0 :invoke :acquire nil", "0 :ok :acquire nil"];
     check(
         &[&held[..], &["1 :invoke :acquire nil", "1 :ok :acquire nil"]].concat(),
-        "process 1 was granted the lock while process 0 held it, since event 2",
+        "process 1 was granted the lock while process 0 held it, since line 2",
     );
     check(
         &["0 :invoke :release nil", "0 :ok :release nil"],
@@ -140,7 +146,7 @@ fn of_a_string() {
         disordered.sentence,
         "process 2 found \"b\" before \"a\" in key \"k\" although \"a\" had been acknowledged before \"b\" was sent"
     );
-    assert!(disordered.steps[2].starts_with("process 2 found [\"b\" \"a\"], asked at event 5"), "{disordered:?}");
+    assert!(disordered.steps[2].starts_with("process 2 found [\"b\" \"a\"], asked at line 5"), "{disordered:?}");
     assert_eq!(
         seen("abx").sentence,
         "process 2 read \"abx\" for key \"k\", which no puts and appends that had begun by then make up"
@@ -186,5 +192,5 @@ fn values_that_fit_in_several_ways_are_not_taken_apart() {
         "1 ok get \"aaa\"",
     ];
     let told = told(&kv(&events));
-    assert!(told.steps.iter().any(|step| step.starts_with("process 1 read \"aaa\", asked at event 7")), "{told:?}");
+    assert!(told.steps.iter().any(|step| step.starts_with("process 1 read \"aaa\", asked at line 7")), "{told:?}");
 }

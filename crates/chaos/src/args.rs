@@ -154,24 +154,27 @@ pub(crate) struct CheckArguments {
     /// Where keys stand: none, pairs (values are [key value]) or field (a :key of its own). Left out: by the values.
     #[arg(long, value_name = "PLACE", value_parser = crate::foreign::keys)]
     pub(crate) keys: Option<Keys>,
-    /// What a register holds before the first write.
-    #[arg(long, value_name = "VALUE", default_value = "nil", allow_hyphen_values = true)]
-    pub(crate) initial: String,
+    /// What a register holds before the first write. Left out: nil.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) initial: Option<String>,
     /// Say what the independent verifier checked again; with --certificate, check that file's claims instead of deciding.
     #[arg(long)]
     pub(crate) verify: bool,
     /// Write the proof of every verdict to this file, which must not exist; with --verify, read it.
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate: Option<PathBuf>,
-    /// When to give up: what is not decided then is unknown.
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::foreign::deadline)]
-    pub(crate) deadline: Duration,
-    /// How much memory searches may use in all.
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = crate::foreign::size)]
-    pub(crate) memory: usize,
+    /// When to give up searching: what is not decided then is unknown. Reading and explaining come on top. Left out: 10m.
+    #[arg(long, value_name = "TIME", value_parser = crate::foreign::deadline)]
+    pub(crate) deadline: Option<Duration>,
+    /// How much memory searches may use in all. Left out: 1GiB.
+    #[arg(long, value_name = "SIZE", value_parser = crate::foreign::size)]
+    pub(crate) memory: Option<usize>,
     /// Threads that decide objects. Left out: as many as there are processors.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::foreign::threads)]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Print one line per path.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 const CHECK_HELP: &str = "\
@@ -184,7 +187,8 @@ Examples:
                                                     check a proof of anybody's, without deciding anything
 
 A file's objects are judged for linearizability, each key by itself. The order of a file is taken for the order of time.
-The options from --format to --threads are about files; a run directory says itself how it is judged.
+The options from --format to --threads are about files; a run directory says itself how it is judged. Of a history.jsonl
+that lies beside its plan.yaml the whole run is judged, unless an option says how the file is to be read.
 
 Exit codes, the worst of all paths:
   0  valid          1  invalid, whatever else          254  a file that is not understood, or can't be read

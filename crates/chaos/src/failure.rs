@@ -42,6 +42,16 @@ impl Failure {
         }
     }
 
+    /// The failure in one line, for a list of several.
+    pub(crate) fn short(&self) -> String {
+        match self {
+            Self::Plan(_) => "its plan has mistakes".to_owned(),
+            Self::Refused(error) | Self::Broken(error) => {
+                format!("{error:#}").lines().next().unwrap_or_default().to_owned()
+            }
+        }
+    }
+
     /// Tells the user on standard error, and returns the exit code as a number.
     pub(crate) fn tell(&self, color: bool) -> u8 {
         let mut out = std::io::stderr();

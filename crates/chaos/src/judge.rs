@@ -21,9 +21,15 @@ use crate::{again, live, show, wrap};
 const FLOOR_RTT: Duration = Duration::from_micros(100);
 
 /// `chaos check DIR`: judges, prints, writes nothing. Returns the exit code.
-pub(crate) fn check(directory: &Path) -> Result<u8, Failure> {
+pub(crate) fn check(directory: &Path, quiet: bool) -> Result<u8, Failure> {
     let report = judge(&open(directory)?)?;
-    show::print(&report.to_terminal(live::stdout_is_colored(), live::width()));
+    let text = report.to_terminal(live::stdout_is_colored(), live::width());
+    if quiet {
+        // The first line tells the verdict and what was run.
+        show::print(&format!("{}: {}\n", directory.display(), text.lines().next().unwrap_or_default()));
+    } else {
+        show::print(&text);
+    }
     Ok(report.exit_code)
 }
 

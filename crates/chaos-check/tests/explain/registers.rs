@@ -42,7 +42,7 @@ n2 read 7 for key k after 9 had been acknowledged by n1; nothing that was concur
 2. n2 read 7, asked at 30 (line 31), answered at 40 (line 41)
 3. the longest legal order that respects their times is n1's write 9 (line 11); n2's read 7 (line 31) fits nowhere; key k held \
 nothing at first
-4. the last that had brought it about: n3 wrote 7, asked at 0 (line 1), over at 5 (line 6)
+4. the last that had brought it about, over before it could matter: n3 wrote 7, asked at 0 (line 1), over at 5 (line 6)
 lines 11 21 31 41
      n3 ├┄┄write 7┄┄┤                              0 – 5
    1 n1              ├──write 9──┤                 10 – 20

@@ -182,7 +182,13 @@ fn background<M: Model>(
 fn generic(scene: &Scene, cast: &[Cast], culprit: Option<usize>) -> String {
     let object = &scene.object;
     let Some(culprit) = culprit.map(|culprit| &cast[culprit]) else {
-        return format!("no single object could have answered as {object} did to {} operations", cast.len());
+        // Too many orders to say how far the longest comes.
+        let answered = cast.iter().filter(|cast| cast.answer_matters);
+        let last = answered.max_by_key(|cast| cast.answered).map_or(String::new(), |last| {
+            let line = last.described.asked_line.map_or(String::new(), |line| format!(" (line {line})"));
+            format!(", the last of which is {}'s {}{line}", last.who(), last.described.deed.label())
+        });
+        return format!("no order of {} operations on {object} explains their answers{last}", cast.len());
     };
     let (who, fact) = (culprit.who(), culprit.described.deed.fact());
     match cast.len() {

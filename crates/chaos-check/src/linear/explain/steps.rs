@@ -7,9 +7,15 @@ use super::{Cast, Partial, Scene};
 const LISTED_MAX: usize = 24;
 
 pub(super) fn steps(scene: &Scene, cast: &[Cast], partial: &Partial, background: Option<&Cast>) -> Vec<String> {
-    let mut steps: Vec<String> = cast.iter().take(LISTED_MAX).map(step).collect();
+    // As in the drawing: the culprit, and what was answered last.
+    let mut listed: Vec<usize> = (0..cast.len()).collect();
+    listed.sort_by_key(|&place| (partial.culprit != Some(place), std::cmp::Reverse(cast[place].answered)));
+    listed.truncate(LISTED_MAX);
+    listed.sort_unstable();
+    let mut steps: Vec<String> = listed.iter().map(|&place| step(&cast[place])).collect();
     if cast.len() > LISTED_MAX {
-        steps.push(format!("and {} operations more", cast.len() - LISTED_MAX));
+        let more = cast.len() - LISTED_MAX;
+        steps.push(format!("and {more} operations more, answered before these or never"));
     }
     steps.push(conclusion(scene, cast, partial));
     steps.extend(background.map(origin));
@@ -20,7 +26,7 @@ pub(super) fn steps(scene: &Scene, cast: &[Cast], partial: &Partial, background:
 fn step(cast: &Cast) -> String {
     let described = &cast.described;
     let (who, asked) = (&described.who, &described.asked);
-    let asked_line = line(described.asked_line);
+    let asked_line = beside(asked, described.asked_line);
     let Some(answered) = described.answered.as_ref().filter(|_| cast.answered.is_some()) else {
         let (order, noted) = (described.deed.order(), line(described.answered_line));
         return format!(
@@ -28,14 +34,15 @@ fn step(cast: &Cast) -> String {
              so at any time since, or never"
         );
     };
-    let (fact, answered_line) = (described.deed.fact(), line(described.answered_line));
+    let (fact, answered_line) = (described.deed.fact(), beside(answered, described.answered_line));
     let term = described.term.as_ref().map_or(String::new(), |term| format!(" in term {term}"));
     let mut step = format!(
         "{who} {fact}{term}, asked at {asked}{asked_line}, {} at {answered}{answered_line}",
         acknowledged(&described.deed)
     );
     if cast.weaker {
-        step.push_str(match described.deed {
+        step.push_str(match &described.deed {
+            Deed::Elements { seen } | Deed::Sequence { seen } if seen.is_empty() => "",
             Deed::Elements { .. } | Deed::Sequence { .. } => "; of what it found only some is of matter here",
             Deed::Read { .. }
             | Deed::Write { .. }
@@ -54,6 +61,11 @@ fn step(cast: &Cast) -> String {
         step.push_str("; when it was answered is of no matter here");
     }
     step
+}
+
+/// The line of an event whose time has been told, unless the time is the line.
+fn beside(time: &str, number: Option<usize>) -> String {
+    line(number.filter(|number| time.strip_prefix("line ") != Some(&number.to_string())))
 }
 
 fn line(line: Option<usize>) -> String {
@@ -101,13 +113,15 @@ fn conclusion(scene: &Scene, cast: &[Cast], partial: &Partial) -> String {
 /// Where the value came from that the culprit should not have seen.
 fn origin(cast: &Cast) -> String {
     let described = &cast.described;
-    let answered = described.answered.as_ref().map_or(String::new(), |answered| format!(" at {answered}"));
+    let answered = described
+        .answered
+        .as_ref()
+        .map_or(String::new(), |answered| format!(" at {answered}{}", beside(answered, described.answered_line)));
     format!(
-        "the last that had brought it about: {} {}, asked at {}{}, over{answered}{}",
+        "the last that had brought it about, over before it could matter: {} {}, asked at {}{}, over{answered}",
         described.who,
         described.deed.fact(),
         described.asked,
-        line(described.asked_line),
-        line(described.answered_line)
+        beside(&described.asked, described.asked_line),
     )
 }

@@ -43,7 +43,9 @@ impl Picture {
         let mut text = String::new();
         let mut lane_before = "";
         for bar in &self.bars {
-            let lane = if lane_before == bar.lane { String::new() } else { short(&bar.lane, LANE) };
+            // Nobody has to look for the owner of the answer that fits nowhere.
+            let above = lane_before == bar.lane && bar.place != Place::Culprit;
+            let lane = if above { String::new() } else { short(&bar.lane, LANE) };
             lane_before = &bar.lane;
             let (drawn, inside) = drawn(bar, &columns, width);
             let label = if inside { String::new() } else { format!("  {}", short(&bar.label, LABEL)) };

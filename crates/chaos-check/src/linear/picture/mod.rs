@@ -76,7 +76,9 @@ pub(super) struct Stroke {
 impl Picture {
     /// Ranks the instants, finds a point for each number, and sorts the bars into lanes.
     pub(super) fn new(mut strokes: Vec<Stroke>) -> Self {
-        let wanted = |stroke: &Stroke| (stroke.place != Place::Culprit, stroke.number.is_none(), stroke.invoked);
+        // What was never answered is cut first, then what was answered long before the end: the contradiction is there.
+        let late = |stroke: &Stroke| std::cmp::Reverse(stroke.answered.unwrap_or_default());
+        let wanted = |stroke: &Stroke| (stroke.place != Place::Culprit, stroke.answered.is_none(), late(stroke));
         let omitted = strokes.len().saturating_sub(BARS_MAX);
         if omitted > 0 {
             strokes.sort_by_key(wanted);
@@ -127,5 +129,45 @@ impl Picture {
         let mut numbers: Vec<usize> = self.bars.iter().filter_map(number).collect();
         numbers.sort_unstable();
         numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stroke(invoked: u64, answered: Option<u64>, place: Place) -> Stroke {
+        Stroke {
+            lane: "n1".to_owned(),
+            label: format!("read {invoked}"),
+            invoked,
+            answered,
+            asked_text: String::new(),
+            answered_text: None,
+            number: None,
+            place,
+        }
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_pending_first_and_never_the_culprit_or_the_last_answers() {
+        let most = BARS_MAX as u64;
+        let mut strokes = vec![stroke(1, Some(2), Place::Culprit)];
+        strokes.extend((2..=most).map(|number| stroke(10 * number, None, Place::Left)));
+        strokes.extend((2..=most).map(|number| stroke(1000 * number, Some(1000 * number + 1), Place::Left)));
+        strokes.push(stroke(5, Some(6), Place::Left));
+        let picture = Picture::new(strokes);
+        assert_eq!((picture.bars.len(), picture.omitted), (BARS_MAX, BARS_MAX));
+        assert_eq!(picture.bars[0].place, Place::Culprit);
+        assert!(picture.bars.iter().all(|bar| bar.end.is_some() && bar.label != "read 5"), "{picture:?}");
+    }
+
+    #[test]
+    fn the_culprits_owner_is_named_on_its_line() {
+        let strokes =
+            vec![stroke(1, Some(2), Place::Left), stroke(3, Some(4), Place::Left), stroke(5, Some(6), Place::Culprit)];
+        let text = Picture::new(strokes).to_ascii();
+        let named: Vec<bool> = text.lines().map(|line| line.contains("n1")).collect();
+        assert_eq!(named, [true, false, true], "{text}");
     }
 }
