@@ -14,7 +14,7 @@ has_chromium() {
 
 install_chromium() {
   if command -v apt-get >/dev/null; then
-    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium fonts-dejavu-core
+    timeout 300 apt-get update -q && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -qy --no-install-recommends chromium fonts-dejavu-core
   elif command -v dnf >/dev/null; then
     dnf install -qy chromium
   elif command -v apk >/dev/null; then
