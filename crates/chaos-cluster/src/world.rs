@@ -130,9 +130,12 @@ pub enum StartError {
         /// Its stderr log.
         log: PathBuf,
     },
-    /// The user gave up waiting.
-    #[error("interrupted before the cluster was up")]
-    Interrupted,
+    /// The user gave up waiting, or whoever watches has seen enough.
+    #[error("interrupted before the cluster was up ({why})")]
+    Interrupted {
+        /// By whom or what.
+        why: String,
+    },
 }
 
 /// Real processes in real namespaces.
@@ -294,7 +297,7 @@ impl RealWorld {
                     };
                     return Err(StartError::Exited { node, how, log: self.stderr_log(node) });
                 }
-                Event::Interrupt { .. } => return Err(StartError::Interrupted),
+                Event::Interrupt { why } => return Err(StartError::Interrupted { why }),
                 Event::Tick if now >= deadline => {
                     let seen = self.last_silence.remove(&missing).unwrap_or_else(|| "it was never asked".to_owned());
                     return Err(StartError::NeverAnswered {

@@ -161,8 +161,12 @@ impl Case<'_> {
             (Some(_) | None, Err(why)) => Err(why),
             (None, Ok(_)) => Err(self.why_close()),
         };
+        // Who was elected had stopped naming the old leader by then, seen or not.
+        let by_election = election.ok().filter(|(leader, _)| leader.node != self.old.node);
+        let by_election = by_election.map(|(_, at)| Interval::new(self.fault.begun.lo, at.hi.max(self.fault.begun.lo)));
+        let detected = self.detected().or(by_election);
         Phases {
-            detected: self.outcome(self.detected().ok_or(self.why_undetected())),
+            detected: self.outcome(detected.ok_or(self.why_undetected())),
             elected: self.outcome(election.map(|(_, at)| at)),
             converged: self.outcome(after_election(convergence.map(|(_, at)| at), self.why_close())),
             writable: self.outcome(writable),

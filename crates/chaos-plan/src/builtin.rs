@@ -36,7 +36,7 @@ macro_rules! built_in {
     };
 }
 
-static WORKLOADS: [BuiltIn; 8] = built_in![
+static WORKLOADS: [BuiltIn; 9] = built_in![
     "workloads/partition.yaml" = "partition",
     "workloads/kill.yaml" = "kill",
     "workloads/pause.yaml" = "pause",
@@ -45,9 +45,10 @@ static WORKLOADS: [BuiltIn; 8] = built_in![
     "workloads/split.yaml" = "split",
     "workloads/contested.yaml" = "contested",
     "workloads/random.yaml" = "random",
+    "workloads/figure16.yaml" = "figure16",
 ];
 
-static FAULTS: [BuiltIn; 8] = built_in![
+static FAULTS: [BuiltIn; 9] = built_in![
     "faults/isolate-leader.yaml" = "isolate-leader",
     "faults/kill-leader.yaml" = "kill-leader",
     "faults/pause-leader.yaml" = "pause-leader",
@@ -56,6 +57,7 @@ static FAULTS: [BuiltIn; 8] = built_in![
     "faults/bridge.yaml" = "bridge",
     "faults/rolling-restart.yaml" = "rolling-restart",
     "faults/random.yaml" = "random",
+    "faults/crash-leader.yaml" = "crash-leader",
 ];
 
 /// All built-in workloads.

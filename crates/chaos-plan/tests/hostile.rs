@@ -106,7 +106,7 @@ fn mutated_plans_load_or_are_refused_and_never_panic() {
             break;
         }
         let workload = mutated(originals[random.below(originals.len())], &mut random);
-        let plan = mutated(builtin::faults()[random.below(8)].text, &mut random);
+        let plan = mutated(builtin::faults()[random.below(builtin::faults().len())].text, &mut random);
         let read = |name: &str| if name == "plan" { Ok(plan.clone()) } else { nothing(name) };
         let overrides = if random.below(2) == 0 { vec!["faults=plan".to_owned()] } else { Vec::new() };
         match load_source(source(workload), &overrides, &read) {

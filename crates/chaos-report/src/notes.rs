@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use chaos_failover::{Analysis, FaultBand, Interval, Outage, Unplanned};
+use chaos_failover::{Analysis, FaultBand, Interval, LostWrite, Outage, Unplanned};
 use chaos_history::{FaultId, RunNanos};
 
 use crate::words::{count, duration, grouped};
@@ -14,7 +14,8 @@ const NAMED_MAX: usize = 3;
 
 /// All notes of a run.
 pub(crate) fn notes(analysis: &Analysis) -> Vec<String> {
-    [stalls(analysis), unplanned(analysis), unexplained(analysis)].into_iter().flatten().collect()
+    let notes = [stalls(analysis), unplanned(analysis), unexplained(analysis), two_leaders(analysis), lost(analysis)];
+    notes.into_iter().flatten().collect()
 }
 
 fn stalls(analysis: &Analysis) -> Option<String> {
@@ -36,6 +37,9 @@ fn unplanned(analysis: &Analysis) -> Option<String> {
             let since = it.at.hi.since(fault.span.hi);
             circumstances.push(format!("{} after the end of {}", duration(since), fault.label));
         }
+        if let Some(healthy) = it.previous.filter(|_| it.needless) {
+            circumstances.push(format!("needless: {} led term {} in good health", healthy.node, healthy.term));
+        }
         if it.stalled {
             circumstances.push("during a host stall or just after it".to_owned());
         }
@@ -46,6 +50,26 @@ fn unplanned(analysis: &Analysis) -> Option<String> {
     listed(
         ["election without a fault", "elections without a fault"],
         &analysis.unplanned.iter().map(one).collect::<Vec<_>>(),
+    )
+}
+
+/// For how long there was more than one leader, if that is certain of any moment.
+fn two_leaders(analysis: &Analysis) -> Option<String> {
+    let total = analysis.overlap_total;
+    let (least, most) = (duration(total.lo), duration(total.hi));
+    (!total.lo.is_zero()).then(|| format!("two nodes led at once for {least} at least, {most} at most, in all"))
+}
+
+/// Acknowledged writes that are surely gone.
+fn lost(analysis: &Analysis) -> Option<String> {
+    let one = |lost: &LostWrite| {
+        let fault = lost.fault.and_then(|id| band(analysis, id));
+        let when = fault.map_or(String::new(), |fault| format!(", by {}", fault.label));
+        format!("{} of key {}{when}", lost.value, lost.key)
+    };
+    listed(
+        ["acknowledged write is gone for certain", "acknowledged writes are gone for certain"],
+        &analysis.lost_writes.iter().map(one).collect::<Vec<_>>(),
     )
 }
 

@@ -158,7 +158,7 @@ impl RunSet {
             Verdict::Missed => format!("Every check holds in {runs}, but {} missed an expectation.", with(3)),
             Verdict::Unknown => {
                 let unknown = self.runs.iter().filter(|run| !matches!(run.exit_code, 0 | 1 | 3)).count();
-                format!("{unknown} of {runs} can't be judged.")
+                if unknown == 0 { format!("{runs} so far.") } else { format!("{unknown} of {runs} can't be judged.") }
             }
         };
         let left = self.asked.saturating_sub(self.runs.len());

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError, Watch};
-use chaos_engine::{Engine, Finished, World, drive};
-use chaos_history::{Header, NodeId, RunDir, RunNanos, Seed, format};
+use chaos_engine::{Command, Engine, Finished, World, drive};
+use chaos_history::{Header, Mark, NodeId, RunDir, RunNanos, Seed, format};
 use chaos_net::isolation::{self, EnterOptions};
 use chaos_net::{FilterKind, NetError, Star};
 use chaos_plan::{Filter, System, Workload};
@@ -236,7 +236,15 @@ fn drive_world(
     mut company: Option<&mut Company<'_>>,
 ) -> Result<Finished, Failure> {
     world.interrupt_on_signals(company.as_ref().map(|company| company.on_signal())).map_err(anyhow::Error::from)?;
-    world.start_nodes(workload.start_within).map_err(start_failure)?;
+    match world.start_nodes(workload.start_within) {
+        Ok(()) => {}
+        Err(StartError::Interrupted { why }) => {
+            // What was seen until then is judged like any run that was ended early: the very first election may be the violation.
+            world.execute(Command::Mark(Mark::Interrupted, why)).map_err(anyhow::Error::from)?;
+            return Ok(Finished::Interrupted);
+        }
+        Err(error) => return Err(start_failure(error)),
+    }
     let mut engine = Engine::new(workload, seed, world.now());
     if let Some(company) = &company {
         engine = engine.accompanying(company.rounds());
@@ -259,7 +267,7 @@ fn net_failure(error: NetError) -> Failure {
 fn start_failure(error: StartError) -> Failure {
     let log = match &error {
         StartError::Exited { log, .. } | StartError::NeverAnswered { log, .. } => Some(log.clone()),
-        StartError::World(_) | StartError::Process(_) | StartError::Interrupted => None,
+        StartError::World(_) | StartError::Process(_) | StartError::Interrupted { .. } => None,
     };
     let words = log.and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
     let lines: Vec<&str> = words.lines().collect();

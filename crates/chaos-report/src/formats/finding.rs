@@ -7,6 +7,7 @@ use chaos_history::SourcePlace;
 
 use crate::model::{Check, CheckGroup, CheckVerdict, ExpectationResult, Report};
 use crate::words::{duration, figure};
+use crate::wrapped::Wrapped;
 
 /// What became of one check or expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Found {
 /// One check or expectation.
 #[derive(Debug)]
 pub(crate) struct Finding<'r> {
-    /// `safety`, `liveness`, `expectation` or `run`.
+    /// `safety`, `liveness`, `expectation`, `run` or `command`.
     pub(crate) group: &'static str,
     /// The property, or the expectation as it is written.
     pub(crate) name: &'r str,
@@ -62,7 +63,8 @@ pub(crate) struct Finding<'r> {
 /// Everything that was checked and expected, and whether the run came to its end: so there is always at least one.
 pub(crate) fn findings(report: &Report) -> Vec<Finding<'_>> {
     let checks = report.checks.iter().map(|check| of_check(check, report));
-    checks.chain(report.expectations.iter().map(of_expectation)).chain([of_run(report)]).collect()
+    let wrapped = report.wrapped.as_ref().map(of_command);
+    checks.chain(report.expectations.iter().map(of_expectation)).chain([of_run(report)]).chain(wrapped).collect()
 }
 
 fn of_check<'r>(check: &'r Check, report: &'r Report) -> Finding<'r> {
@@ -104,4 +106,17 @@ fn of_run(report: &Report) -> Finding<'_> {
         None => (Found::Good, format!("after {}", duration(Duration::from_nanos(report.run.duration_ns)))),
     };
     Finding { group: "run", name: "the run came to its end", found, sentence, steps: &[], place: None }
+}
+
+/// A command whose end nobody knows has not succeeded.
+fn of_command(wrapped: &Wrapped) -> Finding<'_> {
+    let found = if wrapped.succeeded() { Found::Good } else { Found::Missed };
+    Finding {
+        group: "command",
+        name: "the wrapped command succeeded",
+        found,
+        sentence: wrapped.in_words(),
+        steps: &[],
+        place: None,
+    }
 }

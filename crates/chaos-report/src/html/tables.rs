@@ -125,6 +125,9 @@ pub(crate) fn failover(failover: &Failover) -> Value {
     {
         notes.push(format!("{elections} needless after the heal"));
     }
+    if failover.lost_writes > 0 {
+        notes.push(format!("{} lost", crate::words::count(failover.lost_writes, "acknowledged write")));
+    }
     if failover.stalled {
         notes.push("host stalled".to_owned());
     }

@@ -1,7 +1,7 @@
 //! JUnit XML, read back by `quick-xml`.
 
-use chaos_report::Report;
 use chaos_report::formats::Format;
+use chaos_report::{Report, Wrapped};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
@@ -125,4 +125,22 @@ fn several_runs_are_several_suites_whose_counts_add_up() {
 #[test]
 fn the_document_is_pinned() {
     insta::assert_snapshot!(written(Format::Junit, &[convicted()]));
+}
+
+#[test]
+fn a_wrapped_command_is_a_case_of_its_own_and_fails_with_its_words() {
+    let wrapped = |exit_code| Wrapped {
+        command: vec!["make".to_owned(), HOSTILE.to_owned()],
+        exit_code: Some(exit_code),
+        signal: None,
+        lasted_ns: 1_500_000_000,
+        leftovers: 0,
+        once: false,
+    };
+    let good = read(&[sound().with_wrapped(wrapped(0))]);
+    assert_eq!(count(&good, "failure"), 0);
+    assert_eq!(count(&good, "testcase"), count(&read(&[sound()]), "testcase") + 1);
+    let bad = read(&[sound().with_wrapped(wrapped(7))]);
+    let failure = bad.iter().find(|element| element.name == "failure").expect("the command failed");
+    assert!(failure.get("message").contains("exit code 7"), "{failure:?}");
 }
