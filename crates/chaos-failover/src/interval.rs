@@ -90,7 +90,8 @@ pub struct Elapsed {
 
 impl From<(u64, u64)> for Elapsed {
     fn from((lo, hi): (u64, u64)) -> Self {
-        Self { lo: Duration::from_nanos(lo), hi: Duration::from_nanos(hi) }
+        // As with intervals: bounds in the wrong order meet at the upper one.
+        Self { lo: Duration::from_nanos(lo.min(hi)), hi: Duration::from_nanos(hi) }
     }
 }
 

@@ -135,6 +135,14 @@ impl PhaseSample {
     }
 }
 
+impl PooledRun {
+    /// Whether it has a verdict, good or bad: exit code 0, 1, 3, or 4 (its wrapped command failed).
+    #[must_use]
+    pub fn judged(&self) -> bool {
+        matches!(self.exit_code, 0 | 1 | 3 | 4)
+    }
+}
+
 impl Pool {
     /// The kinds of fault that took a leader away, in order.
     #[must_use]

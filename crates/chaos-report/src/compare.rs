@@ -49,7 +49,7 @@ impl CompareReport {
         let exit_code = match &comparison {
             found if found.violated[1].with > 0 => 1,
             found if found.regressed() => 3,
-            found if found.nothing_tested() => 2,
+            found if found.nothing_tested() || found.nobody_judged() => 2,
             _ => 0,
         };
         let sentence = sentence(&comparison, exit_code);
@@ -155,6 +155,9 @@ impl CompareReport {
 fn sentence(found: &Comparison, exit_code: u8) -> String {
     match exit_code {
         1 => return format!("{} of B violated safety.", count(found.violated[1].with, "run")),
+        2 if found.nobody_judged() => {
+            return "No run of one side has a verdict, so that its times say nothing.".to_owned();
+        }
         2 => return "There are too few samples to say anything.".to_owned(),
         _ => {}
     }
@@ -284,6 +287,7 @@ mod tests {
             rows: vec![row(outcome)],
             rates: Vec::new(),
             violated: [Share { with: 0, of: 3 }, Share { with: violated, of: 3 }],
+            judged: [3, 3],
             differing: vec![["heart|beat".to_owned(), "20ms".to_owned(), "<b>\u{1b}[31m".to_owned()]],
             warnings: Vec::new(),
         };

@@ -9,20 +9,24 @@
 //!
 //! Runs are read from their `report.json`; nothing is judged again. Refuses a side whose runs are not of one thing.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use chaos_failover::{CompareOptions, Pool, PooledRun, Setting, SystemFacts};
-use chaos_history::RunDir;
-use chaos_report::{CompareReport, Report, RunSet};
+use chaos_history::{RunDir, Seed};
+use chaos_report::{CompareReport, Report, RunSet, SetRun};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::show;
 
 const BASELINE_SCHEMA: &str = "chaos.baseline/1";
+
+/// The exit code of a run that nobody saw end.
+const BROKEN: u8 = 255;
 
 /// The parts of a plan that are compared as settings.
 const SETTINGS: [&str; 4] = ["system", "network", "observe", "clients"];
@@ -96,7 +100,17 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<ExitCode, Failure>
         resamples: arguments.resamples.try_into().context("so many resamples").map_err(Failure::Refused)?,
         ..CompareOptions::default()
     };
-    let found = chaos_failover::compare(&pool(of_a)?, &pool(of_b)?, &options).map_err(Failure::refused)?;
+    let (pool_a, pool_b) = (pool(of_a)?, pool(of_b)?);
+    let found = match chaos_failover::compare(&pool_a, &pool_b, &options) {
+        Ok(found) => found,
+        // Whatever can't be compared: that B violates safety is told first.
+        Err(error) if pool_b.violated().0 > 0 => {
+            let (violated, runs) = pool_b.violated();
+            show::print(&format!("FAIL  {violated} of B's {runs} runs violate safety; beyond that, {error}\n"));
+            return Ok(ExitCode::from(1));
+        }
+        Err(error) => return Err(Failure::refused(error)),
+    };
     let report = CompareReport::new(env!("CARGO_PKG_VERSION"), named(of_a), named(of_b), found);
     show::print(&match arguments.format {
         CompareFormat::Text => report.to_text(),
@@ -145,8 +159,9 @@ fn save(file: &Path, pool: &Pool) -> Result<ExitCode, Failure> {
 /// All runs that the paths of one side name.
 fn pool(paths: &[PathBuf]) -> Result<Pool, Failure> {
     let mut all: Option<Pool> = None;
+    let mut seen = BTreeSet::new();
     for path in paths {
-        let found = one(path).map_err(Failure::Refused)?;
+        let found = one(path, &mut seen).map_err(Failure::Refused)?;
         match &mut all {
             None => all = Some(found),
             Some(all) => join(all, found, path).map_err(Failure::Refused)?,
@@ -155,14 +170,14 @@ fn pool(paths: &[PathBuf]) -> Result<Pool, Failure> {
     all.ok_or_else(|| Failure::Refused(anyhow!("a side has no path")))
 }
 
-/// What one path names.
-fn one(path: &Path) -> anyhow::Result<Pool> {
+/// What one path names. No run may be `seen` already on the same side: named twice, it would count as two.
+fn one(path: &Path, seen: &mut BTreeSet<PathBuf>) -> anyhow::Result<Pool> {
     let shown = path.display();
     if path.is_file() {
         return baseline(path).with_context(|| format!("read the baseline {shown}"));
     }
     if RunDir::at(path).report_json().is_file() {
-        return run(path);
+        return run(path, seen);
     }
     let set: Option<RunSet> = match fs::read_to_string(path.join("set.json")) {
         Ok(text) => Some(serde_json::from_str(&text).with_context(|| format!("understand {shown}/set.json"))?),
@@ -175,11 +190,18 @@ fn one(path: &Path) -> anyhow::Result<Pool> {
         .collect();
     children.sort();
     let mut all: Option<Pool> = None;
+    let mut without_report = Vec::new();
     for child in children {
+        let name = child.file_name().unwrap_or_default();
+        let listed = set.iter().flat_map(|set| &set.runs).find(|run| name == run.directory.as_str());
         if set.is_some() && !RunDir::at(&child).report_json().is_file() {
+            without_report.push((listed, child));
             continue;
         }
-        let found = run(&child)?;
+        let mut found = run(&child, seen)?;
+        // The set may know more than the report says: a run may have broken after it had written that.
+        let known = listed.map(|listed| listed.exit_code).filter(|code| *code == 1);
+        found.runs.iter_mut().for_each(|run| run.exit_code = known.unwrap_or(run.exit_code));
         match &mut all {
             None => all = Some(found),
             Some(all) => join(all, found, &child)?,
@@ -187,8 +209,19 @@ fn one(path: &Path) -> anyhow::Result<Pool> {
     }
     let mut all = all.ok_or_else(|| anyhow!("{shown} is no run directory, and holds none that has a report.json"))?;
     // Runs that broke have no report; a side that hides them would look better than it is.
-    let broken = set.iter().flat_map(|set| &set.runs).filter(|run| run.exit_code >= 254);
-    all.runs.extend(broken.map(|run| PooledRun { seed: run.seed, exit_code: run.exit_code, failovers: Vec::new() }));
+    for (listed, child) in without_report {
+        let exit_code = listed.map_or(BROKEN, |listed| listed.exit_code);
+        let seed = listed.map_or(Seed(0), |listed| listed.seed);
+        if exit_code < 254 && exit_code != 2 && exit_code != 1 {
+            let child = child.display();
+            return Err(anyhow!("{child} has no report.json, though set.json says that it ended with {exit_code}"));
+        }
+        all.runs.push(PooledRun { seed, exit_code, failovers: Vec::new() });
+    }
+    let gone = |run: &&SetRun| !path.join(&run.directory).is_dir();
+    for lost in set.iter().flat_map(|set| &set.runs).filter(gone) {
+        all.runs.push(PooledRun { seed: lost.seed, exit_code: lost.exit_code, failovers: Vec::new() });
+    }
     Ok(all)
 }
 
@@ -231,7 +264,11 @@ fn baseline(path: &Path) -> anyhow::Result<Pool> {
     Ok(serde_json::from_value(value["pool"].take())?)
 }
 
-fn run(path: &Path) -> anyhow::Result<Pool> {
+fn run(path: &Path, seen: &mut BTreeSet<PathBuf>) -> anyhow::Result<Pool> {
+    let place = path.canonicalize().with_context(|| format!("find {}", path.display()))?;
+    if !seen.insert(place) {
+        return Err(anyhow!("{} is named twice on one side: a run counts once", path.display()));
+    }
     let saved = RunDir::at(path);
     let read = |file: PathBuf| {
         let why = || format!("read {} (`chaos report {}` makes a missing report)", file.display(), path.display());

@@ -59,5 +59,10 @@ fn main() -> ExitCode {
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),
     };
-    done.unwrap_or_else(|failure| failure.report(std::io::stderr().is_terminal()))
+    match done {
+        // What a caller reads from a file that is not whole must not pass for an answer.
+        Ok(code) if code == ExitCode::SUCCESS && show::lost() => ExitCode::from(255),
+        Ok(code) => code,
+        Err(failure) => failure.report(std::io::stderr().is_terminal()),
+    }
 }

@@ -41,7 +41,7 @@ use crate::{run, show};
 #[derive(Debug, clap::Args)]
 pub(crate) struct RepeatArguments {
     /// Run it so many times, each with a seed of its own, into one directory, and pool the failovers. Ends at the first violation.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "format")]
     pub(crate) repeat: Option<NonZeroU16>,
     /// So many runs at a time. More than one disturb each other: good for finding violations, bad for measuring.
     #[arg(long, value_name = "N", default_value = "1", requires = "repeat")]
@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &RunArguments, times: u16) -> Result<ExitCode, Fail
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let ended = runtime.block_on(repetition.all(arguments.repeat.jobs.get().into()))?;
     repetition.set.end(ended);
-    repetition.save()?;
+    let saved = repetition.save();
     repetition.progress.finish();
     let directory = repetition.directory.display();
     let again = format!("chaos run {} --seed {seed} --repeat {times}", arguments.workload);
@@ -94,6 +94,11 @@ pub(crate) fn run(arguments: &RunArguments, times: u16) -> Result<ExitCode, Fail
         "{}  report     {directory}/set.md\n             {directory}/set.json\n  again      {again}{overrides}\n",
         repetition.set.to_terminal()
     ));
+    match saved {
+        // A violation is never hidden behind a file that can't be written.
+        Err(failure) if repetition.set.exit_code == 1 => drop(failure.tell(std::io::stderr().is_terminal())),
+        saved => saved?,
+    }
     Ok(ExitCode::from(repetition.set.exit_code))
 }
 
@@ -258,7 +263,10 @@ impl Repetition<'_> {
         let code = match (report.is_none(), interrupted) {
             (true, true) => 2,
             (true, false) if code <= 3 => 255,
-            (true, false) | (false, _) => code,
+            (true, false) => code,
+            // It may have failed to write something else after it had found a violation.
+            (false, _) if code >= 254 && report.as_ref().is_some_and(|report| report.exit_code == 1) => 1,
+            (false, _) => code,
         };
         let failovers = report.as_ref().map_or(0, |report| report.measured.failovers.len() as u64);
         let seed = self.seeds[index];
@@ -271,7 +279,10 @@ impl Repetition<'_> {
         }
         let run = SetRun { number: index + 1, directory, seed, exit_code: code, sentence, failovers };
         self.set.add(run, report.as_ref(), &mut self.pooled);
-        self.save()?;
+        // A full disk costs the file, not the verdict: it is tried once more at the end.
+        if let Err(failure) = self.save() {
+            self.progress.line(&failure.in_words());
+        }
         Ok(code)
     }
 
@@ -280,9 +291,12 @@ impl Repetition<'_> {
         let json = self.set.to_json().map_err(anyhow::Error::from)?;
         for (file, text) in [("set.json", json), ("set.md", self.set.to_markdown())] {
             let (path, unfinished) = (self.directory.join(file), self.directory.join(format!(".{file}")));
-            fs::write(&unfinished, text)
-                .and_then(|()| fs::rename(&unfinished, &path))
-                .with_context(|| format!("write {}", path.display()))?;
+            let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
+            if written.is_err() {
+                // Best effort: the error that is told is the first.
+                drop(fs::remove_file(&unfinished));
+            }
+            written.with_context(|| format!("write {}", path.display()))?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! A file appears whole or not at all: it is written beside its place and then moved there, so that an error (a full disk, a
 //! folder without permission) leaves what was there before. Several files are all tried, whatever becomes of the first.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -12,8 +13,8 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use chaos_history::RunDir;
 use chaos_plan::Source;
-use chaos_report::Report;
 use chaos_report::formats::{self, Format, FormatError, Pooling, SUMMARY_BYTES_MAX};
+use chaos_report::{Report, RunSet};
 
 use crate::failure::Failure;
 use crate::{judge, show};
@@ -49,7 +50,11 @@ Exits with 0 if everything was written, whatever the verdict: `chaos check` exit
 
 /// Judges saved runs and writes their reports.
 pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
-    let directories: Vec<PathBuf> = arguments.directories.iter().flat_map(|named| runs_in(named)).collect();
+    let mut directories: Vec<PathBuf> = Vec::new();
+    for named in &arguments.directories {
+        directories.extend(runs_in(named)?);
+    }
+    refuse_twice(&directories)?;
     let Some(format) = arguments.format else {
         for directory in &directories {
             judge::render(directory)?;
@@ -80,15 +85,44 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
 
 /// The run directories that are meant: the one that is named or, if it is none, those right inside of it, by name. What is
 /// neither stays as it is named, and is refused when it is opened.
-fn runs_in(named: &Path) -> Vec<PathBuf> {
+fn runs_in(named: &Path) -> Result<Vec<PathBuf>, Failure> {
     let is_run = |path: &Path| RunDir::open(path).is_ok();
     if is_run(named) {
-        return vec![named.to_owned()];
+        return Ok(vec![named.to_owned()]);
+    }
+    if let Ok(text) = fs::read_to_string(named.join("set.json")) {
+        let set: RunSet = serde_json::from_str(&text)
+            .with_context(|| format!("understand {}/set.json", named.display()))
+            .map_err(Failure::Refused)?;
+        // What is left out silently would make the set look better than it is.
+        if let Some(lost) = set.runs.iter().find(|run| !is_run(&named.join(&run.directory))) {
+            let (set, run, code) = (named.display(), &lost.directory, lost.exit_code);
+            let why =
+                anyhow!("{set}/{run} can't be read, and ended with exit code {code}: name the other runs one by one");
+            return Err(Failure::Refused(why));
+        }
+        if set.runs.len() < set.asked {
+            let (done, asked) = (set.runs.len(), set.asked);
+            drop(writeln!(io::stderr(), "note: {} has {done} of {asked} runs", named.display()));
+        }
     }
     let inside = fs::read_dir(named).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut runs: Vec<PathBuf> = inside.filter(|path| is_run(path)).collect();
     runs.sort();
-    if runs.is_empty() { vec![named.to_owned()] } else { runs }
+    Ok(if runs.is_empty() { vec![named.to_owned()] } else { runs })
+}
+
+/// A run that is named twice would count as two.
+fn refuse_twice(directories: &[PathBuf]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for directory in directories {
+        // What is not there is refused when it is opened.
+        let place = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+        if !seen.insert(place) {
+            return Err(Failure::Refused(anyhow!("{} is named twice: a run counts once", directory.display())));
+        }
+    }
+    Ok(())
 }
 
 /// Says of each missed expectation where the user wrote it: in the workload that the run was started from, as far as that is a

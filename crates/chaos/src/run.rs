@@ -3,6 +3,7 @@
 //! `chaos wrap` is the same with a command beside it, see [`crate::wrap`].
 
 use std::fs;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -123,7 +124,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     if let Some(written) = &written {
         report::place_expectations(&mut report, written);
     }
-    judge::write(&directory, &report)?;
+    let written = judge::write(&directory, &report);
     if report.exit_code != 1 && !order.keep {
         remove_data(&directory, workload.nodes);
     }
@@ -132,7 +133,13 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
         follow.remark(&format!("no leader within {:?} of the start; {seen}", workload.start_within));
     }
     follow.judged(&report, &directory);
-    Ok(ExitCode::from(report::for_ci(&directory, &report)))
+    let code = report::for_ci(&directory, &report);
+    match written {
+        // A violation is never hidden behind a file that can't be written.
+        Err(failure) if report.exit_code == 1 => drop(failure.tell(std::io::stderr().is_terminal())),
+        written => written?,
+    }
+    Ok(ExitCode::from(code))
 }
 
 pub(crate) fn check_specimen(workload: &Workload) -> Result<(), Failure> {

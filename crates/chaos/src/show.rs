@@ -1,16 +1,32 @@
 //! The commands that only tell something.
 
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::args::PlanArguments;
 use crate::failure::Failure;
 
-/// Prints to standard output; a reader that has gone away (`chaos list | head -1`) is no failure.
+/// Whether something that was to be printed is lost.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints to standard output; a reader that has gone away (`chaos list | head -1`) is no failure. Anything else that loses text (a
+/// full disk, say) is told at the end, by [`lost`].
 pub(crate) fn print(text: &str) {
-    use std::io::Write;
     // `print!` would panic on a closed pipe.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut out = std::io::stdout();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        && error.kind() != ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        drop(writeln!(std::io::stderr(), "error: write standard output: {error}"));
+    }
+}
+
+/// Whether a command that was to print something has failed to.
+pub(crate) fn lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Validates a workload and prints it resolved.

@@ -75,6 +75,9 @@ pub struct Comparison {
     pub rates: Vec<RateRow>,
     /// Runs that violated safety.
     pub violated: [Share; 2],
+    /// Runs of A and of B that have a verdict, whatever it is.
+    #[serde(default)]
+    pub judged: [u64; 2],
     /// What is set differently on the two sides: name, value of A, value of B.
     pub differing: Vec<[String; 3]>,
     /// What a reader should know before believing the rows.
@@ -93,6 +96,12 @@ impl Comparison {
     pub fn nothing_tested(&self) -> bool {
         let told = |outcome| matches!(outcome, Outcome::Slower | Outcome::Faster);
         self.rows.iter().all(|row| row.outcome == Outcome::TooFew) && !self.outcomes().any(told)
+    }
+
+    /// Whether a side has no run with a verdict, so that its times say nothing of a sound system.
+    #[must_use]
+    pub fn nobody_judged(&self) -> bool {
+        self.judged.contains(&0)
     }
 
     fn outcomes(&self) -> impl Iterator<Item = Outcome> {
@@ -366,6 +375,7 @@ pub fn compare(a: &Pool, b: &Pool, options: &CompareOptions) -> Result<Compariso
         rows,
         rates,
         violated,
+        judged: [a, b].map(|pool| pool.runs.iter().filter(|run| run.judged()).count() as u64),
         differing: differing(a, b),
         warnings: warnings(a, b, by_run),
     })
@@ -513,7 +523,7 @@ fn warnings(a: &Pool, b: &Pool, by_run: bool) -> Vec<String> {
         if stalled > 0 {
             warnings.push(format!("{stalled} of {all} failovers of {name} overlap a stall of the host"));
         }
-        let unknown = pool.runs.iter().filter(|run| !matches!(run.exit_code, 0 | 1 | 3)).count();
+        let unknown = pool.runs.iter().filter(|run| !run.judged()).count();
         if unknown > 0 {
             warnings.push(format!("{unknown} of {} runs of {name} have no verdict", pool.runs.len()));
         }

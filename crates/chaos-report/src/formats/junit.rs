@@ -71,8 +71,8 @@ fn suite(out: &mut String, report: &Report, total: &mut Counts) {
         "  <testsuite name=\"{name}\" {counts} skipped=\"0\" time=\"{seconds}.{millis:03}\" timestamp=\"{started}\">"
     );
     out.push_str("    <properties>\n");
-    let facts =
-        [("system", run.system_in_words()), ("fault plan", run.fault_plan.clone()), ("again", run.command.clone())];
+    let again = run.given.as_ref().unwrap_or(&run.command).clone();
+    let facts = [("system", run.system_in_words()), ("fault plan", run.fault_plan.clone()), ("again", again)];
     for (name, value) in facts {
         let _ = writeln!(out, "      <property name=\"{name}\" value=\"{}\"/>", attribute(&value));
     }

@@ -46,7 +46,7 @@ pub(super) fn render(reports: &[Report], bytes_max: usize) -> String {
         page.warnings(report);
     }
     if let [report] = reports {
-        page.part(&format!("\nAgain:\n\n{}\n", code_block(&report.run.command)));
+        page.part(&format!("\nAgain:\n\n{}\n", code_block(report.run.given.as_ref().unwrap_or(&report.run.command))));
     }
     page.finish()
 }

@@ -9,7 +9,7 @@ use chaos_failover::Distribution;
 use serde::Serialize;
 
 use super::pool::{failovers, pooled, worst};
-use crate::{Report, ReportError, Verdict};
+use crate::{COMMAND_FAILED, Report, ReportError, Verdict};
 
 #[derive(Serialize)]
 struct Runs<'r> {
@@ -28,7 +28,7 @@ pub(super) fn render(reports: &[Report]) -> Result<String, ReportError> {
     let runs = Runs {
         schema: "chaos.reports/1",
         verdict,
-        exit_code: verdict.exit_code(),
+        exit_code: worst_code(reports),
         failovers: failovers(reports).count(),
         distributions: pooled(reports),
         runs: reports,
@@ -36,4 +36,11 @@ pub(super) fn render(reports: &[Report]) -> Result<String, ReportError> {
     let mut json = serde_json::to_string_pretty(&runs)?;
     json.push('\n');
     Ok(json)
+}
+
+/// The exit code that tells of the gravest: the verdict's, unless a wrapped command failed where no check and no expectation did.
+fn worst_code(reports: &[Report]) -> u8 {
+    let code = worst(reports).exit_code();
+    let failed = reports.iter().any(|report| report.exit_code == COMMAND_FAILED);
+    if failed && code != Verdict::Fail.exit_code() { COMMAND_FAILED } else { code }
 }

@@ -93,7 +93,7 @@ fn page(report: &Report) -> Value {
         title => report.run.workload.clone(),
         sentence => report.sentence.clone(),
         about => report.run.about.clone(),
-        command => report.run.command.clone(),
+        command => report.run.given.as_ref().unwrap_or(&report.run.command).clone(),
         warnings => report.warnings.clone(),
         notes => report.notes.clone(),
         host => report.host.iter().map(fact).collect::<Vec<Value>>(),

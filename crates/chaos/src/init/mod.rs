@@ -177,7 +177,7 @@ fn next_steps(arguments: &InitArguments, files: &[NewFile]) -> String {
     let go = if directory == Path::new(".") { String::new() } else { format!("  cd {}\n", directory.display()) };
     text.push_str(&format!(
         "\nNext:\n{go}  chaos plan workloads/{name}.yaml   see it with every default filled in\n  \
-         chaos run workloads/{name}.yaml    about twenty seconds\n  chaos language                      every word of it\n"
+         chaos run workloads/{name}.yaml    about half a minute\n  chaos language                      every word of it\n"
     ));
     if arguments.system == InitSystem::Own {
         text.push_str(&format!(
