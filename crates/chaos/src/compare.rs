@@ -74,7 +74,8 @@ Examples:
 
 A path is a run directory, a set's directory (chaos run --repeat), a folder of run directories, or a baseline.
 A verdict needs a 95 % interval without zero, after correction for all figures of the table, and a difference above
---min-effect and above the measurement's own error. Medians take 10 samples a side, 90th percentiles 59.
+--min-effect and above the measurement's own error. Medians take 10 samples a side, 90th percentiles 59. They are
+interpolated here, as the bootstrap needs them; a report quotes a sample, the nearest rank.
 
 Exit codes:
   0  no regression        1  B violates safety        2  too few samples to say anything

@@ -88,8 +88,17 @@ pub(crate) fn run(arguments: &RunArguments, times: u16) -> Result<ExitCode, Fail
     let saved = repetition.save();
     repetition.progress.finish();
     let directory = repetition.directory.display();
-    let again = format!("chaos run {} --seed {seed} --repeat {times}", arguments.workload);
-    let overrides: String = arguments.overrides.iter().map(|change| format!(" --set {}", quoted(change))).collect();
+    let again = format!("chaos run {} --seed {seed} --repeat {times}", quoted(&arguments.workload));
+    let mut overrides: String = arguments.overrides.iter().map(|change| format!(" --set {}", quoted(change))).collect();
+    let flags = [
+        (" --keep-going", arguments.repeat.keep_going),
+        (" --stop-on-violation", arguments.stop_on_violation),
+        (" --keep", arguments.keep),
+    ];
+    overrides.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag));
+    if arguments.repeat.jobs.get() > 1 {
+        overrides.push_str(&format!(" --jobs {}", arguments.repeat.jobs));
+    }
     show::print(&format!(
         "{}  report     {directory}/set.md\n             {directory}/set.json\n  again      {again}{overrides}\n",
         repetition.set.to_terminal()
@@ -185,6 +194,7 @@ impl Repetition<'_> {
     async fn all(&mut self, jobs: usize) -> Result<SetEnd, Failure> {
         let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
         let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
         let mut under_way: JoinSet<Ended> = JoinSet::new();
         let mut processes: Vec<(usize, Pid)> = Vec::new();
         let (mut next, mut ended) = (0, None);
@@ -197,6 +207,7 @@ impl Repetition<'_> {
                 Some(done) = under_way.join_next() => Some(done),
                 _ = interrupt.recv() => { hand_on(&processes, Signal::SIGINT); None }
                 _ = terminate.recv() => { hand_on(&processes, Signal::SIGTERM); None }
+                _ = hangup.recv() => { hand_on(&processes, Signal::SIGHUP); None }
                 else => return Ok(ended.unwrap_or(SetEnd::Complete)),
             };
             let Some(done) = came else {
@@ -272,6 +283,10 @@ impl Repetition<'_> {
         let seed = self.seeds[index];
         let word = report.as_ref().map_or("BROKEN", |report| report.verdict.word());
         self.progress.run(&format!("run {directory}  seed {seed:<10}  {word:<7}  {failovers} failovers  {sentence}"));
+        // What a run says to GitHub Actions goes on to it.
+        for command in words.lines().filter(|line| line.starts_with("::")) {
+            drop(writeln!(std::io::stderr(), "{command}"));
+        }
         if code == 1 {
             show::print(&String::from_utf8_lossy(&output.stdout));
         } else if code >= 254 {

@@ -54,7 +54,6 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
     for named in &arguments.directories {
         directories.extend(runs_in(named)?);
     }
-    refuse_twice(&directories)?;
     let Some(format) = arguments.format else {
         for directory in &directories {
             judge::render(directory)?;
@@ -64,6 +63,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
     if format == Format::Html && directories.len() > 1 {
         return Err(Failure::refused(FormatError::OneRunOnly(format)));
     }
+    refuse_twice(&directories)?;
     let reports: Vec<Report> =
         directories.iter().map(|directory| judge::judge(&judge::open(directory)?)).collect::<Result<_, Failure>>()?;
     let pooling = if arguments.force { Pooling::Forced } else { Pooling::Alike };

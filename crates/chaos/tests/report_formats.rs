@@ -174,11 +174,41 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
     let run = runs.save("run", 3, 2);
     refused(&["report", &run, "--format", "junt"], &["junt", "the formats are html, json, junit"]);
     refused(&["report", &run, &run, "--format", "html"], &["html shows one run"]);
+    // By another way, and it would still count as two.
+    refused(&["report", &run, &format!("{run}/."), "--format", "csv"], &["named twice"]);
+    ok(&["report", &run]);
+    refused(&["compare", "--save-baseline", "x.json", &run, &format!("{run}/.")], &["named twice"]);
     refused(&["report", &run, "--out", "x"], &["--format"]);
     refused(&["report", "/nowhere", "--format", "csv"], &["/nowhere is no run directory"]);
     let nowhere = runs.path("no/such/junit.xml");
     refused(&["report", &run, "--format", "junit", "--out", nowhere.to_str().unwrap()], &["no/such/junit.xml"]);
     refused(&["schema", "plan"], &["workload", "faults", "system", "report"]);
+}
+
+#[test]
+fn output_that_is_lost_is_no_success() {
+    let runs = Runs::new();
+    let run = runs.save("run", 3, 2);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = support::chaos(&["report", &run, "--format", "csv"]).stdout(full).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(255), "{told}");
+    assert!(told.contains("write standard output"), "{told}");
+}
+
+#[test]
+fn a_set_that_lost_a_run_is_not_reported_as_if_it_had_not() {
+    let runs = Runs::new();
+    fs::create_dir(runs.path("set")).unwrap();
+    runs.save("set/001", 3, 2);
+    let set = r#"{"schema":"chaos.set/1","chaos":"0.1.0","workload":"partition","system":"raft","nodes":5,"seed":7,
+        "started":"2026-01-01T00:00:00Z","asked":2,"ended":"violation","verdict":"fail","exit_code":1,"runs":[
+        {"number":1,"directory":"001","seed":7,"exit_code":0,"sentence":"","failovers":3},
+        {"number":2,"directory":"002","seed":8,"exit_code":1,"sentence":"","failovers":0}],
+        "distributions":[],"floor":null,"failovers":3,"never_elected":0,"outage_max_ns":null}"#;
+    fs::write(runs.path("set/set.json"), set).unwrap();
+    let path = runs.path("set");
+    refused(&["report", path.to_str().unwrap(), "--format", "junit"], &["002 can't be read", "exit code 1"]);
 }
 
 /// One node, no fault, an expectation that can't be met: the shortest run that has something to tell.
