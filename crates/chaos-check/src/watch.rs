@@ -15,8 +15,8 @@
 use std::collections::BTreeMap;
 
 use chaos_history::{
-    Action, ElectionRole, Event, NodeId, Observation, ObservationOutcome, OpEvent, OpId, OpPhase, OpResult, RunNanos,
-    Term, Value,
+    Action, ElectionRole, Event, NodeId, ObjectKind, Observation, ObservationOutcome, OpEvent, OpId, OpPhase, OpResult,
+    RunNanos, Term, Value,
 };
 
 use crate::linear::online::{Answer, Invocation, RegisterStream, Seen};
@@ -84,6 +84,9 @@ impl Watch {
         self.instants += 1;
         let (now, id) = (self.instants, op.id.0);
         if let OpPhase::Invoke { action, .. } = &op.phase {
+            if action.object() != ObjectKind::Register {
+                return None;
+            }
             let register = self.registers.entry(action.key().to_owned());
             let register = register.or_insert_with(|| Some(RegisterStream::new())).as_mut()?;
             let refused = register.invoke(now, id, invocation(action)).is_err();
@@ -156,6 +159,13 @@ fn invocation(action: &Action) -> Invocation<Value> {
         Action::Read { .. } => Invocation::Read,
         Action::Write { value, .. } => Invocation::Write(Some(value)),
         Action::Cas { expect, value, .. } => Invocation::Cas { expect, new: Some(value) },
+        Action::Add { .. }
+        | Action::Elements { .. }
+        | Action::Acquire { .. }
+        | Action::Release { .. }
+        | Action::Access { .. } => {
+            unreachable!("only operations of registers are watched")
+        }
     }
 }
 
@@ -169,7 +179,18 @@ fn answer(action: &Action, phase: &OpPhase) -> Answer<Value> {
         // A refusal that saw what it expected contradicts itself; that is the checker's to say.
         OpPhase::Ok(OpResult::Cas { swapped: false, observed: Some(seen), .. }) => match action {
             Action::Cas { expect, .. } if expect == seen => Answer::Refused,
-            Action::Read { .. } | Action::Write { .. } | Action::Cas { .. } => Answer::Saw(*seen),
+            Action::Read { .. }
+            | Action::Write { .. }
+            | Action::Cas { .. }
+            | Action::Add { .. }
+            | Action::Elements { .. }
+            | Action::Acquire { .. }
+            | Action::Release { .. }
+            | Action::Access { .. } => Answer::Saw(*seen),
         },
+        // No answer to any question about a register; the checker calls it malformed.
+        OpPhase::Ok(
+            OpResult::Elements { .. } | OpResult::Acquired { .. } | OpResult::Released | OpResult::Accessed { .. },
+        ) => Answer::Unknown,
     }
 }

@@ -84,6 +84,11 @@ fn simulate(load: Load) -> Vec<Simulated> {
                 }
                 OpResult::Cas { swapped, observed: load.tells.then_some(before), revision: None }
             }
+            Action::Add { .. }
+            | Action::Elements { .. }
+            | Action::Acquire { .. }
+            | Action::Release { .. }
+            | Action::Access { .. } => unreachable!("this load is of registers"),
         });
     }
     operations
@@ -192,6 +197,7 @@ fn one_lost_write_is_convicted_with_a_small_witness() {
                 Some((_, OpResult::Read { value, .. })) => value,
                 Some((_, OpResult::Cas { observed, .. })) => observed.flatten(),
                 None => None,
+                Some(_) => unreachable!("this load is of registers"),
             };
             for (offset, action, result) in [
                 (0, action, OpResult::Written { revision: None }),
@@ -254,6 +260,11 @@ fn verdicts_do_not_depend_on_names_of_keys_and_values() {
                         expect.iter_mut().for_each(rename);
                         rename(value);
                     }
+                    Action::Add { .. }
+                    | Action::Elements { .. }
+                    | Action::Acquire { .. }
+                    | Action::Release { .. }
+                    | Action::Access { .. } => unreachable!("this load is of registers"),
                 }
                 match &mut operation.result {
                     Some(OpResult::Read { value: Some(value), .. }) => rename(value),

@@ -140,11 +140,12 @@ impl NodeProcess {
             return Err(ProcessError::Running(self.node));
         }
         let node = self.node;
-        let failed = |source| ProcessError::Start { node, program: launch.program.clone(), source };
+        let main = &launch.processes.first().expect("a node runs something").command;
+        let failed = |source| ProcessError::Start { node, program: main.program.clone(), source };
         std::fs::create_dir_all(self.data()).map_err(|source| self.files(&self.data(), source))?;
-        let mut command = Command::new(&launch.program);
+        let mut command = Command::new(&main.program);
         command
-            .args(&launch.arguments)
+            .args(&main.arguments)
             .stdin(Stdio::null())
             .stdout(self.log("stdout.log")?)
             .stderr(self.log("stderr.log")?);

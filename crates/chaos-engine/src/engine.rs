@@ -135,8 +135,11 @@ impl Engine {
     #[must_use]
     pub fn new(workload: &Workload, seed: Seed, now: RunNanos) -> Self {
         assert!(workload.nodes > 0, "a cluster has nodes");
-        let System::Raft(options) = &workload.system;
-        let heartbeat = if options.heartbeat.is_zero() { HEARTBEAT_UNKNOWN } else { options.heartbeat };
+        let heartbeat = match &workload.system {
+            System::Raft(options) if !options.heartbeat.is_zero() => options.heartbeat,
+            System::Raft(_) => HEARTBEAT_UNKNOWN,
+            System::Defined(defined) => defined.timing().map_or(HEARTBEAT_UNKNOWN, |timing| timing.heartbeat),
+        };
         let mut numbers = Numbers::default();
         let load = Load::new(&workload.clients, workload.nodes, seed, &mut numbers);
         Self {

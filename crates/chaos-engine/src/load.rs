@@ -306,5 +306,6 @@ fn seen(phase: &OpPhase, written: Option<Value>) -> Option<Option<Value>> {
         OpResult::Read { value, .. } => Some(*value),
         OpResult::Written { .. } | OpResult::Cas { swapped: true, .. } => Some(written),
         OpResult::Cas { swapped: false, observed, .. } => *observed,
+        OpResult::Elements { .. } | OpResult::Acquired { .. } | OpResult::Released | OpResult::Accessed { .. } => None,
     }
 }

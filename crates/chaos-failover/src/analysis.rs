@@ -325,6 +325,9 @@ pub struct OperationStats {
     pub write: OperationCounts,
     /// Compare-and-sets; one that was decided against is `ok` too.
     pub cas: OperationCounts,
+    /// Locks taken, given back, and uses of what they protect.
+    #[serde(default)]
+    pub lock: OperationCounts,
     /// Those of roaming clients, all kinds together.
     #[serde(default)]
     pub roaming: OperationCounts,
@@ -353,10 +356,11 @@ impl OperationCounts {
 }
 
 impl OperationStats {
-    /// All three kinds together.
+    /// All kinds together.
     #[must_use]
     pub fn total(&self) -> OperationCounts {
-        let sum = |pick: fn(&OperationCounts) -> u64| pick(&self.read) + pick(&self.write) + pick(&self.cas);
+        let kinds = [&self.read, &self.write, &self.cas, &self.lock];
+        let sum = |pick: fn(&OperationCounts) -> u64| kinds.map(pick).iter().sum();
         OperationCounts { ok: sum(|c| c.ok), fail: sum(|c| c.fail), info: sum(|c| c.info) }
     }
 }

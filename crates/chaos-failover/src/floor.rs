@@ -16,6 +16,7 @@
 use std::time::Duration;
 
 use chaos_plan::RaftOptions;
+use chaos_plan::definition::DefinedTiming;
 use chaos_plan::expect::Phase;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,20 @@ impl Timing {
             election_timeout_max: options.election_timeout.max,
             heartbeat: options.heartbeat,
             pre_vote: options.pre_vote,
+            rtt,
+            fsync,
+        }
+    }
+
+    /// The timing that a definition tells, with what was measured of the host.
+    #[must_use]
+    pub fn of_defined(nodes: usize, timing: &DefinedTiming, rtt: Duration, fsync: Duration) -> Self {
+        Self {
+            nodes,
+            election_timeout_min: timing.election_timeout.min,
+            election_timeout_max: timing.election_timeout.max,
+            heartbeat: timing.heartbeat,
+            pre_vote: timing.pre_vote,
             rtt,
             fsync,
         }

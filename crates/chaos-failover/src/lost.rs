@@ -35,7 +35,14 @@ pub(crate) fn lost_writes(operations: &[Operation], failovers: &[Failover]) -> V
         let after = finals.get(key).map_or(&[][..], Vec::as_slice).iter().filter(|read| read.invoked >= acknowledged);
         let mut shown = after.filter_map(|read| match read.completion {
             Completion::Ok(OpResult::Read { value, .. }) => Some(value),
-            Completion::Ok(OpResult::Written { .. } | OpResult::Cas { .. }) => None,
+            Completion::Ok(
+                OpResult::Written { .. }
+                | OpResult::Cas { .. }
+                | OpResult::Elements { .. }
+                | OpResult::Acquired { .. }
+                | OpResult::Released
+                | OpResult::Accessed { .. },
+            ) => None,
             Completion::Fail(_) | Completion::Info(_) => None,
         });
         let older = |shown: Option<Value>| match shown.map(|value| writers.get(&(key, value)).map(Vec::as_slice)) {

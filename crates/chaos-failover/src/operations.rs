@@ -32,7 +32,13 @@ pub(crate) fn service(operations: &[Operation]) -> Vec<&Operation> {
 pub(crate) fn is_acknowledged_write(operation: &Operation) -> bool {
     match &operation.completion {
         Completion::Ok(OpResult::Written { .. } | OpResult::Cas { swapped: true, .. }) => true,
-        Completion::Ok(OpResult::Read { .. } | OpResult::Cas { swapped: false, .. }) => false,
+        Completion::Ok(OpResult::Acquired { .. } | OpResult::Released | OpResult::Accessed { accepted: true }) => true,
+        Completion::Ok(
+            OpResult::Read { .. }
+            | OpResult::Cas { swapped: false, .. }
+            | OpResult::Elements { .. }
+            | OpResult::Accessed { accepted: false },
+        ) => false,
         Completion::Fail(_) | Completion::Info(_) => false,
     }
 }
@@ -59,9 +65,10 @@ pub(crate) fn statistics(operations: &[Operation], unreadable: Option<String>) -
     for operation in operations.iter().filter(|operation| is_load(operation)) {
         let outcome = outcome(&operation.completion);
         let counts = match operation.action {
-            Action::Read { .. } => &mut stats.read,
-            Action::Write { .. } => &mut stats.write,
+            Action::Read { .. } | Action::Elements { .. } => &mut stats.read,
+            Action::Write { .. } | Action::Add { .. } => &mut stats.write,
             Action::Cas { .. } => &mut stats.cas,
+            Action::Acquire { .. } | Action::Release { .. } | Action::Access { .. } => &mut stats.lock,
         };
         count(counts, outcome);
         match operation.role {

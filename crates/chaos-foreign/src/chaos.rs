@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 
 use chaos_check::linear::Entry;
 use chaos_check::linear::models::{Register, RegisterOp};
-use chaos_history::{Action, Completion, History, OpResult, Operation, Value, operations};
+use chaos_history::{Action, Completion, History, ObjectKind, OpResult, Operation, Value, operations};
 
 use crate::build::{Names, line};
 use crate::error::ParseError;
@@ -98,6 +98,10 @@ fn name(value: Option<Value>) -> String {
 
 /// What an operation says; `None` if nothing.
 fn meaning(operation: &Operation, names: &mut Names) -> Result<Option<RegisterOp>, ParseError> {
+    if operation.action.object() != ObjectKind::Register {
+        let what = "an operation on a set or a lock: only registers are read from a bare history".to_owned();
+        return Err(ParseError::Value { line: operation.invoke_line, what });
+    }
     let result = match &operation.completion {
         Completion::Fail(_) => return Ok(None),
         Completion::Info(_) => {
@@ -105,6 +109,13 @@ fn meaning(operation: &Operation, names: &mut Names) -> Result<Option<RegisterOp
                 Action::Read { .. } => None,
                 Action::Write { value, .. } => Some(RegisterOp::Write(names.number_of(name(Some(*value))))),
                 Action::Cas { expect, value, .. } => Some(cas(*expect, *value, names)),
+                Action::Add { .. }
+                | Action::Elements { .. }
+                | Action::Acquire { .. }
+                | Action::Release { .. }
+                | Action::Access { .. } => {
+                    unreachable!("only registers are left")
+                }
             });
         }
         Completion::Ok(result) => result,
@@ -125,7 +136,17 @@ fn meaning(operation: &Operation, names: &mut Names) -> Result<Option<RegisterOp
             Some(observed) => RegisterOp::Read(names.number_of(name(*observed))),
             None => RegisterOp::Refused { unlike: names.number_of(name(*expect)) },
         },
-        (Action::Read { .. } | Action::Write { .. } | Action::Cas { .. }, _) => {
+        (
+            Action::Read { .. }
+            | Action::Write { .. }
+            | Action::Cas { .. }
+            | Action::Add { .. }
+            | Action::Elements { .. }
+            | Action::Acquire { .. }
+            | Action::Release { .. }
+            | Action::Access { .. },
+            _,
+        ) => {
             let line = operation.complete_line.unwrap_or(operation.invoke_line);
             let what = "the answer is not one to the operation's question".to_owned();
             return Err(ParseError::Value { line, what });

@@ -25,6 +25,6 @@ pub use event::{
 pub use format::{Header, History, HistoryError, HistoryWriter};
 pub use id::{FaultId, NodeId, OpId, ParseNodeIdError, ProcessId, Revision, RunNanos, Seed, Term, Value};
 pub use operation::{
-    Action, ClientRole, Completion, OpEvent, OpPhase, OpResult, Operation, OperationsError, operations,
+    Action, ClientRole, Completion, ObjectKind, OpEvent, OpPhase, OpResult, Operation, OperationsError, operations,
 };
 pub use rundir::RunDir;

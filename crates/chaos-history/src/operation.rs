@@ -12,6 +12,17 @@ use serde::{Deserialize, Serialize};
 use crate::event::Recorded;
 use crate::{Event, NodeId, OpId, ProcessId, Revision, RunNanos, Value};
 
+/// What kind of object a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// Holds one value; absent at first.
+    Register,
+    /// Holds elements that are only ever added.
+    Set,
+    /// Is held by one client at most, together with the resource that it protects.
+    Lock,
+}
+
 /// What a client asks of the system.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,6 +48,35 @@ pub enum Action {
         /// The new value.
         value: Value,
     },
+    /// Add an element to a set. Elements are never taken out again.
+    Add {
+        /// The set.
+        key: String,
+        /// The element, added once in the whole run.
+        value: Value,
+    },
+    /// Read all elements of a set.
+    Elements {
+        /// The set.
+        key: String,
+    },
+    /// Wait for a lock (or for a leadership that is campaigned for) and take it.
+    Acquire {
+        /// The lock.
+        key: String,
+    },
+    /// Give a lock back.
+    Release {
+        /// The lock.
+        key: String,
+    },
+    /// Use the resource that a lock protects; the resource itself writes down what it accepts.
+    Access {
+        /// The lock.
+        key: String,
+        /// The fencing token that is shown, if the client shows one.
+        token: Option<u64>,
+    },
 }
 
 impl Action {
@@ -44,7 +84,24 @@ impl Action {
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
-            Self::Read { key } | Self::Write { key, .. } | Self::Cas { key, .. } => key,
+            Self::Read { key }
+            | Self::Write { key, .. }
+            | Self::Cas { key, .. }
+            | Self::Add { key, .. }
+            | Self::Elements { key }
+            | Self::Acquire { key }
+            | Self::Release { key }
+            | Self::Access { key, .. } => key,
+        }
+    }
+
+    /// What kind of object the action is about; a key is one object, of one kind.
+    #[must_use]
+    pub fn object(&self) -> ObjectKind {
+        match self {
+            Self::Read { .. } | Self::Write { .. } | Self::Cas { .. } => ObjectKind::Register,
+            Self::Add { .. } | Self::Elements { .. } => ObjectKind::Set,
+            Self::Acquire { .. } | Self::Release { .. } | Self::Access { .. } => ObjectKind::Lock,
         }
     }
 
@@ -52,8 +109,12 @@ impl Action {
     #[must_use]
     pub fn written(&self) -> Option<Value> {
         match self {
-            Self::Read { .. } => None,
-            Self::Write { value, .. } | Self::Cas { value, .. } => Some(*value),
+            Self::Read { .. }
+            | Self::Elements { .. }
+            | Self::Acquire { .. }
+            | Self::Release { .. }
+            | Self::Access { .. } => None,
+            Self::Write { value, .. } | Self::Cas { value, .. } | Self::Add { value, .. } => Some(*value),
         }
     }
 }
@@ -87,6 +148,27 @@ pub enum OpResult {
         /// The decision's place in the system's order, where the system tells.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<Revision>,
+    },
+    /// The elements of the set, in any order; none if there is no such set.
+    Elements {
+        /// Each element as often as it was found.
+        values: Vec<Value>,
+        /// The revision of the last change, where the system tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<Revision>,
+    },
+    /// The lock is held from now on, until it is released or lost.
+    Acquired {
+        /// The fencing token: larger for every later holder, where the system gives one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<u64>,
+    },
+    /// The lock is given back.
+    Released,
+    /// The resource has decided.
+    Accessed {
+        /// Whether it let the client in; a resource that checks tokens refuses one that is smaller than the largest it has seen.
+        accepted: bool,
     },
 }
 

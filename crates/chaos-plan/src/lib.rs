@@ -2,6 +2,7 @@
 #![doc = include_str!("language.md")]
 
 pub mod builtin;
+pub mod definition;
 mod error;
 pub mod expect;
 mod expect_places;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chaos_history::{NodeId, Seed, SourcePlace};
 
+use crate::definition::DefinedSystem;
 use crate::expect::Expectation;
 
 /// A workload: a system, clients, a fault plan, and what is demanded of it all.
@@ -49,14 +50,17 @@ pub struct Workload {
 pub enum System {
     /// The reference node, `chaos node`.
     Raft(RaftOptions),
+    /// Any other, described by data.
+    Defined(Box<DefinedSystem>),
 }
 
 impl System {
     /// The system's name as plans and reports write it.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Raft(_) => "raft",
+            Self::Defined(defined) => &defined.definition.name,
         }
     }
 }

@@ -17,6 +17,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use crate::definition::{DefinedSystem, Tuned};
 use crate::model::{
     Awaited, Check, Choice, Clients, Fault, FaultPlan, Filter, Hold, KillSignal, Partition, RaftOptions,
     ReadConsistency, Step, StepAction, System, Target, Workload,
@@ -38,6 +39,7 @@ fn write_workload(out: &mut String, workload: &Workload) -> fmt::Result {
     writeln!(out, "about: {}", text(&workload.about))?;
     match &workload.system {
         System::Raft(options) => write_raft(out, options)?,
+        System::Defined(defined) => write_defined(out, defined)?,
     }
     writeln!(out, "nodes: {}", workload.nodes)?;
     if let Some(seed) = workload.seed {
@@ -88,6 +90,30 @@ fn write_raft(out: &mut String, options: &RaftOptions) -> fmt::Result {
     }
     let arguments: Vec<String> = options.arguments.iter().map(|argument| text(argument)).collect();
     writeln!(out, "    arguments: [{}]", arguments.join(", "))
+}
+
+/// The definition stands in the plan as its own text, moved to the right: comments and all.
+fn write_defined(out: &mut String, defined: &DefinedSystem) -> fmt::Result {
+    let DefinedSystem { definition: _, text: own, version, profile, tune, programs, client } = defined;
+    writeln!(out, "system:\n  profile: {}", text(profile))?;
+    if let Some(version) = version {
+        writeln!(out, "  version: {}", quoted(version))?;
+    }
+    let tuned = tune.iter().map(|(name, value)| match value {
+        Tuned::Number(number) => format!("{}: {number}", text(name)),
+        Tuned::Flag(flag) => format!("{}: {flag}", text(name)),
+        Tuned::Text(value) => format!("{}: {}", text(name), quoted(value)),
+    });
+    writeln!(out, "  tune: {{ {} }}", tuned.collect::<Vec<_>>().join(", "))?;
+    let paths = programs.iter().map(|(name, path)| format!("{}: {}", text(name), quoted(&path.to_string_lossy())));
+    writeln!(out, "  programs: {{ {} }}", paths.collect::<Vec<_>>().join(", "))?;
+    let options = client.iter().map(|(name, value)| format!("{}: {}", text(name), quoted(value)));
+    writeln!(out, "  client: {{ {} }}", options.collect::<Vec<_>>().join(", "))?;
+    writeln!(out, "  definition:")?;
+    for line in own.lines() {
+        writeln!(out, "    {line}")?;
+    }
+    Ok(())
 }
 
 fn write_clients(out: &mut String, clients: &Clients) -> fmt::Result {

@@ -11,8 +11,10 @@ fn with(workload: &str, overrides: &[&str]) -> Result<Workload, String> {
 }
 
 fn raft(workload: &Workload) -> &RaftOptions {
-    let System::Raft(options) = &workload.system;
-    options
+    match &workload.system {
+        System::Raft(options) => options,
+        System::Defined(defined) => panic!("`raft` was asked for, not {defined:?}"),
+    }
 }
 
 #[test]

@@ -2,18 +2,67 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chaos_history::{Action, Belief, NodeId, OpPhase};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 /// How to start a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Launch {
+    /// Files to write before the node's first start.
+    pub files: Vec<LaunchFile>,
+    /// Commands to carry out before the node's first start, in order; one that fails is a node that can't be started.
+    pub setup: Vec<Preparation>,
+    /// Files and directories to remove before every later start.
+    pub remove: Vec<PathBuf>,
+    /// What runs, in the order in which it is started; the first is the main process. Never empty.
+    pub processes: Vec<LaunchProcess>,
+}
+
+/// A file of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchFile {
+    /// Where, absolute.
+    pub path: PathBuf,
+    /// What it contains.
+    pub text: String,
+    /// Its permission bits, if not what the umask leaves.
+    pub mode: Option<u32>,
+}
+
+/// A process of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchProcess {
+    /// What fault plans and logs call it; the main process of the reference node is `node`.
+    pub name: String,
+    /// What to run.
+    pub command: CommandLine,
+}
+
+/// A command that prepares a node or a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preparation {
+    /// What to run, in the node's namespaces.
+    pub command: CommandLine,
+    /// How long it is tried again and again while it fails; zero: it is tried once.
+    pub retry_for: Duration,
+}
+
+/// A program with everything that it is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
     /// The program.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Environment variables beside those that it inherits.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where it runs; `None`: where the harness does.
+    pub directory: Option<PathBuf>,
+    /// Whether it refuses to be root, and gets a user namespace with another uid if the harness is.
+    pub nonroot: bool,
 }
 
 /// Why a node's view is not known.
@@ -56,7 +105,30 @@ pub struct Answer {
     pub leader_hint: Option<NodeId>,
 }
 
-/// One system's protocol.
+/// What clients speak with a system: one implementation per wire protocol.
+///
+/// The rule that decides verdicts: an operation is `fail` only if the system says definitely that it did not happen and never
+/// will, or if not a byte of it was sent. Everything else that is no success is `info`.
+pub trait Client: Send + Sync {
+    /// Sends one operation to a node. The caller limits the time; an operation dropped half-way is of unknown outcome, so whatever
+    /// state it leaves behind (a half-read connection) must not be used again. An action that the protocol has no words for is a
+    /// `fail` that says so.
+    fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer>;
+
+    /// Makes what operations need (a stream, a table, a topic) once the cluster is up; called again and again until it succeeds.
+    fn prepare(&self) -> BoxFuture<'_, Result<(), ProbeError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Answers a question of an observer in the system's own protocol (`Ask::Client` of a definition), as JSON.
+    fn ask(&self, node: NodeId, question: &str) -> BoxFuture<'_, Result<serde_json::Value, ProbeError>> {
+        let _ = node;
+        let error = ProbeError::Garbage(format!("this driver knows no question `{question}`"));
+        Box::pin(std::future::ready(Err(error)))
+    }
+}
+
+/// One system: how it is started, who leads, what clients do.
 pub trait Driver: Send + Sync {
     /// How to start this node, with its data in `data`.
     fn launch(&self, node: NodeId, data: &Path) -> Launch;

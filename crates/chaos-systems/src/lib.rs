@@ -7,5 +7,7 @@
 mod driver;
 mod raft;
 
-pub use driver::{Answer, Driver, Launch, ProbeError, Pushed, Watch};
+pub use driver::{
+    Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, Preparation, ProbeError, Pushed, Watch,
+};
 pub use raft::RaftDriver;

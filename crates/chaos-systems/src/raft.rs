@@ -21,7 +21,7 @@ use futures::{FutureExt, StreamExt};
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
 
-use crate::driver::{Answer, Driver, Launch, ProbeError, Pushed, Watch};
+use crate::driver::{Answer, CommandLine, Driver, Launch, LaunchProcess, ProbeError, Pushed, Watch};
 
 /// The port on which reference nodes talk to each other.
 const PEER_PORT: u16 = 7001;
@@ -90,11 +90,12 @@ impl RaftDriver {
         self.addresses.len()
     }
 
-    fn request(&self, node: NodeId, action: &Action) -> RequestBuilder {
+    /// `None` for what the node has no words for.
+    fn request(&self, node: NodeId, action: &Action) -> Option<RequestBuilder> {
         let key = action.key();
         // URLs have no way to write these as a part of a path, and no workload has such keys.
         assert!(!matches!(key, "" | "." | ".."), "`{key}` can't be a key over HTTP");
-        match action {
+        Some(match action {
             Action::Read { .. } => {
                 let read = match self.options.read {
                     ReadConsistency::Linearizable => "linearizable",
@@ -112,7 +113,12 @@ impl RaftDriver {
                     .post(self.url(node, ["kv", key, "cas"]))
                     .json(&serde_json::json!({ "expect": expect, "value": value.to_string() }))
             }
-        }
+            Action::Add { .. }
+            | Action::Elements { .. }
+            | Action::Acquire { .. }
+            | Action::Release { .. }
+            | Action::Access { .. } => return None,
+        })
     }
 }
 
@@ -143,7 +149,8 @@ impl Driver for RaftDriver {
             flag("--specimen", specimen.clone());
         }
         arguments.extend(options.arguments.iter().map(OsString::from));
-        Launch { program: self.program.clone(), arguments }
+        let command = CommandLine { program: self.program.clone(), arguments, ..CommandLine::default() };
+        Launch { processes: vec![LaunchProcess { name: "node".to_owned(), command }], ..Launch::default() }
     }
 
     fn observe(&self, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
@@ -178,6 +185,7 @@ impl Driver for RaftDriver {
     fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer> {
         let (request, action, nodes) = (self.request(node, action), action.clone(), self.node_count());
         async move {
+            let Some(request) = request else { return failed("the reference node keeps registers only".to_owned()) };
             match request.send().await {
                 Ok(answer) => read_answer(&action, nodes, answer).await,
                 Err(error) if error.is_connect() => failed(format!("not connected: {}", describe(&error))),
@@ -345,6 +353,11 @@ async fn read_answer(action: &Action, nodes: usize, answer: Response) -> Answer 
             Some(swapped) => Ok(OpResult::Cas { swapped, observed: value, revision }),
             None => Err("swapped"),
         },
+        Action::Add { .. }
+        | Action::Elements { .. }
+        | Action::Acquire { .. }
+        | Action::Release { .. }
+        | Action::Access { .. } => unreachable!("these are refused before they are sent"),
     };
     match result {
         Ok(result) => Answer { phase: OpPhase::Ok(result), leader_hint: None },

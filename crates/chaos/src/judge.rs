@@ -73,9 +73,16 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
     let properties = properties_of(&workload).into_iter();
     let outcomes: Vec<_> =
         properties.map(|property| chaos_check::check(&history, property, &Budget::default())).collect();
-    let System::Raft(options) = &workload.system;
-    let timing = Timing::of_raft(workload.nodes, options, FLOOR_RTT, Duration::ZERO);
-    let analysis = analyse(&history, Some(&timing));
+    let (timing, specimen) = match &workload.system {
+        System::Raft(options) => {
+            (Some(Timing::of_raft(workload.nodes, options, FLOOR_RTT, Duration::ZERO)), options.specimen.as_deref())
+        }
+        System::Defined(defined) => {
+            let timing = defined.timing();
+            (timing.map(|timing| Timing::of_defined(workload.nodes, &timing, FLOOR_RTT, Duration::ZERO)), None)
+        }
+    };
+    let analysis = analyse(&history, timing.as_ref());
     let expectations = workload
         .expect
         .iter()
@@ -91,7 +98,7 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         .with_context(|| format!("read {}", saved.history().display()))?;
     let mut report = Report::new(Input {
         header: &history.header,
-        specimen: options.specimen.as_deref(),
+        specimen,
         about: &workload.about,
         fault_plan: &workload.faults.name,
         plan: &plan,

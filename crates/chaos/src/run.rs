@@ -143,7 +143,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
 }
 
 pub(crate) fn check_specimen(workload: &Workload) -> Result<(), Failure> {
-    let System::Raft(options) = &workload.system;
+    let System::Raft(options) = &workload.system else { return Ok(()) };
     match (&options.specimen, &options.program) {
         // Another program may know other specimens.
         (Some(name), None) => name.parse::<SpecimenName>().map(drop).map_err(|error| {
@@ -196,11 +196,14 @@ fn build_world(
     let star = Star::build(workload.nodes, filter).map_err(net_failure)?;
     let addresses = NodeId::all(workload.nodes).map(|node| star.address(node.index())).collect();
     let own = std::env::current_exe().context("find this program's own file")?;
-    let System::Raft(options) = &workload.system;
-    let own_node = (own, vec!["node".into()]);
-    let driver: Arc<dyn Driver> = Arc::new(
-        RaftDriver::new(options.clone(), own_node, addresses, seed, CONNECT_TIMEOUT).map_err(anyhow::Error::from)?,
-    );
+    let driver: Arc<dyn Driver> = match &workload.system {
+        System::Raft(options) => {
+            let own_node = (own, vec!["node".into()]);
+            let driver = RaftDriver::new(options.clone(), own_node, addresses, seed, CONNECT_TIMEOUT);
+            Arc::new(driver.map_err(anyhow::Error::from)?)
+        }
+        System::Defined(_) => return Err(Failure::Refused(anyhow!("this version starts the reference node only"))),
+    };
     let header = Header {
         chaos_history: format::VERSION,
         workload: workload.name.clone(),

@@ -44,6 +44,9 @@ fn claimed(history: &KeyHistory<'_>) -> Option<Vec<u32>> {
             OpResult::Read { revision, .. } | OpResult::Written { revision } | OpResult::Cas { revision, .. } => {
                 *revision
             }
+            OpResult::Elements { .. } | OpResult::Acquired { .. } | OpResult::Released | OpResult::Accessed { .. } => {
+                unreachable!("answers of another object are told as malformed before")
+            }
         };
         let is_write = entry.what.writes().is_some();
         // What was absent has no revision, and comes before all that has.

@@ -82,6 +82,16 @@ fn deed(operation: &Operation) -> Deed {
         (Action::Cas { expect, value, .. }, _) => Deed::Cas { expect: words(*expect), new: value.to_string() },
         (Action::Write { value, .. }, _) => Deed::Write { value: value.to_string() },
         (Action::Read { .. }, _) => Deed::Read { saw: None },
+        (
+            Action::Add { .. }
+            | Action::Elements { .. }
+            | Action::Acquire { .. }
+            | Action::Release { .. }
+            | Action::Access { .. },
+            _,
+        ) => {
+            unreachable!("the core of a register has operations of a register only")
+        }
     }
 }
 
@@ -93,6 +103,14 @@ fn fate<'a>(history: &KeyHistory<'_>, mut core: impl Iterator<Item = &'a Operati
         (_, Completion::Ok(OpResult::Cas { swapped: false, observed, .. })) => observed.flatten(),
         (Action::Cas { expect, .. }, _) => *expect,
         (Action::Read { .. } | Action::Write { .. }, _) => None,
+        (
+            Action::Add { .. }
+            | Action::Elements { .. }
+            | Action::Acquire { .. }
+            | Action::Release { .. }
+            | Action::Access { .. },
+            _,
+        ) => None,
     }?;
     let mut writers =
         history.operations.iter().filter(|operation| operation.action.written() == Some(value)).peekable();

@@ -20,7 +20,7 @@
 
 use std::collections::BTreeMap;
 
-use chaos_history::{Action, Completion, OpResult, Operation, Value};
+use chaos_history::{Action, Completion, ObjectKind, OpResult, Operation, Value};
 
 use crate::linear::Entry;
 use crate::linear::models::{ABSENT, RegisterOp};
@@ -41,7 +41,7 @@ pub(super) struct KeyHistory<'a> {
     pub(super) sources: Vec<usize>,
 }
 
-/// Splits operations by key. Linearizability is local, so each key is judged alone (Herlihy and Wing, theorem 1).
+/// Splits the operations on registers by key. Linearizability is local, so each key is judged alone (Herlihy and Wing, theorem 1).
 ///
 /// # Errors
 /// If an answer does not fit its question, or comes before it.
@@ -51,7 +51,9 @@ pub(super) fn by_key(operations: &[Operation]) -> Result<Vec<KeyHistory<'_>>, St
         if operation.completed.is_some_and(|completed| completed < operation.invoked) {
             return Err(format!("line {}: an operation was answered before it was invoked", operation.invoke_line));
         }
-        keys.entry(operation.action.key()).or_default().push(operation);
+        if operation.action.object() == ObjectKind::Register {
+            keys.entry(operation.action.key()).or_default().push(operation);
+        }
     }
     keys.into_iter().map(|(key, operations)| key_history(key, operations)).collect()
 }
@@ -89,6 +91,11 @@ fn meaning(operation: &Operation, intern: &mut impl FnMut(Option<Value>) -> u32)
                 Action::Cas { expect, value, .. } => {
                     Some(RegisterOp::Cas { expect: intern(*expect), new: intern(Some(*value)) })
                 }
+                Action::Add { .. }
+                | Action::Elements { .. }
+                | Action::Acquire { .. }
+                | Action::Release { .. }
+                | Action::Access { .. } => None,
             });
         }
         Completion::Ok(result) => result,
@@ -108,6 +115,14 @@ fn meaning(operation: &Operation, intern: &mut impl FnMut(Option<Value>) -> u32)
             Some(observed) => Some(RegisterOp::Read(intern(*observed))),
             None => Some(RegisterOp::Refused { unlike: intern(*expect) }),
         },
+        (
+            Action::Add { .. }
+            | Action::Elements { .. }
+            | Action::Acquire { .. }
+            | Action::Release { .. }
+            | Action::Access { .. },
+            _,
+        ) => None,
         (Action::Read { .. } | Action::Write { .. } | Action::Cas { .. }, _) => {
             let line = operation.complete_line.unwrap_or(operation.invoke_line);
             return Err(format!("line {line}: the answer is not one to the operation's question"));

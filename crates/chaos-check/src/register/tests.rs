@@ -100,6 +100,11 @@ fn answer(operation: &mut Operation, held: &mut Option<Value>, random: &mut ChaC
             }
             OpResult::Cas { swapped, observed: (shape.tells || swapped).then_some(before), revision: None }
         }
+        Action::Add { .. }
+        | Action::Elements { .. }
+        | Action::Acquire { .. }
+        | Action::Release { .. }
+        | Action::Access { .. } => unreachable!("registers only"),
     };
     if operation.completed.is_some() {
         operation.completion = Completion::Ok(result);
@@ -113,6 +118,11 @@ fn step(operation: &Operation, held: Option<Value>) -> Option<Option<Value>> {
             Action::Read { .. } => Some(held),
             Action::Write { value, .. } => Some(Some(*value)),
             Action::Cas { expect, value, .. } => (held == *expect).then_some(Some(*value)),
+            Action::Add { .. }
+            | Action::Elements { .. }
+            | Action::Acquire { .. }
+            | Action::Release { .. }
+            | Action::Access { .. } => unreachable!("registers only"),
         };
     };
     let possible = match (&operation.action, result) {

@@ -13,7 +13,7 @@ use chaos_history::{
 };
 use chaos_net::{FilterKind, Star};
 use chaos_plan::Observe;
-use chaos_systems::{Answer, Driver, Launch, ProbeError, Watch};
+use chaos_systems::{Answer, CommandLine, Driver, Launch, LaunchProcess, ProbeError, Watch};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -33,7 +33,9 @@ pub(crate) struct Stub {
 impl Driver for Stub {
     fn launch(&self, node: NodeId, _data: &Path) -> Launch {
         let script = self.scripts[node.index()].clone();
-        Launch { program: PathBuf::from("/bin/sh"), arguments: vec!["-c".into(), script.into()] }
+        let arguments = vec!["-c".into(), script.into()];
+        let command = CommandLine { program: PathBuf::from("/bin/sh"), arguments, ..CommandLine::default() };
+        Launch { processes: vec![LaunchProcess { name: "node".to_owned(), command }], ..Launch::default() }
     }
 
     fn observe(&self, _node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {

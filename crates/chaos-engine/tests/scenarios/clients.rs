@@ -149,7 +149,14 @@ fn most_compare_and_sets_swap() {
         match operation.completion {
             Completion::Ok(OpResult::Cas { swapped: true, .. }) => swapped += 1,
             Completion::Ok(OpResult::Cas { swapped: false, .. }) => not += 1,
-            Completion::Ok(OpResult::Read { .. } | OpResult::Written { .. })
+            Completion::Ok(
+                OpResult::Read { .. }
+                | OpResult::Written { .. }
+                | OpResult::Elements { .. }
+                | OpResult::Acquired { .. }
+                | OpResult::Released
+                | OpResult::Accessed { .. },
+            )
             | Completion::Fail(_)
             | Completion::Info(_) => {}
         }

@@ -241,6 +241,11 @@ impl FakeWorld {
                 }
                 OpResult::Cas { swapped, observed: Some(held), revision: None }
             }
+            Action::Add { .. }
+            | Action::Elements { .. }
+            | Action::Acquire { .. }
+            | Action::Release { .. }
+            | Action::Access { .. } => panic!("this world keeps registers only"),
         }
     }
 

@@ -168,7 +168,9 @@ fn cell(outcome: &PhaseOutcome) -> Value {
 /// Operations by kind, and the latency of those acknowledged.
 pub(crate) fn latency(report: &Report) -> Value {
     let operations = &report.measured.operations;
-    let kinds = [("read", operations.read), ("write", operations.write), ("cas", operations.cas)];
+    let kinds =
+        [("read", operations.read), ("write", operations.write), ("cas", operations.cas), ("lock", operations.lock)];
+    let kinds = kinds.into_iter().filter(|(name, counts)| *name != "lock" || counts.asked() > 0);
     let row = |(name, counts): (&str, chaos_failover::OperationCounts)| {
         context! { name, ok => grouped(counts.ok), fail => grouped(counts.fail), info => grouped(counts.info) }
     };
@@ -184,5 +186,5 @@ pub(crate) fn latency(report: &Report) -> Value {
         .map(|(name, value)| (name, duration(value)))
         .to_vec()
     });
-    context! { kinds => kinds.map(row).to_vec(), figures }
+    context! { kinds => kinds.map(row).collect::<Vec<Value>>(), figures }
 }

@@ -164,7 +164,7 @@ async fn a_refused_watch_is_an_error() {
 fn a_node_is_told_who_it_is_and_whom_it_meets() {
     let addresses = [address(), address()];
     let launch = driver(&addresses).launch(NodeId::new(2), Path::new("/data"));
-    let words: Vec<_> = launch.arguments.iter().map(|word| word.to_str().unwrap()).collect();
+    let words: Vec<_> = launch.processes[0].command.arguments.iter().map(|word| word.to_str().unwrap()).collect();
     assert_eq!(words[..3], ["node", "--id", "n2"]);
     for (number, address) in (1..).zip(addresses) {
         assert!(words.contains(&format!("n{number}={address}:7001/7002").as_str()), "{words:?}");

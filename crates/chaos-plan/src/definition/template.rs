@@ -1,0 +1,323 @@
+//! Templates, expressions and patterns of a definition: compiled when they are read, pure, equal if their texts are.
+//!
+//! Templates and expressions are Jinja's (the `minijinja` crate); what isn't defined is an error, never an empty text. Beside
+//! Jinja's own filters there are
+//!
+//! * `nodes | each("{id}=http://{ip}:2380")`, or `each(TEXT, SEPARATOR)`: the text once per node, joined by a comma;
+//! * `at(answer, "/a/b")`: a JSON pointer (RFC 6901); undefined where there is nothing.
+//!
+//! Patterns are regular expressions (the `regex` crate: linear time, no backtracking).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use serde::Serialize;
+
+use super::Tuned;
+
+/// Why a text is no template, expression or pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct TemplateError {
+    /// What is wrong, a fragment.
+    pub what: String,
+}
+
+/// Why a template or an expression has no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}`: {what}")]
+pub struct EvaluateError {
+    /// The template or expression.
+    pub text: String,
+    /// What is wrong, a fragment.
+    pub what: String,
+}
+
+/// A text with `{{ … }}` and `{% … %}` in it.
+#[derive(Clone)]
+pub struct Template {
+    text: String,
+    compiled: Arc<Environment<'static>>,
+}
+
+/// The name under which each template's own environment knows it.
+const ONLY: &str = "template";
+
+impl Template {
+    /// Compiles a template.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn new(text: &str) -> Result<Self, TemplateError> {
+        let mut environment = environment();
+        environment.add_template_owned(ONLY, text.to_owned()).map_err(|error| refused(&error))?;
+        Ok(Self { text: text.to_owned(), compiled: Arc::new(environment) })
+    }
+
+    /// The template's own text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text that it stands for.
+    ///
+    /// # Errors
+    /// If something in it is undefined or can't be done.
+    pub fn render(&self, context: &Value) -> Result<String, EvaluateError> {
+        let template = self.compiled.get_template(ONLY).map_err(|error| failed(&self.text, &error))?;
+        template.render(context).map_err(|error| failed(&self.text, &error))
+    }
+}
+
+/// One expression, without the braces.
+#[derive(Clone)]
+pub struct Expression {
+    text: String,
+    compiled: Arc<minijinja::Expression<'static, 'static>>,
+}
+
+impl Expression {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn new(text: &str) -> Result<Self, TemplateError> {
+        static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+        let environment = ENVIRONMENT.get_or_init(environment);
+        let compiled = environment.compile_expression_owned(text.to_owned()).map_err(|error| refused(&error))?;
+        Ok(Self { text: text.to_owned(), compiled: Arc::new(compiled) })
+    }
+
+    /// The expression's own text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its value; undefined where it names a part of the answer that isn't there.
+    ///
+    /// # Errors
+    /// If it can't be evaluated.
+    pub fn value(&self, context: &Value) -> Result<Value, EvaluateError> {
+        self.compiled.eval(context).map_err(|error| failed(&self.text, &error))
+    }
+}
+
+/// A regular expression.
+#[derive(Clone)]
+pub struct Pattern(regex::Regex);
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// If it is none, or too large.
+    pub fn new(text: &str) -> Result<Self, TemplateError> {
+        let compiled = regex::RegexBuilder::new(text).multi_line(true).size_limit(1 << 20).build();
+        compiled.map(Self).map_err(|error| TemplateError { what: error.to_string() })
+    }
+
+    /// The pattern's own text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The named groups of the first match, and the numbered ones by their number (`0` is the whole match); `None` if nothing
+    /// matches. In a multi-line text, `^` and `$` match at line ends.
+    #[must_use]
+    pub fn groups(&self, text: &str) -> Option<BTreeMap<String, String>> {
+        let captures = self.0.captures(text)?;
+        let mut groups = BTreeMap::new();
+        for (number, name) in self.0.capture_names().enumerate() {
+            let Some(found) = captures.get(number) else { continue };
+            groups.insert(number.to_string(), found.as_str().to_owned());
+            groups.extend(name.map(|name| (name.to_owned(), found.as_str().to_owned())));
+        }
+        Some(groups)
+    }
+}
+
+macro_rules! equal_by_text {
+    ($($type:ident),*) => {$(
+        impl PartialEq for $type {
+            fn eq(&self, other: &Self) -> bool {
+                self.text() == other.text()
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($type)).field(&self.text()).finish()
+            }
+        }
+    )*};
+}
+
+equal_by_text!(Template, Expression, Pattern);
+
+/// A node as templates see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlaceOfNode {
+    /// `n1`.
+    pub id: String,
+    /// From 1.
+    pub number: usize,
+    /// Its IPv4 address.
+    pub ip: String,
+    /// Its directory, absolute.
+    pub dir: String,
+    /// Its data directory, absolute.
+    pub data: String,
+}
+
+/// What templates see: the node's own words (`id`, `number`, `ip`, `dir`, `data`) at the top, and beside them `nodes` (those under
+/// test), `others` (without the node itself), `first`, `service`, `tune`, `port`, `program`, `install`, `version`, `seed`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Scope {
+    /// The nodes under test.
+    pub nodes: Vec<PlaceOfNode>,
+    /// The service nodes.
+    pub service: Vec<PlaceOfNode>,
+    /// What is tuned.
+    pub tune: BTreeMap<String, Tuned>,
+    /// Ports by name.
+    pub port: BTreeMap<String, u16>,
+    /// Absolute paths of programs by name.
+    pub program: BTreeMap<String, String>,
+    /// Where the installed version lies; empty if nothing is installed.
+    pub install: String,
+    /// The version; empty if there is none.
+    pub version: String,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+impl Scope {
+    /// What templates about one node see. `own` is its position (from 0) among the nodes under test, followed by the service nodes;
+    /// `None`: templates that are about no node.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    #[must_use]
+    pub fn at(&self, own: Option<usize>) -> Value {
+        let own =
+            own.map(|own| self.nodes.iter().chain(&self.service).nth(own).expect("the node is one of the cluster's"));
+        let others: Vec<_> = self.nodes.iter().filter(|node| Some(*node) != own).collect();
+        let mut words: BTreeMap<&str, Value> = BTreeMap::new();
+        if let Some(PlaceOfNode { id, number, ip, dir, data }) = own {
+            words.extend([
+                ("id", Value::from(id)),
+                ("number", Value::from(*number)),
+                ("ip", Value::from(ip)),
+                ("dir", Value::from(dir)),
+                ("data", Value::from(data)),
+            ]);
+        }
+        words.extend([
+            ("nodes", value_of(&self.nodes)),
+            ("others", value_of(others)),
+            ("first", value_of(self.nodes.first())),
+            ("service", value_of(&self.service)),
+            ("tune", value_of(&self.tune)),
+            ("port", value_of(&self.port)),
+            ("program", value_of(&self.program)),
+            ("install", Value::from(&self.install)),
+            ("version", Value::from(&self.version)),
+            ("seed", Value::from(self.seed)),
+        ]);
+        Value::from_pairs(words)
+    }
+}
+
+/// Any data as a value of templates: an answer, a node.
+pub fn value_of(data: impl Serialize) -> Value {
+    Value::from(minijinja::value::Serde(data))
+}
+
+impl Serialize for Tuned {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => serializer.serialize_i64(*number),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(true).build();
+    environment.set_syntax(syntax.expect("the delimiters are the usual ones"));
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    // Programs are given `true`, not Python's `True`.
+    environment.set_formatter(|out, state, value| {
+        let flag =
+            (value.kind() == ValueKind::Bool).then(|| Value::from(if value.is_true() { "true" } else { "false" }));
+        minijinja::escape_formatter(out, state, flag.as_ref().unwrap_or(value))
+    });
+    environment.add_filter("each", each);
+    environment.add_function("at", pointed_at);
+    environment
+}
+
+/// `nodes | each("{id}=http://{ip}:2380", ",")`.
+fn each(nodes: Vec<Value>, text: &str, separator: Option<&str>, rest: Kwargs) -> Result<String, Error> {
+    rest.assert_all_used()?;
+    let one = |node: &Value| {
+        let mut done = String::new();
+        let mut open = text;
+        while let Some((before, after)) = open.split_once('{') {
+            let (name, after) = after
+                .split_once('}')
+                .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("`{{` without `}}` in `{text}`")))?;
+            let value = node.get_attr(name)?;
+            if value.is_undefined() {
+                return Err(Error::new(ErrorKind::UndefinedError, format!("a node has no `{name}`")));
+            }
+            done.push_str(before);
+            done.push_str(&value.to_string());
+            open = after;
+        }
+        done.push_str(open);
+        Ok(done)
+    };
+    let all: Vec<String> = nodes.iter().map(one).collect::<Result<_, _>>()?;
+    Ok(all.join(separator.unwrap_or(",")))
+}
+
+/// `at(answer, "/a/0/b")`, RFC 6901.
+fn pointed_at(value: Value, pointer: &str) -> Result<Value, Error> {
+    let mut here = value;
+    for step in pointer.split('/').skip(1) {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        let by_name = here.get_attr(&step).unwrap_or_default();
+        here = match step.parse::<usize>() {
+            Ok(index) if by_name.is_undefined() => here.get_item_by_index(index).unwrap_or_default(),
+            Ok(_) | Err(_) => by_name,
+        };
+    }
+    Ok(here)
+}
+
+fn refused(error: &Error) -> TemplateError {
+    TemplateError { what: in_words(error) }
+}
+
+fn failed(text: &str, error: &Error) -> EvaluateError {
+    EvaluateError { text: text.to_owned(), what: in_words(error) }
+}
+
+/// The error without the library's own way of naming places, in one line.
+fn in_words(error: &Error) -> String {
+    match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    }
+}
