@@ -11,6 +11,7 @@ fn scope() -> Scope {
         ip: format!("10.0.0.{number}"),
         dir: format!("/run/n{number}"),
         data: format!("/run/n{number}/data"),
+        run: format!("/run/chaos/n{number}"),
     };
     Scope {
         nodes: (1..=3).map(node).collect(),
@@ -59,6 +60,7 @@ fn an_expression_reads_an_answer() {
     check("'leader' if answer.leader == answer.header.member_id else 'follower'", "leader");
     check("at(answer, '/header/raft~1term') + 1", "5");
     check("at(answer, '/list/0/x')", "1");
+    check("('0x500000007' | hex) // 4294967296", "5");
     assert!(!Expression::new("answer.nothing is defined").unwrap().value(&context).unwrap().is_true());
 }
 

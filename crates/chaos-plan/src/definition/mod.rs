@@ -44,7 +44,7 @@ use crate::model::DurationRange;
 use crate::scalar;
 
 pub use minijinja::Value as TemplateValue;
-pub use template::{EvaluateError, Expression, Pattern, PlaceOfNode, Scope, Template, TemplateError, value_of};
+pub use template::{EvaluateError, Expression, Pattern, PlaceOfNode, Scope, Template, TemplateError, beside, value_of};
 
 /// How a system is started, observed, used, and what it promises.
 #[derive(Clone, Debug, PartialEq)]

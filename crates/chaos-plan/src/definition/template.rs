@@ -4,7 +4,8 @@
 //! Jinja's own filters there are
 //!
 //! * `nodes | each("{id}=http://{ip}:2380")`, or `each(TEXT, SEPARATOR)`: the text once per node, joined by a comma;
-//! * `at(answer, "/a/b")`: a JSON pointer (RFC 6901); undefined where there is nothing.
+//! * `at(answer, "/a/b")`: a JSON pointer (RFC 6901); undefined where there is nothing;
+//! * `text | hex`: the number that a text of hex digits stands for, with or without `0x`.
 //!
 //! Patterns are regular expressions (the `regex` crate: linear time, no backtracking).
 
@@ -13,7 +14,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::value::{Kwargs, Value, ValueKind, merge_maps};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
@@ -174,9 +175,11 @@ pub struct PlaceOfNode {
     pub dir: String,
     /// Its data directory, absolute.
     pub data: String,
+    /// A directory of its own with a short path, for sockets and pid files; it ends with the run.
+    pub run: String,
 }
 
-/// What templates see: the node's own words (`id`, `number`, `ip`, `dir`, `data`) at the top, and beside them `nodes` (those under
+/// What templates see: the node's own words (`id`, `number`, `ip`, `dir`, `data`, `run`) at the top, and beside them `nodes` (those under
 /// test), `others` (without the node itself), `first`, `service`, `tune`, `port`, `program`, `install`, `version`, `seed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Scope {
@@ -210,13 +213,14 @@ impl Scope {
             own.map(|own| self.nodes.iter().chain(&self.service).nth(own).expect("the node is one of the cluster's"));
         let others: Vec<_> = self.nodes.iter().filter(|node| Some(*node) != own).collect();
         let mut words: BTreeMap<&str, Value> = BTreeMap::new();
-        if let Some(PlaceOfNode { id, number, ip, dir, data }) = own {
+        if let Some(PlaceOfNode { id, number, ip, dir, data, run }) = own {
             words.extend([
                 ("id", Value::from(id)),
                 ("number", Value::from(*number)),
                 ("ip", Value::from(ip)),
                 ("dir", Value::from(dir)),
                 ("data", Value::from(data)),
+                ("run", Value::from(run)),
             ]);
         }
         words.extend([
@@ -238,6 +242,12 @@ impl Scope {
 /// Any data as a value of templates: an answer, a node.
 pub fn value_of(data: impl Serialize) -> Value {
     Value::from(minijinja::value::Serde(data))
+}
+
+/// What an expression sees of an answer beside the words of `scope`.
+#[must_use]
+pub fn beside(scope: &Value, words: Vec<(&'static str, Value)>) -> Value {
+    merge_maps([Value::from_pairs(words), scope.clone()])
 }
 
 impl Serialize for Tuned {
@@ -263,6 +273,7 @@ fn environment() -> Environment<'static> {
         minijinja::escape_formatter(out, state, flag.as_ref().unwrap_or(value))
     });
     environment.add_filter("each", each);
+    environment.add_filter("hex", hex);
     environment.add_function("at", pointed_at);
     environment
 }
@@ -290,6 +301,13 @@ fn each(nodes: Vec<Value>, text: &str, separator: Option<&str>, rest: Kwargs) ->
     };
     let all: Vec<String> = nodes.iter().map(one).collect::<Result<_, _>>()?;
     Ok(all.join(separator.unwrap_or(",")))
+}
+
+/// `"0x1f" | hex`.
+fn hex(text: &str) -> Result<Value, Error> {
+    let digits = text.trim_start_matches("0x");
+    let number = u64::from_str_radix(digits, 16);
+    number.map(Value::from).map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("`{text}` is no hex number")))
 }
 
 /// `at(answer, "/a/0/b")`, RFC 6901.

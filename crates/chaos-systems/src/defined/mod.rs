@@ -1,0 +1,334 @@
+//! A system that a definition describes, as a [`Driver`]: templates rendered, programs found, observers asked.
+//!
+//! Everything that can fail because of the definition or the host fails in [`DefinedDriver::new`], before a node is started: a
+//! program that is nowhere or of another version, a template that can't be rendered for some node, an unknown option of the client.
+//! Afterwards only nodes can misbehave, and that is what runs are for.
+
+mod belief;
+mod programs;
+mod render;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chaos_history::{Action, Belief, NodeId, OpPhase, Seed, Value};
+use chaos_plan::definition::{
+    Ask, Comparer, DefinedSystem, EvaluateError, Observer, Pattern, Ready, Scope, TemplateValue,
+};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use self::belief::Identities;
+use crate::client::ClientSetup;
+use crate::driver::{Answer, Client, Driver, Launch, Preparation, ProbeError, Watch};
+use crate::probe::{AddressesOf, Enter, LogTail, Means, Reply};
+
+pub use programs::{Programs, cache};
+
+/// What a driver of a defined system is made of.
+pub struct DefinedSetup {
+    /// The system as the workload wants it.
+    pub system: DefinedSystem,
+    /// How many nodes are under test.
+    pub nodes: usize,
+    /// Every node's address: those under test, then the service nodes.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Every node's directory, absolute.
+    pub directories: Vec<PathBuf>,
+    /// A directory with a short path that ends with the run; each node gets one in it.
+    pub run: PathBuf,
+    /// Where installed systems lie, see [`cache`].
+    pub cache: PathBuf,
+    /// The run's seed.
+    pub seed: Seed,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Duration,
+    /// Puts a command into a node's namespaces.
+    pub enter: Enter,
+    /// Tells the addresses of a node's interfaces.
+    pub addresses_of: AddressesOf,
+}
+
+/// Why a defined system can't be run here.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinedError {
+    /// A program is nowhere.
+    #[error("{system} needs the program `{program}`, which is neither installed nor on the PATH: {remedy}")]
+    Missing {
+        /// The system.
+        system: String,
+        /// The program.
+        program: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// What the user named is no program.
+    #[error("{} is no program that can be run", path.display())]
+    NoProgram {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A program doesn't tell its version.
+    #[error("ask `{program}` for its version: {why}")]
+    NoVersion {
+        /// The program.
+        program: String,
+        /// What happened instead.
+        why: String,
+    },
+    /// A program is of another version than the workload wants.
+    #[error("{} is version {found} of `{program}`, but {wanted} is wanted: {remedy}", path.display())]
+    WrongVersion {
+        /// The program.
+        program: String,
+        /// Its path.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+        /// What the workload or the definition says.
+        wanted: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Something in the definition has no value for some node.
+    #[error("{system}, {node}: {why}")]
+    Unrendered {
+        /// The system.
+        system: String,
+        /// The node.
+        node: NodeId,
+        /// What is wrong.
+        why: String,
+    },
+    /// The client or the HTTP library refuses.
+    #[error("{system}: {why}")]
+    Client {
+        /// The system.
+        system: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// An observer with what it keeps.
+struct Asked {
+    observer: Observer,
+    tail: Option<LogTail>,
+}
+
+/// Drives a cluster of a defined system.
+pub struct DefinedDriver {
+    members: usize,
+    launches: Vec<Launch>,
+    after_start: Vec<Vec<Preparation>>,
+    observers: Vec<Asked>,
+    ready: Vec<Ready>,
+    compare: Option<Comparer>,
+    identities: Identities,
+    means: Means,
+    /// Program versions, for the report.
+    versions: BTreeMap<String, String>,
+}
+
+impl DefinedDriver {
+    /// Finds the programs, renders everything, opens the client.
+    ///
+    /// # Errors
+    /// If any of that can't be done.
+    pub fn new(setup: DefinedSetup) -> Result<Self, DefinedError> {
+        let programs = Programs::find(&setup.system, &setup.cache)?;
+        let scope = render::scope(&setup, &programs);
+        let versions = programs.versions(&setup.system, &scope)?;
+        let definition = &setup.system.definition;
+        let scopes: Vec<_> = (0..setup.addresses.len()).map(|index| scope.at(Some(index))).collect();
+        let name = definition.name.clone();
+        let (mut launches, mut after_start) = (Vec::new(), Vec::new());
+        for (index, context) in scopes.iter().enumerate() {
+            let service = definition.service.as_ref().map(|service| &service.part);
+            let part = if index < setup.nodes { &definition.nodes } else { service.unwrap_or(&definition.nodes) };
+            let is_first = index == 0 || index == setup.nodes;
+            let directory = &setup.directories[index];
+            let rendering = render::Rendering { part, context, programs: &programs, directory, is_first };
+            let node = NodeId::from_index(index);
+            let unrendered =
+                |error: EvaluateError| DefinedError::Unrendered { system: name.clone(), node, why: error.to_string() };
+            launches.push(rendering.launch().map_err(unrendered)?);
+            after_start.push(rendering.preparations(&part.after_start).map_err(unrendered)?);
+        }
+        let refused = |why: String| DefinedError::Client { system: name.clone(), why };
+        let client = client_of(&setup, &scope).map_err(refused)?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(setup.connect_timeout)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| refused(error.to_string()))?;
+        let main_process = definition.nodes.processes[0].name.clone();
+        let means = Means {
+            addresses: setup.addresses.clone(),
+            directories: setup.directories.clone(),
+            scopes,
+            http,
+            enter: setup.enter,
+            addresses_of: setup.addresses_of,
+            client,
+            ports: definition.ports.clone(),
+            programs,
+        };
+        let observers = definition.observers.iter().map(|observer| {
+            let tail = match &observer.ask {
+                Ask::Log { process, stderr } => {
+                    let stream = if *stderr { "stderr.log" } else { "stdout.log" };
+                    let name = if *process == main_process { stream.to_owned() } else { format!("{process}.{stream}") };
+                    Some(LogTail::new(name, &setup.directories[..setup.nodes]))
+                }
+                Ask::Http { .. }
+                | Ask::Prometheus { .. }
+                | Ask::Tcp { .. }
+                | Ask::Resp { .. }
+                | Ask::UnixJsonRpc { .. }
+                | Ask::Exec { .. }
+                | Ask::Address { .. }
+                | Ask::Client { .. } => None,
+            };
+            Asked { observer: observer.clone(), tail }
+        });
+        Ok(Self {
+            members: setup.nodes,
+            launches,
+            after_start,
+            observers: observers.collect(),
+            ready: definition.ready.clone(),
+            compare: definition.compare.clone(),
+            identities: Identities::new(&setup.addresses),
+            means,
+            versions,
+        })
+    }
+
+    /// The versions that the programs tell of themselves.
+    #[must_use]
+    pub fn versions(&self) -> &BTreeMap<String, String> {
+        &self.versions
+    }
+
+    /// Asks a node by one of the observers, the first of which decides.
+    async fn ask(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
+        let Asked { observer, tail } = &self.observers[index];
+        let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
+        let context = self.context(node, &reply, observer.pattern.as_ref())?;
+        belief::belief(observer, node, self.members, &context, &self.identities)
+    }
+
+    fn context(&self, node: NodeId, reply: &Reply, pattern: Option<&Pattern>) -> Result<TemplateValue, ProbeError> {
+        reply.context(&self.means.scopes[node.index()], pattern).ok_or_else(|| {
+            let shown: String = reply.text.trim().chars().take(200).collect();
+            let pattern = pattern.map(Pattern::text).unwrap_or_default();
+            ProbeError::Garbage(format!("`{pattern}` does not match `{}`", shown.escape_debug()))
+        })
+    }
+
+    /// Whether one condition holds of every node; otherwise what is missing.
+    async fn is_ready(&self, condition: &Ready) -> Result<(), String> {
+        for node in NodeId::all(self.members) {
+            let seen = |why: String| format!("{node}: {why}");
+            match condition {
+                Ready::Observed { observer, that } => {
+                    let named = |asked: &&Asked| asked.observer.name == *observer;
+                    let Asked { observer, tail } =
+                        self.observers.iter().find(named).expect("definitions name observers that they have");
+                    let pattern = observer.pattern.as_ref();
+                    let reply = self.means.ask(node, &observer.ask, pattern, tail.as_ref()).await;
+                    let reply = reply.map_err(|error| seen(error.to_string()))?;
+                    let context = self.context(node, &reply, pattern).map_err(|error| seen(error.to_string()))?;
+                    let met = that.value(&context).map_err(|error| seen(error.to_string()))?;
+                    if !met.is_true() {
+                        return Err(seen(format!("`{}` of observer `{}` is not met", that.text(), observer.name)));
+                    }
+                }
+                Ready::Exec { run } => {
+                    let ask = Ask::Exec { run: run.clone() };
+                    let reply =
+                        self.means.ask(node, &ask, None, None).await.map_err(|error| seen(error.to_string()))?;
+                    if reply.status != Some(0) {
+                        return Err(seen(format!("exit code {:?}: {}", reply.status, reply.text.trim())));
+                    }
+                }
+                Ready::Write => return self.can_write().await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether any node acknowledges a write.
+    async fn can_write(&self) -> Result<(), String> {
+        let Some(client) = &self.means.client else { return Err("the definition has no client".to_owned()) };
+        let mut seen = String::new();
+        for node in NodeId::all(self.members) {
+            let action = Action::Write { key: "ready".to_owned(), value: Value(1) };
+            let answer = tokio::time::timeout(Duration::from_secs(2), client.invoke(node, &action)).await;
+            match answer.map(|answer| answer.phase) {
+                Ok(OpPhase::Ok(_)) => return Ok(()),
+                Ok(phase) => seen = format!("{node} answers a write with {phase:?}"),
+                Err(_) => seen = format!("{node} does not answer a write"),
+            }
+        }
+        Err(seen)
+    }
+}
+
+fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<Arc<dyn Client>>, String> {
+    let definition = &setup.system.definition;
+    let Some(client) = &definition.client else { return Ok(None) };
+    let context = scope.at(None);
+    let options = render::client_options(&setup.system, &context).map_err(|error| error.to_string())?;
+    let program = client.program.iter().map(|word| word.render(&context)).collect::<Result<_, _>>();
+    let port = client.port.as_ref().map_or(0, |port| definition.ports[port]);
+    let opened = crate::client::open(&ClientSetup {
+        driver: client.driver.clone(),
+        endpoints: setup.addresses[..setup.nodes].iter().map(|&ip| (ip, port).into()).collect(),
+        options,
+        http: client.http.clone(),
+        program: program.map_err(|error| error.to_string())?,
+        nodes: setup.nodes,
+        scope: scope.clone(),
+        connect_timeout: setup.connect_timeout,
+        seed: setup.seed,
+    });
+    opened.map(Some).map_err(|error| error.to_string())
+}
+
+impl Driver for DefinedDriver {
+    fn launch(&self, node: NodeId, _data: &Path) -> Launch {
+        for tail in self.observers.iter().filter_map(|asked| asked.tail.as_ref()) {
+            if node.index() < self.members {
+                tail.restart(node);
+            }
+        }
+        self.launches[node.index()].clone()
+    }
+
+    fn observe(&self, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
+        self.ask(0, node).boxed()
+    }
+
+    fn watch(&self, _node: NodeId) -> Option<BoxFuture<'_, Result<Watch, ProbeError>>> {
+        None
+    }
+
+    fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer> {
+        match &self.means.client {
+            Some(client) => client.invoke(node, action),
+            None => {
+                let error = "the system's definition has no client".to_owned();
+                let phase = OpPhase::Fail { error };
+                std::future::ready(Answer { phase, leader_hint: None }).boxed()
+            }
+        }
+    }
+}

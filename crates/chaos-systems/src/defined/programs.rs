@@ -1,0 +1,194 @@
+//! Where the programs of a system are: named by the user, installed in the cache, or on the PATH; and which version they are.
+//!
+//! A missing or wrong program ends the run before anything has started, with the command that mends it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chaos_plan::definition::{DefinedSystem, Install, Scope, VersionQuestion};
+
+use super::DefinedError;
+use crate::driver::CommandLine;
+
+/// How long a program may take to tell its version.
+const VERSION_WITHIN: Duration = Duration::from_secs(20);
+
+/// The programs of one run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Programs {
+    /// The installed version's directory, if there is one.
+    pub prefix: Option<PathBuf>,
+    /// Absolute paths by the names that commands use.
+    pub paths: BTreeMap<String, PathBuf>,
+}
+
+impl Programs {
+    /// A command line whose first word may name a program.
+    ///
+    /// # Panics
+    /// If there is no first word; definitions are read so.
+    #[must_use]
+    pub fn command(&self, words: &[String]) -> CommandLine {
+        let (first, rest) = words.split_first().expect("a command has a first word");
+        let program = self.paths.get(first).cloned().or_else(|| on_path(first)).unwrap_or_else(|| first.into());
+        let arguments = rest.iter().map(OsString::from).collect();
+        CommandLine { program, arguments, ..CommandLine::default() }
+    }
+
+    /// Finds the programs of a system, looking for installed ones in `cache`.
+    ///
+    /// # Errors
+    /// If one is nowhere.
+    pub fn find(system: &DefinedSystem, cache: &Path) -> Result<Self, DefinedError> {
+        let name = &system.definition.name;
+        let installed = match (&system.definition.install, system.version()) {
+            (Some(install), Some(version)) => Some((install, version, cache.join(&install.name).join(version))),
+            _ => None,
+        };
+        let prefix = installed.as_ref().map(|(_, _, prefix)| prefix.clone()).filter(|prefix| prefix.is_dir());
+        let mut paths = BTreeMap::new();
+        for program in system.definition.programs.keys() {
+            let given = system.programs.get(program);
+            if let Some(given) = given {
+                let path = std::path::absolute(given).unwrap_or_else(|_| given.clone());
+                let path = if given.components().count() == 1 && !path.exists() {
+                    on_path(program).unwrap_or(path)
+                } else {
+                    path
+                };
+                if !is_program(&path) {
+                    return Err(DefinedError::NoProgram { path });
+                }
+                paths.insert(program.clone(), path);
+                continue;
+            }
+            let in_prefix =
+                prefix.as_ref().map(|prefix| prefix.join("bin").join(program)).filter(|path| is_program(path));
+            match in_prefix.or_else(|| on_path(program)) {
+                Some(path) => drop(paths.insert(program.clone(), path)),
+                None => {
+                    let remedy = remedy(installed.as_ref().map(|(install, version, _)| (*install, *version)), program);
+                    return Err(DefinedError::Missing { system: name.clone(), program: program.clone(), remedy });
+                }
+            }
+        }
+        Ok(Self { prefix, paths })
+    }
+
+    /// Asks every program for its version, and compares it with what is wanted if the program isn't one that the user named.
+    ///
+    /// # Errors
+    /// If a program doesn't run, or is of another version.
+    pub fn versions(&self, system: &DefinedSystem, scope: &Scope) -> Result<BTreeMap<String, String>, DefinedError> {
+        let mut versions = BTreeMap::new();
+        for (name, program) in &system.definition.programs {
+            let Some(question) = &program.version else { continue };
+            let found = self.version(name, question, scope)?;
+            if let Some(wanted) = system.version().filter(|_| !system.programs.contains_key(name)) {
+                let from_prefix = self.prefix.as_ref().is_some_and(|prefix| self.paths[name].starts_with(prefix));
+                let same = found == wanted
+                    || found.starts_with(&format!("{wanted}-"))
+                    || found.starts_with(&format!("{wanted}."));
+                if !same && !from_prefix {
+                    return Err(DefinedError::WrongVersion {
+                        program: name.clone(),
+                        path: self.paths[name].clone(),
+                        found,
+                        wanted: wanted.to_owned(),
+                        remedy: remedy(system.definition.install.as_ref().map(|install| (install, wanted)), name),
+                    });
+                }
+            }
+            versions.insert(name.clone(), found);
+        }
+        Ok(versions)
+    }
+
+    fn version(&self, program: &str, question: &VersionQuestion, scope: &Scope) -> Result<String, DefinedError> {
+        let failed = |why: String| DefinedError::NoVersion { program: program.to_owned(), why };
+        let scope = scope.at(None);
+        let words = question.run.iter().map(|word| word.render(&scope)).collect::<Result<Vec<_>, _>>();
+        let command = self.command(&words.map_err(|error| failed(error.to_string()))?);
+        let output = output_of(&command).map_err(failed)?;
+        let groups = question.pattern.groups(&output).ok_or_else(|| {
+            let shown: String = output.trim().chars().take(200).collect();
+            failed(format!("`{}` does not match what it says: `{}`", question.pattern.text(), shown.escape_debug()))
+        })?;
+        Ok(groups.get("1").or_else(|| groups.get("0")).cloned().unwrap_or_default())
+    }
+}
+
+/// Where installed systems lie: `$CHAOS_SYSTEMS`, or the user's cache.
+#[must_use]
+pub fn cache() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("CHAOS_SYSTEMS").unwrap_or_else(|| {
+        let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+        cache.unwrap_or_else(std::env::temp_dir).join("chaos/systems")
+    })
+}
+
+fn remedy(install: Option<(&Install, &str)>, program: &str) -> String {
+    match install {
+        Some((install, version)) => format!(
+            "install it with `scripts/systems/install {}@{version}`, or say where it is with `--bin {program}=PATH`",
+            install.name
+        ),
+        None => format!("put it on the PATH, or say where it is with `--bin {program}=PATH`"),
+    }
+}
+
+/// The first executable file of this name on the PATH, absolute.
+fn on_path(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return None;
+    }
+    let all = std::env::var_os("PATH")?;
+    std::env::split_paths(&all)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join(name))
+        .find(|path| is_program(path))
+}
+
+fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+}
+
+/// What a short command prints, both streams together.
+fn output_of(command: &CommandLine) -> Result<String, String> {
+    let mut child = Command::new(&command.program)
+        .args(&command.arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("run {}: {error}", command.program.display()))?;
+    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    let read = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        for stream in [stdout.as_mut().map(|s| s as &mut dyn Read), stderr.as_mut().map(|s| s as &mut dyn Read)] {
+            if let Some(stream) = stream {
+                let _ = stream.take(1 << 16).read_to_end(&mut bytes);
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    let give_up = Instant::now() + VERSION_WITHIN;
+    loop {
+        match child.try_wait() {
+            Ok(Some(_)) => return read.join().map_err(|_| "its output can't be read".to_owned()),
+            Ok(None) if Instant::now() < give_up => std::thread::sleep(Duration::from_millis(2)),
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("it did not end within {VERSION_WITHIN:?}"));
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
