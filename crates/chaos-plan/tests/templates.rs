@@ -60,6 +60,7 @@ fn an_expression_reads_an_answer() {
     check("'leader' if answer.leader == answer.header.member_id else 'follower'", "leader");
     check("at(answer, '/header/raft~1term') + 1", "5");
     check("at(answer, '/list/0/x')", "1");
+    check("'bjE=' | b64decode", "n1");
     check("('0x500000007' | hex) // 4294967296", "5");
     assert!(!Expression::new("answer.nothing is defined").unwrap().value(&context).unwrap().is_true());
 }

@@ -95,6 +95,8 @@ pub struct Install {
 /// A program that commands may begin with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
+    /// Which installed system it is a part of, if not of the definition's own: a recipe's name and a version (`etcd@3.4.23`).
+    pub of: Option<(String, String)>,
     /// How it tells its version, which reports show.
     pub version: Option<VersionQuestion>,
 }

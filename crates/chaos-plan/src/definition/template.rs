@@ -5,7 +5,8 @@
 //!
 //! * `nodes | each("{id}=http://{ip}:2380")`, or `each(TEXT, SEPARATOR)`: the text once per node, joined by a comma;
 //! * `at(answer, "/a/b")`: a JSON pointer (RFC 6901); undefined where there is nothing;
-//! * `text | hex`: the number that a text of hex digits stands for, with or without `0x`.
+//! * `text | hex`: the number that a text of hex digits stands for, with or without `0x`;
+//! * `text | b64decode`: the UTF-8 text that a base64 text stands for (RFC 4648 §4).
 //!
 //! Patterns are regular expressions (the `regex` crate: linear time, no backtracking).
 
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Value, ValueKind, merge_maps};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
@@ -274,6 +276,7 @@ fn environment() -> Environment<'static> {
     });
     environment.add_filter("each", each);
     environment.add_filter("hex", hex);
+    environment.add_filter("b64decode", decoded);
     environment.add_function("at", pointed_at);
     environment
 }
@@ -308,6 +311,13 @@ fn hex(text: &str) -> Result<Value, Error> {
     let digits = text.trim_start_matches("0x");
     let number = u64::from_str_radix(digits, 16);
     number.map(Value::from).map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("`{text}` is no hex number")))
+}
+
+/// `"bjE=" | b64decode`.
+fn decoded(text: &str) -> Result<String, Error> {
+    let bytes = BASE64_STANDARD.decode(text).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "no base64 of a UTF-8 text"))
 }
 
 /// `at(answer, "/a/0/b")`, RFC 6901.

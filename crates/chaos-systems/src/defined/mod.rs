@@ -66,8 +66,10 @@ pub enum DefinedError {
         remedy: String,
     },
     /// What the user named is no program.
-    #[error("{} is no program that can be run", path.display())]
+    #[error("{} is no program that can be run as `{program}`", path.display())]
     NoProgram {
+        /// The program.
+        program: String,
         /// The path.
         path: PathBuf,
     },

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use chaos_plan::definition::{DefinedSystem, Install, Scope, VersionQuestion};
+use chaos_plan::definition::{DefinedSystem, Scope, VersionQuestion};
 
 use super::DefinedError;
 use crate::driver::CommandLine;
@@ -52,30 +52,20 @@ impl Programs {
         };
         let prefix = installed.as_ref().map(|(_, _, prefix)| prefix.clone()).filter(|prefix| prefix.is_dir());
         let mut paths = BTreeMap::new();
-        for program in system.definition.programs.keys() {
-            let given = system.programs.get(program);
-            if let Some(given) = given {
-                let path = std::path::absolute(given).unwrap_or_else(|_| given.clone());
-                let path = if given.components().count() == 1 && !path.exists() {
-                    on_path(program).unwrap_or(path)
-                } else {
-                    path
-                };
-                if !is_program(&path) {
-                    return Err(DefinedError::NoProgram { path });
+        for (program, known) in &system.definition.programs {
+            let path = match (system.programs.get(program), &known.of) {
+                (Some(given), _) => named(given, program)?,
+                (None, Some((recipe, version))) => {
+                    let of = cache.join(recipe).join(version);
+                    found(program, Some(&of))
+                        .ok_or_else(|| missing(name, program, Some((recipe.as_str(), version.as_str()))))?
                 }
-                paths.insert(program.clone(), path);
-                continue;
-            }
-            let in_prefix =
-                prefix.as_ref().map(|prefix| prefix.join("bin").join(program)).filter(|path| is_program(path));
-            match in_prefix.or_else(|| on_path(program)) {
-                Some(path) => drop(paths.insert(program.clone(), path)),
-                None => {
-                    let remedy = remedy(installed.as_ref().map(|(install, version, _)| (*install, *version)), program);
-                    return Err(DefinedError::Missing { system: name.clone(), program: program.clone(), remedy });
+                (None, None) => {
+                    let install = installed.as_ref().map(|(install, version, _)| (install.name.as_str(), *version));
+                    found(program, prefix.as_deref()).ok_or_else(|| missing(name, program, install))?
                 }
-            }
+            };
+            paths.insert(program.clone(), path);
         }
         Ok(Self { prefix, paths })
     }
@@ -100,7 +90,10 @@ impl Programs {
                         path: self.paths[name].clone(),
                         found,
                         wanted: wanted.to_owned(),
-                        remedy: remedy(system.definition.install.as_ref().map(|install| (install, wanted)), name),
+                        remedy: remedy(
+                            system.definition.install.as_ref().map(|install| (install.name.as_str(), wanted)),
+                            name,
+                        ),
                     });
                 }
             }
@@ -123,6 +116,25 @@ impl Programs {
     }
 }
 
+/// The program that the user names; a bare word is looked up on the PATH.
+fn named(given: &Path, program: &str) -> Result<PathBuf, DefinedError> {
+    let absolute = std::path::absolute(given).unwrap_or_else(|_| given.to_owned());
+    let is_bare = given.components().count() == 1;
+    let bare = || given.to_str().filter(|_| is_bare).and_then(on_path);
+    let path = if is_program(&absolute) { Some(absolute) } else { bare() };
+    path.ok_or_else(|| DefinedError::NoProgram { program: program.to_owned(), path: given.to_owned() })
+}
+
+/// The program in an installed version, or on the PATH.
+fn found(program: &str, prefix: Option<&Path>) -> Option<PathBuf> {
+    let installed = prefix.map(|prefix| prefix.join("bin").join(program)).filter(|path| is_program(path));
+    installed.or_else(|| on_path(program))
+}
+
+fn missing(system: &str, program: &str, install: Option<(&str, &str)>) -> DefinedError {
+    DefinedError::Missing { system: system.to_owned(), program: program.to_owned(), remedy: remedy(install, program) }
+}
+
 /// Where installed systems lie: `$CHAOS_SYSTEMS`, or the user's cache.
 #[must_use]
 pub fn cache() -> PathBuf {
@@ -133,11 +145,10 @@ pub fn cache() -> PathBuf {
     })
 }
 
-fn remedy(install: Option<(&Install, &str)>, program: &str) -> String {
+fn remedy(install: Option<(&str, &str)>, program: &str) -> String {
     match install {
-        Some((install, version)) => format!(
-            "install it with `scripts/systems/install {}@{version}`, or say where it is with `--bin {program}=PATH`",
-            install.name
+        Some((recipe, version)) => format!(
+            "install it with `scripts/systems/install {recipe}@{version}`, or say where it is with `--bin {program}=PATH`"
         ),
         None => format!("put it on the PATH, or say where it is with `--bin {program}=PATH`"),
     }
