@@ -3,7 +3,6 @@
 //! `chaos wrap` is the same with a command beside it, see [`crate::wrap`].
 
 use std::fs;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use election::specimens::SpecimenName;
 
 use crate::args::RunArguments;
 use crate::events::{Events, RunFormat};
-use crate::failure::Failure;
+use crate::failure::{Failure, never_hides_a_violation};
 use crate::follow::{Alarms, Follow, Started};
 use crate::live::{Live, SummaryTo};
 use crate::wrap::{Company, Wrap};
@@ -134,11 +133,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     }
     follow.judged(&report, &directory);
     let code = report::for_ci(&directory, &report);
-    match written {
-        // A violation is never hidden behind a file that can't be written.
-        Err(failure) if report.exit_code == 1 => drop(failure.tell(std::io::stderr().is_terminal())),
-        written => written?,
-    }
+    never_hides_a_violation(written, report.exit_code)?;
     Ok(ExitCode::from(code))
 }
 
