@@ -4,15 +4,16 @@
 //! not happen" and "nobody knows" is decided, so each driver says for every answer which of the two it is. Drivers inject no
 //! faults and judge nothing.
 
+mod access;
 pub mod client;
 pub mod defined;
 mod driver;
 mod probe;
 mod raft;
 
+pub use access::{Addresses, Enter};
 pub use defined::{DefinedDriver, DefinedError, DefinedSetup};
 pub use driver::{
     Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, Preparation, ProbeError, Pushed, Watch,
 };
-pub use probe::{AddressesOf, Enter};
 pub use raft::RaftDriver;

@@ -216,6 +216,7 @@ fn build_world(
         recorder,
         directory: directory.clone(),
         nodes: workload.nodes,
+        service: 0,
         observe: workload.observe,
         watch,
     };
@@ -248,7 +249,7 @@ fn drive_world(
             world.execute(Command::Mark(Mark::Interrupted, why)).map_err(anyhow::Error::from)?;
             return Ok(Finished::Interrupted);
         }
-        Err(error) => return Err(start_failure(error)),
+        Err(error) => return Err(start_failure(workload.system.name(), error)),
     }
     let mut engine = Engine::new(workload, seed, world.now());
     if let Some(company) = &company {
@@ -269,15 +270,12 @@ fn net_failure(error: NetError) -> Failure {
 }
 
 /// A cluster that doesn't come up: with the last words of the node that is to blame.
-fn start_failure(error: StartError) -> Failure {
-    let log = match &error {
-        StartError::Exited { log, .. } | StartError::NeverAnswered { log, .. } => Some(log.clone()),
-        StartError::World(_) | StartError::Process(_) | StartError::Interrupted { .. } => None,
-    };
-    let words = log.and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
+fn start_failure(system: &str, error: StartError) -> Failure {
+    let words = error.log().and_then(|log| fs::read(log).ok()).unwrap_or_default();
+    let words = String::from_utf8_lossy(&words);
     let lines: Vec<&str> = words.lines().collect();
     let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
-    let error = anyhow::Error::from(error);
+    let error = anyhow::Error::from(error).context(format!("start {system}"));
     if last.is_empty() {
         Failure::Broken(error)
     } else {
