@@ -4,9 +4,11 @@
 //! not happen" and "nobody knows" is decided, so each driver says for every answer which of the two it is. Drivers inject no
 //! faults and judge nothing.
 
+mod client;
 mod driver;
 mod raft;
 
+pub use client::{ClientError, ClientSetup, drivers, open};
 pub use driver::{
     Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, Preparation, ProbeError, Pushed, Watch,
 };
