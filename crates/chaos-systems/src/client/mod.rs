@@ -17,6 +17,10 @@ mod fake;
 mod options;
 mod pool;
 mod redis;
+#[cfg(test)]
+mod trial;
+mod wire;
+mod zookeeper;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -116,7 +120,7 @@ fn known_options(known: &[String]) -> String {
 type Open = fn(&ClientSetup) -> Result<Arc<dyn Client>, ClientError>;
 
 /// Every driver by name, in alphabetical order.
-const DRIVERS: &[(&str, Open)] = &[("redis", redis::open)];
+const DRIVERS: &[(&str, Open)] = &[("redis", redis::open), ("zookeeper", zookeeper::open)];
 
 /// The names of all drivers.
 pub fn drivers() -> impl Iterator<Item = &'static str> {
