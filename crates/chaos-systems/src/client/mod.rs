@@ -14,6 +14,7 @@
 mod answer;
 #[cfg(test)]
 mod fake;
+mod nats;
 mod options;
 mod pool;
 mod redis;
@@ -30,10 +31,8 @@ use std::time::Duration;
 use chaos_history::Seed;
 use chaos_plan::definition::{HttpExchange, HttpOperation, Scope};
 
-#[cfg(test)]
-pub(crate) use answer::foreign;
 pub(crate) use answer::{
-    describe, done, failed, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
+    describe, done, failed, foreign, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
 };
 
 use crate::driver::Client;
@@ -120,7 +119,7 @@ fn known_options(known: &[String]) -> String {
 type Open = fn(&ClientSetup) -> Result<Arc<dyn Client>, ClientError>;
 
 /// Every driver by name, in alphabetical order.
-const DRIVERS: &[(&str, Open)] = &[("redis", redis::open), ("zookeeper", zookeeper::open)];
+const DRIVERS: &[(&str, Open)] = &[("nats", nats::open), ("redis", redis::open), ("zookeeper", zookeeper::open)];
 
 /// The names of all drivers.
 pub fn drivers() -> impl Iterator<Item = &'static str> {
