@@ -5,14 +5,15 @@
 //! faults and judge nothing.
 
 mod access;
-pub mod client;
-pub mod defined;
+mod client;
+mod defined;
 mod driver;
 mod probe;
 mod raft;
 
 pub use access::{Addresses, Enter};
-pub use defined::{DefinedDriver, DefinedError, DefinedSetup};
+pub use client::{ClientError, ClientSetup, drivers, open};
+pub use defined::{DefinedDriver, DefinedError, DefinedSetup, Programs, cache};
 pub use driver::{
     Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, Preparation, ProbeError, Pushed, Watch,
 };
