@@ -5,8 +5,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError, Watch};
@@ -15,7 +13,6 @@ use chaos_history::{Header, Mark, NodeId, RunDir, RunNanos, Seed, format};
 use chaos_net::isolation::{self, EnterOptions};
 use chaos_net::{FilterKind, NetError, Star};
 use chaos_plan::{Filter, System, Workload};
-use chaos_systems::{Driver, RaftDriver};
 use election::specimens::SpecimenName;
 
 use crate::args::RunArguments;
@@ -24,10 +21,8 @@ use crate::failure::{Failure, never_hides_a_violation};
 use crate::follow::{Alarms, Follow, Started};
 use crate::live::{Live, SummaryTo};
 use crate::wrap::{Company, Wrap};
+use crate::system::{self, Opened};
 use crate::{again, judge, repeat, report};
-
-/// How long a node may take to answer its first question, beyond what the workload grants the first election.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What is to be run, and how: what the arguments of `run` and `wrap` have in common.
 pub(crate) struct Order<'a> {
@@ -172,7 +167,7 @@ fn make_directory(
     let directory = RunDir::create(&path).with_context(refused).map_err(Failure::Refused)?;
     fs::write(directory.plan(), chaos_plan::resolved_yaml(workload))
         .with_context(|| format!("write {}", directory.plan().display()))?;
-    for node in NodeId::all(workload.nodes) {
+    for node in NodeId::all(workload.nodes + system::service_nodes(workload)) {
         fs::create_dir(directory.node(node)).with_context(|| format!("make {}", directory.node(node).display()))?;
     }
     Ok(directory)
@@ -188,17 +183,9 @@ fn build_world(
         Filter::Nftables => FilterKind::Nftables,
         Filter::Iptables => FilterKind::Iptables,
     };
-    let star = Star::build(workload.nodes, filter).map_err(net_failure)?;
-    let addresses = NodeId::all(workload.nodes).map(|node| star.address(node.index())).collect();
-    let own = std::env::current_exe().context("find this program's own file")?;
-    let driver: Arc<dyn Driver> = match &workload.system {
-        System::Raft(options) => {
-            let own_node = (own, vec!["node".into()]);
-            let driver = RaftDriver::new(options.clone(), own_node, addresses, seed, CONNECT_TIMEOUT);
-            Arc::new(driver.map_err(anyhow::Error::from)?)
-        }
-        System::Defined(_) => return Err(Failure::Refused(anyhow!("this version starts the reference node only"))),
-    };
+    let service = system::service_nodes(workload);
+    let star = Star::build(workload.nodes + service, filter).map_err(net_failure)?;
+    let Opened { driver, programs } = system::open(workload, seed, &star, directory)?;
     let header = Header {
         chaos_history: format::VERSION,
         workload: workload.name.clone(),
@@ -207,6 +194,7 @@ fn build_world(
         seed,
         started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         chaos: env!("CARGO_PKG_VERSION").to_owned(),
+        programs: programs.into_iter().collect(),
     };
     let recorder = Recorder::create(&directory.history(), &header).map_err(anyhow::Error::from)?;
     let options = RealWorldOptions {
@@ -216,7 +204,7 @@ fn build_world(
         recorder,
         directory: directory.clone(),
         nodes: workload.nodes,
-        service: 0,
+        service,
         observe: workload.observe,
         watch,
     };
