@@ -194,7 +194,6 @@ fn build_world(
         seed,
         started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         chaos: env!("CARGO_PKG_VERSION").to_owned(),
-        programs: programs.into_iter().collect(),
     };
     let recorder = Recorder::create(&directory.history(), &header).map_err(anyhow::Error::from)?;
     let options = RealWorldOptions {
@@ -208,7 +207,11 @@ fn build_world(
         observe: workload.observe,
         watch,
     };
-    Ok(RealWorld::new(options).map_err(anyhow::Error::from)?)
+    let mut world = RealWorld::new(options).map_err(anyhow::Error::from)?;
+    for (program, version) in programs {
+        world.execute(Command::Remark(format!("{program} is version {version}"))).map_err(anyhow::Error::from)?;
+    }
+    Ok(world)
 }
 
 /// Ends the run at the first violation.
