@@ -13,6 +13,7 @@
 //! | [`Property::TermMonotonic`] | observations | `terms.rs` |
 //! | [`Property::Linearizable`] | operations | `register/` |
 //! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs` |
+//! | [`Property::MutualExclusion`], [`Property::FencingMonotonic`], [`Property::ExclusiveAccess`] | operations | `locks/` |
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
 //!
@@ -31,6 +32,7 @@ mod acknowledged;
 mod answers;
 mod election;
 pub mod linear;
+mod locks;
 mod reelection;
 mod register;
 mod stale_leader;
@@ -57,6 +59,9 @@ pub fn check(history: &History, property: Property, budget: &Budget<'_>) -> Outc
         Property::TermMonotonic => terms::term_monotonic(history),
         Property::Linearizable => register::linearizable(history, budget),
         Property::NoAcknowledgedWriteLost => acknowledged::no_acknowledged_write_lost(history),
+        Property::MutualExclusion => locks::mutual_exclusion(history),
+        Property::FencingMonotonic => locks::fencing(history),
+        Property::ExclusiveAccess => locks::exclusive_access(history),
         Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
         Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),
     };

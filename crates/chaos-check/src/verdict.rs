@@ -23,6 +23,12 @@ pub enum Property {
     Linearizable,
     /// The final reads show no value older than an acknowledged write.
     NoAcknowledgedWriteLost,
+    /// No two clients hold one lock at one moment, as far as both can be proved (Dijkstra).
+    MutualExclusion,
+    /// Fencing tokens rise from holder to holder, and the resource accepts no smaller one after a larger (Kleppmann).
+    FencingMonotonic,
+    /// What a lock protects is used by one holder after the other, never by one that was deposed.
+    ExclusiveAccess,
     /// Whenever a majority clique is up, connected and unpaused for `within`, a majority names one leader meanwhile.
     BoundedReelection {
         /// The bound, above zero.
@@ -45,6 +51,9 @@ impl Property {
             Self::TermMonotonic => "TermMonotonic",
             Self::Linearizable => "Linearizable",
             Self::NoAcknowledgedWriteLost => "NoAcknowledgedWriteLost",
+            Self::MutualExclusion => "MutualExclusion",
+            Self::FencingMonotonic => "FencingMonotonic",
+            Self::ExclusiveAccess => "ExclusiveAccess",
             Self::BoundedReelection { .. } => "BoundedReelection",
             Self::NoStaleLeaderAfterHeal { .. } => "NoStaleLeaderAfterHeal",
         }
@@ -61,7 +70,10 @@ impl fmt::Display for Property {
             | Self::SingleVote
             | Self::TermMonotonic
             | Self::Linearizable
-            | Self::NoAcknowledgedWriteLost => f.write_str(self.name()),
+            | Self::NoAcknowledgedWriteLost
+            | Self::MutualExclusion
+            | Self::FencingMonotonic
+            | Self::ExclusiveAccess => f.write_str(self.name()),
         }
     }
 }

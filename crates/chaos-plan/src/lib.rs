@@ -22,7 +22,7 @@ pub use error::{PlanErrors, nearest};
 pub use expect_places::expectation_places;
 pub use load::{Loaded, load, load_source};
 pub use model::{
-    Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe,
+    Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, LockWork, Mix, Observe,
     Partition, RaftOptions, ReadConsistency, Step, StepAction, System, Target, Work, Workload,
 };
 pub use read::VERSION;

@@ -171,7 +171,10 @@ fn group(property: Property) -> CheckGroup {
         | Property::SingleVote
         | Property::TermMonotonic
         | Property::Linearizable
-        | Property::NoAcknowledgedWriteLost => CheckGroup::Safety,
+        | Property::NoAcknowledgedWriteLost
+        | Property::MutualExclusion
+        | Property::FencingMonotonic
+        | Property::ExclusiveAccess => CheckGroup::Safety,
         Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } => CheckGroup::Liveness,
     }
 }

@@ -141,6 +141,9 @@ pub(crate) fn properties(check: Check) -> Vec<Property> {
         Check::TermMonotonic => vec![Property::TermMonotonic],
         Check::Linearizable => vec![Property::Linearizable],
         Check::NoAcknowledgedWriteLost => vec![Property::NoAcknowledgedWriteLost],
+        Check::MutualExclusion => vec![Property::MutualExclusion],
+        Check::Fencing => vec![Property::FencingMonotonic],
+        Check::ExclusiveAccess => vec![Property::ExclusiveAccess],
         Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
         Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
     }

@@ -90,6 +90,9 @@ fn properties(word: &Word) -> Vec<&'static str> {
         Check::TermMonotonic,
         Check::Linearizable,
         Check::NoAcknowledgedWriteLost,
+        Check::MutualExclusion,
+        Check::Fencing,
+        Check::ExclusiveAccess,
         Check::BoundedReelection { within },
         Check::NoStaleLeaderAfterHeal { within },
     ];

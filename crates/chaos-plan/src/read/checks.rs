@@ -57,6 +57,9 @@ impl Reader {
             "term-monotonic" => self.without_bound(named, Check::TermMonotonic),
             "linearizable" => self.without_bound(named, Check::Linearizable),
             "no-lost-writes" => self.without_bound(named, Check::NoAcknowledgedWriteLost),
+            "mutual-exclusion" => self.without_bound(named, Check::MutualExclusion),
+            "fencing" => self.without_bound(named, Check::Fencing),
+            "exclusive-access" => self.without_bound(named, Check::ExclusiveAccess),
             "reelection" => self.bound(named).map(|within| Check::BoundedReelection { within }),
             "no-stale-leader" => self.bound(named).map(|within| Check::NoStaleLeaderAfterHeal { within }),
             unknown => {

@@ -126,7 +126,7 @@ fn workload() -> Value {
         "seed" => count(0, None),
         "network" => network(),
         "observe" => object(&[&words::OBSERVE], &[], |_| duration()),
-        "clients" => json!({ "type": "array", "minItems": 1, "maxItems": 2, "items": load() }),
+        "clients" => json!({ "type": "array", "minItems": 1, "maxItems": words::LOADS.words.len(), "items": load() }),
         "faults" => json!({ "anyOf": [{ "type": "string", "minLength": 1 }, steps::fault_plan()] }),
         "checks" => at_least_one(check()),
         "expect" => expectations(),
@@ -170,6 +170,8 @@ fn load() -> Value {
     let mut loads = object(&[&words::LOADS], &[], |word| match word {
         "register" => nullable(register()),
         "set" => nullable(set()),
+        "lock" => nullable(lock()),
+        "election" => nullable(election()),
         other => no_shape(&words::LOADS, other),
     });
     (loads["minProperties"], loads["maxProperties"]) = (1.into(), 1.into());
@@ -197,6 +199,27 @@ fn set() -> Value {
         "pinned" => boolean(),
         "timeout" => duration(),
         other => no_shape(&words::SET, other),
+    })
+}
+
+fn lock() -> Value {
+    object(&[&words::LOCK], &[], |word| match word {
+        "locks" => count(1, Some(100)),
+        "clients" => count(1, Some(64)),
+        "hold" => range(),
+        "accesses" => count(0, Some(1_000)),
+        "fencing" => boolean(),
+        "timeout" => duration(),
+        other => no_shape(&words::LOCK, other),
+    })
+}
+
+fn election() -> Value {
+    object(&[&words::ELECTION], &[], |word| match word {
+        "candidates" => count(1, Some(64)),
+        "hold" => range(),
+        "timeout" => duration(),
+        other => no_shape(&words::ELECTION, other),
     })
 }
 
