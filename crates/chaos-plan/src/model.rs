@@ -449,7 +449,7 @@ impl Clients {
     #[must_use]
     pub fn of_election() -> Self {
         let hold = DurationRange { min: Duration::from_secs(1), max: Duration::from_secs(3) };
-        Self { roaming: 3, ..Self::holding(Work::Election { hold }) }
+        Self { roaming: 3, timeout: Duration::from_secs(10), ..Self::holding(Work::Election { hold }) }
     }
 
     fn holding(work: Work) -> Self {

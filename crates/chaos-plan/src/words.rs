@@ -156,7 +156,7 @@ pub(crate) static ELECTION: Table = Table {
     words: &[
         word("candidates", "3", "how many campaign for the leadership, each in a session of its own, 1 to 64 [3]"),
         word("hold", "1s..3s", "how long a leader stays before it resigns [1s..3s]"),
-        word("timeout", "5s", "when a candidate gives up, waiting for its turn included [5s]"),
+        word("timeout", "10s", "when a candidate gives up, waiting for its turn included [10s]"),
     ],
 };
 
