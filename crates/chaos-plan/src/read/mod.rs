@@ -3,6 +3,8 @@
 //! A [`Reader`] notes every mistake and goes on with a default, so that the whole file is always read.
 
 mod checks;
+mod defined;
+mod definition;
 mod expectations;
 mod fields;
 mod steps;
@@ -10,6 +12,7 @@ mod system;
 mod targets;
 mod workload;
 
+pub(crate) use defined::{GivenDefinition, named_definition};
 pub(crate) use fields::{Field, Fields};
 pub(crate) use steps::ReadPlan;
 pub(crate) use workload::{FaultSource, WorkloadFields};
@@ -25,6 +28,10 @@ pub(crate) struct Reader {
     pub(crate) sources: Sources,
     /// How many nodes the cluster has; what nodes are named depends on it.
     pub(crate) nodes: usize,
+    /// The definition of the system under test, if it is one that is described by data.
+    pub(crate) definition: Option<GivenDefinition>,
+    /// Where the system under test is named.
+    system_place: Option<Place>,
     /// Where the verb of each step of the fault plan stands, by the step's number.
     step_places: Vec<Place>,
     /// How deep in `repeat` and `random` the step being read stands.
@@ -40,6 +47,8 @@ impl Reader {
             mistakes: Mistakes::default(),
             sources,
             nodes: workload::NODES_DEFAULT,
+            definition: None,
+            system_place: None,
             step_places: Vec::new(),
             step_nesting: 0,
             dropped_step: false,
