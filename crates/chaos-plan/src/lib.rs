@@ -29,4 +29,4 @@ pub use read::VERSION;
 pub use resolved::resolved_yaml;
 pub use schema::{SchemaKind, schema};
 pub use source::{ReadText, Source};
-pub use words::{Table, Word, checks, reference, vocabulary};
+pub use words::{Table, Word, checks, reference, system_reference, vocabulary};

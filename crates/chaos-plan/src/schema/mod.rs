@@ -126,7 +126,9 @@ fn workload() -> Value {
         "seed" => count(0, None),
         "network" => network(),
         "observe" => object(&[&words::OBSERVE], &[], |_| duration()),
-        "clients" => json!({ "type": "array", "minItems": 1, "maxItems": 2, "items": load() }),
+        "clients" => json!({
+            "type": ["array", "string"], "pattern": "^none$", "minItems": 1, "maxItems": 2, "items": load(),
+        }),
         "faults" => json!({ "anyOf": [{ "type": "string", "minLength": 1 }, steps::fault_plan()] }),
         "checks" => at_least_one(check()),
         "expect" => expectations(),
@@ -135,12 +137,34 @@ fn workload() -> Value {
     })
 }
 
+/// The reference node, a built-in system, a file, or a mapping that names one of them and what is chosen of it.
 fn system() -> Value {
-    let tuned = object(&[&words::SYSTEMS], &["raft"], |word| match word {
+    let mut chosen = object(&[&words::SYSTEMS], &[], |word| match word {
         "raft" => nullable(raft()),
+        "use" => named_system(&[]),
+        // Whether a definition is one, its own schema says.
+        "definition" => json!({ "type": ["object", "string"] }),
+        "version" | "profile" => text(),
+        "tune" | "programs" | "client" => json!({ "type": "object", "additionalProperties": text() }),
         other => no_shape(&words::SYSTEMS, other),
     });
-    json!({ "anyOf": [of_words(&words::SYSTEMS), tuned] })
+    let required = |kind: &str| json!({ "required": [kind] });
+    chosen["oneOf"] = ["raft", "use", "definition"].map(required).to_vec().into();
+    let for_definitions = json!({ "anyOf": [required("use"), required("definition")] });
+    chosen["dependencies"] = ["version", "profile", "tune", "programs", "client"]
+        .map(|word| (word.to_owned(), for_definitions.clone()))
+        .into_iter()
+        .collect();
+    let Value::Object(mut named) = named_system(&["raft"]) else { unreachable!("every shape is an object") };
+    named["anyOf"].as_array_mut().expect("two ways to name one").push(chosen);
+    Value::Object(named)
+}
+
+/// A built-in system, or a file.
+fn named_system(more: &[&'static str]) -> Value {
+    let built_in = crate::builtin::systems().iter().map(|system| system.name);
+    let names: Vec<&str> = more.iter().copied().chain(built_in).collect();
+    json!({ "anyOf": [{ "enum": names }, { "type": "string", "pattern": "[./]" }] })
 }
 
 fn raft() -> Value {
