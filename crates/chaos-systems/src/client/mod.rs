@@ -12,11 +12,14 @@
 //! the session that took it, so that whoever tests locks opens a client per process.
 
 mod answer;
+mod etcd;
 #[cfg(test)]
 mod fake;
+mod http;
 mod options;
 mod pool;
 mod redis;
+pub(crate) mod web;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,9 +31,7 @@ use chaos_plan::definition::{HttpExchange, HttpOperation, Scope};
 
 #[cfg(test)]
 pub(crate) use answer::foreign;
-pub(crate) use answer::{
-    describe, done, failed, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
-};
+pub(crate) use answer::{done, failed, member, named, no_words, shortened, unknown, written_as, written_as_bytes};
 
 use crate::driver::Client;
 
@@ -116,7 +117,7 @@ fn known_options(known: &[String]) -> String {
 type Open = fn(&ClientSetup) -> Result<Arc<dyn Client>, ClientError>;
 
 /// Every driver by name, in alphabetical order.
-const DRIVERS: &[(&str, Open)] = &[("redis", redis::open)];
+const DRIVERS: &[(&str, Open)] = &[("etcd", etcd::open), ("http", http::open), ("redis", redis::open)];
 
 /// The names of all drivers.
 pub fn drivers() -> impl Iterator<Item = &'static str> {
