@@ -153,11 +153,14 @@ fn changes(history: &History) -> Vec<(RunNanos, usize, Change<'_>)> {
     for recorded in &history.events {
         let (at, line) = (recorded.at, recorded.line);
         match &recorded.event {
+            // Service nodes have lives too, and elect nobody.
+            Event::Node(event) if event.node.index() >= history.header.nodes => {}
             Event::Node(event) => {
                 let change = match event.life {
                     NodeLife::Started { .. } if tells_ready => Change::Uncertain,
                     NodeLife::Started { .. } | NodeLife::Ready => Change::Up(event.node, event.incarnation),
                     NodeLife::Exited { .. } => Change::Exited(event.node, event.incarnation),
+                    NodeLife::ProcessStarted { .. } | NodeLife::ProcessExited { .. } => Change::Uncertain,
                 };
                 changes.push((at, line, change));
             }

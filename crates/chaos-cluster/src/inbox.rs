@@ -22,8 +22,8 @@ pub(crate) enum Message {
     Observed(Observation),
     /// An operation ended.
     Completed { at: RunNanos, completed: Completed },
-    /// A node's main process ended. It is a zombie until the owner takes its status.
-    Ended { node: NodeId, incarnation: u64, at: RunNanos },
+    /// A process of a node ended. It is a zombie until the owner takes its status.
+    Ended { node: NodeId, which: Ended, at: RunNanos },
     /// The host stalled.
     Stalled(Stall),
     /// Somebody asks for an end: who or what, for people.
@@ -32,6 +32,15 @@ pub(crate) enum Message {
     Conclude { why: String },
     /// Somebody has something for the history to say to people.
     Remark { text: String },
+}
+
+/// Which process of a node ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The main one of the node's start with this number.
+    Main { incarnation: u64 },
+    /// The further one with this number.
+    Further { serial: u64 },
 }
 
 /// How a process ended, if anybody can tell.

@@ -7,6 +7,7 @@
 //!
 //! Plans are unknown here, and so are packets: cutting links is `chaos-net`'s.
 
+mod access;
 mod clock;
 mod faults;
 mod guest;
@@ -15,12 +16,15 @@ mod inspect;
 mod observer;
 mod process;
 mod recorder;
+mod start;
 mod sys;
 mod watchdog;
 mod world;
 
+pub use access::NodeAccess;
 pub use clock::RunClock;
 pub use guest::{Guest, GuestEnd, GuestHandle, GuestStreams};
 pub use process::ProcessError;
 pub use recorder::Recorder;
-pub use world::{Control, OnSignal, RealWorld, RealWorldOptions, StartError, Watch, WorldError};
+pub use start::StartError;
+pub use world::{Control, OnSignal, RealWorld, RealWorldOptions, Watch, WorldError};

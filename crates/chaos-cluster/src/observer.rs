@@ -27,6 +27,8 @@ pub(crate) struct Observers {
     pub(crate) driver: Arc<dyn Driver>,
     /// Where observations go.
     pub(crate) messages: Outbox,
+    /// How many nodes are asked: those under test, which are the first.
+    pub(crate) nodes: usize,
     /// How many times each node has been started.
     pub(crate) incarnations: Arc<[AtomicU64]>,
     /// The poll interval.
@@ -38,7 +40,7 @@ pub(crate) struct Observers {
 impl Observers {
     /// Starts the tasks of all nodes; they end with the runtime.
     pub(crate) fn start(&self, runtime: &Handle) {
-        for node in NodeId::all(self.incarnations.len()) {
+        for node in NodeId::all(self.nodes) {
             runtime.spawn(self.clone().poll(node));
             runtime.spawn(self.clone().listen(node));
         }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -26,9 +25,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::RunClock;
 use crate::faults::PendingKill;
-use crate::inbox::{Message, Outbox, inbox};
+use crate::inbox::{Ended, Message, Outbox, inbox};
 use crate::observer::Observers;
-use crate::process::{NodeProcess, ProcessError};
+use crate::process::{FurtherEnd, NodeProcess, ProcessError};
 use crate::recorder::Recorder;
 use crate::watchdog::Watchdog;
 
@@ -47,8 +46,10 @@ pub struct RealWorldOptions {
     pub recorder: Recorder,
     /// Where nodes keep logs and data.
     pub directory: RunDir,
-    /// How many nodes.
+    /// How many nodes are under test.
     pub nodes: usize,
+    /// How many service nodes stand beside them; the network has places for all of them, the nodes under test first.
+    pub service: usize,
     /// How they are observed.
     pub observe: Observe,
     /// Whoever wants to see what is recorded as it is recorded, and may end the run.
@@ -99,62 +100,25 @@ pub enum WorldError {
     },
 }
 
-/// Why the cluster did not come up.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The harness itself failed.
-    #[error(transparent)]
-    World(#[from] WorldError),
-    /// A node can't be started at all.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// A node ended by itself before it answered.
-    #[error("{node} ended by itself before it answered ({how}); its log is {}", log.display())]
-    Exited {
-        /// The node.
-        node: NodeId,
-        /// Exit code or signal, in words.
-        how: String,
-        /// Its stderr log.
-        log: PathBuf,
-    },
-    /// A node did not answer in time, or nothing sensible.
-    #[error("{node} did not answer as a node within {within:?}: {seen}; its log is {}", log.display())]
-    NeverAnswered {
-        /// The node.
-        node: NodeId,
-        /// How long it had.
-        within: Duration,
-        /// The last thing that was seen of it.
-        seen: String,
-        /// Its stderr log.
-        log: PathBuf,
-    },
-    /// The user gave up waiting, or whoever watches has seen enough.
-    #[error("interrupted before the cluster was up ({why})")]
-    Interrupted {
-        /// By whom or what.
-        why: String,
-    },
-}
-
 /// Real processes in real namespaces.
 pub struct RealWorld {
     pub(crate) clock: RunClock,
     pub(crate) star: Star,
+    /// Those under test, then the service nodes.
     pub(crate) nodes: Vec<NodeProcess>,
+    under_test: usize,
     pub(crate) pending_kills: Vec<PendingKill>,
     /// Recorded events that the engine has not seen yet.
     ready: VecDeque<(RunNanos, Event)>,
-    driver: Arc<dyn Driver>,
+    pub(crate) driver: Arc<dyn Driver>,
     recorder: Recorder,
     watch: Option<Watch>,
-    directory: RunDir,
+    pub(crate) directory: RunDir,
     /// Which process runs each operation, and at which node.
     under_way: BTreeMap<OpId, (ProcessId, NodeId)>,
     /// Nodes whose current incarnation has answered, and what was last heard of the others.
-    answered: BTreeSet<NodeId>,
-    last_silence: BTreeMap<NodeId, String>,
+    pub(crate) answered: BTreeSet<NodeId>,
+    pub(crate) last_silence: BTreeMap<NodeId, String>,
     incarnations: Arc<[AtomicU64]>,
     capabilities: Capabilities,
     messages: Outbox,
@@ -163,7 +127,7 @@ pub struct RealWorld {
     ticked: bool,
     /// Ends after the inbox, so that it can't be waiting for a place in there.
     _watchdog: Watchdog,
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
 }
 
 impl RealWorld {
@@ -172,7 +136,7 @@ impl RealWorld {
     /// # Errors
     /// If threads or descriptors are not to be had.
     pub fn new(options: RealWorldOptions) -> Result<Self, WorldError> {
-        let RealWorldOptions { clock, star, driver, recorder, directory, nodes, observe, watch } = options;
+        let RealWorldOptions { clock, star, driver, recorder, directory, nodes, service, observe, watch } = options;
         let setup = |action| move |source| WorldError::Setup { action, source };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -180,13 +144,13 @@ impl RealWorld {
             .build()
             .map_err(setup("start the runtime of clients and observers"))?;
         let (messages, inbox) = inbox();
-        let incarnations: Arc<[AtomicU64]> = (0..nodes).map(|_| AtomicU64::new(0)).collect();
+        let incarnations: Arc<[AtomicU64]> = (0..nodes + service).map(|_| AtomicU64::new(0)).collect();
         let stalls = messages.clone();
         let watchdog = Watchdog::start(clock, move |stall| {
             // Nobody listens any more when the run is over.
             stalls.send(Message::Stalled(stall));
         });
-        let processes = NodeId::all(nodes)
+        let processes = NodeId::all(nodes + service)
             .map(|node| {
                 let namespace = star.namespace(node.index()).try_clone_to_owned()?;
                 NodeProcess::new(node, directory.node(node), namespace)
@@ -198,6 +162,7 @@ impl RealWorld {
             driver: Arc::clone(&driver),
             messages: messages.clone(),
             incarnations: Arc::clone(&incarnations),
+            nodes,
             every: observe.every,
             timeout: observe.timeout,
         }
@@ -207,6 +172,7 @@ impl RealWorld {
             clock,
             star,
             nodes: processes,
+            under_test: nodes,
             pending_kills: Vec::new(),
             ready: VecDeque::new(),
             driver,
@@ -233,6 +199,16 @@ impl RealWorld {
     #[must_use]
     pub fn address(&self, node: NodeId) -> std::net::Ipv4Addr {
         self.star.address(node.index())
+    }
+
+    /// The nodes that are asked who leads.
+    pub(crate) fn nodes_under_test(&self) -> Vec<NodeId> {
+        NodeId::all(self.under_test).collect()
+    }
+
+    /// The nodes that those depend on.
+    pub(crate) fn service_nodes(&self) -> Vec<NodeId> {
+        NodeId::all(self.nodes.len()).skip(self.under_test).collect()
     }
 
     /// A way to end the run from another thread.
@@ -276,48 +252,6 @@ impl RealWorld {
         Ok(())
     }
 
-    /// Starts all nodes and waits until each has answered as itself.
-    ///
-    /// # Errors
-    /// If a node can't be started, ends by itself, stays silent, answers garbage or answers as another.
-    pub fn start_nodes(&mut self, within: Duration) -> Result<(), StartError> {
-        let nodes: Vec<NodeId> = NodeId::all(self.nodes.len()).collect();
-        for &node in &nodes {
-            self.start_node(node)??;
-        }
-        let deadline = self.clock.now() + within;
-        while let Some(&missing) = nodes.iter().find(|node| !self.answered.contains(node)) {
-            let (now, event) = self.next_event(deadline)?;
-            match event {
-                Event::Node { node, life: NodeLife::Exited { code, signal, .. } } => {
-                    let how = match (code, signal) {
-                        (Some(code), _) => format!("exit code {code}"),
-                        (None, Some(signal)) => format!("signal {signal}"),
-                        (None, None) => "nobody knows how".to_owned(),
-                    };
-                    return Err(StartError::Exited { node, how, log: self.stderr_log(node) });
-                }
-                Event::Interrupt { why } => return Err(StartError::Interrupted { why }),
-                Event::Tick if now >= deadline => {
-                    let seen = self.last_silence.remove(&missing).unwrap_or_else(|| "it was never asked".to_owned());
-                    return Err(StartError::NeverAnswered {
-                        node: missing,
-                        within,
-                        seen,
-                        log: self.stderr_log(missing),
-                    });
-                }
-                Event::Tick
-                | Event::Observed(_)
-                | Event::Completed(_)
-                | Event::FaultDone(_)
-                | Event::Node { .. }
-                | Event::Conclude { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Ends all nodes and closes the history.
     ///
     /// # Errors
@@ -346,26 +280,30 @@ impl RealWorld {
                 "{node} had left {leftovers} processes behind; they were ended before it was started again"
             ))?;
         }
+        self.take_further_endings(node)?;
         self.kill_confirmed(node, self.clock.now())?;
         let (messages, clock) = (self.messages.clone(), self.clock);
         let process = &mut self.nodes[node.index()];
         let launch = self.driver.launch(node, &process.data());
-        let (before, incarnation) = (process.incarnation, process.incarnation + 1);
         // Before the process exists: what it answers must not count as the word of the one before.
-        self.incarnations[node.index()].store(incarnation, Ordering::Release);
-        let started = process.start(&launch, move || {
+        self.incarnations[node.index()].store(process.incarnation + 1, Ordering::Release);
+        let started = process.start(&launch, move |which| {
             // Nobody listens any more when the run is over.
-            messages.send(Message::Ended { node, incarnation, at: clock.now() });
+            messages.send(Message::Ended { node, which, at: clock.now() });
         });
-        let pid = match started {
-            Ok(pid) => pid,
+        let started = match started {
+            Ok(started) => started,
             Err(error) => {
-                self.incarnations[node.index()].store(before, Ordering::Release);
+                self.incarnations[node.index()].store(process.incarnation, Ordering::Release);
                 return Ok(Err(error));
             }
         };
         self.answered.remove(&node);
-        self.node_event(self.clock.now(), node, NodeLife::Started { pid })?;
+        let now = self.clock.now();
+        self.node_event(now, node, NodeLife::Started { pid: started.main })?;
+        for (process, pid) in started.further {
+            self.node_event(now, node, NodeLife::ProcessStarted { process, pid })?;
+        }
         Ok(Ok(()))
     }
 
@@ -399,10 +337,6 @@ impl RealWorld {
         self.record(at, event, Some(Event::Node { node, life }))
     }
 
-    fn stderr_log(&self, node: NodeId) -> PathBuf {
-        self.directory.node(node).join("stderr.log")
-    }
-
     fn invoke(&mut self, invocation: Invocation) -> Result<(), WorldError> {
         let Invocation { id, process, node, role, due, deadline, action } = invocation;
         let operation = self.driver.invoke(node, &action);
@@ -434,7 +368,13 @@ impl RealWorld {
                 let event = OpEvent { id: completed.id, process, node, phase: completed.phase.clone() };
                 self.record(at, history::Event::Op(event), Some(Event::Completed(completed)))
             }
-            Message::Ended { node, incarnation, at } => self.ended(node, incarnation, at),
+            Message::Ended { node, which: Ended::Main { incarnation }, at } => self.ended(node, incarnation, at),
+            Message::Ended { node, which: Ended::Further { serial }, at } => {
+                match self.nodes[node.index()].take_further_ending(serial) {
+                    Some(end) => self.further_ended(node, end, at),
+                    None => Ok(()),
+                }
+            }
             Message::Stalled(stall) => self.record(stall.to, history::Event::Stall(stall), None),
             Message::Interrupt { why } => {
                 self.ready.push_back((self.clock.now(), Event::Interrupt { why }));
@@ -463,6 +403,22 @@ impl RealWorld {
         let signal = status.and_then(|status| status.signal());
         self.node_event(at, node, NodeLife::Exited { code, signal, expected })?;
         if alone { self.kill_confirmed(node, at) } else { Ok(()) }
+    }
+
+    /// Records the ends of a node's further processes that nobody has heard of yet.
+    fn take_further_endings(&mut self, node: NodeId) -> Result<(), WorldError> {
+        for end in self.nodes[node.index()].take_further_endings() {
+            self.further_ended(node, end, self.clock.now())?;
+        }
+        Ok(())
+    }
+
+    fn further_ended(&mut self, node: NodeId, end: FurtherEnd, at: RunNanos) -> Result<(), WorldError> {
+        let FurtherEnd { process, status, expected } = end;
+        let status = status.ok();
+        let code = status.and_then(|status| status.code());
+        let signal = status.and_then(|status| status.signal());
+        self.node_event(at, node, NodeLife::ProcessExited { process, code, signal, expected })
     }
 
     /// Takes in messages until one has become an event for the engine; whether there is one.

@@ -21,8 +21,9 @@ use chaos_plan::{System, Workload};
 use crate::client::Numbers;
 use crate::estimate;
 use crate::faults::{FaultsUnderWay, Lift};
-use crate::final_reads::{self, FinalReads};
-use crate::load::{Counts, Load};
+use crate::final_reads::{self, FinalReads, ToRead};
+use crate::load::Counts;
+use crate::loads::Loads;
 use crate::nemesis::{ANSWER_WITHIN, Nemesis, Surroundings};
 use crate::progress::{NodeStatus, Phase, Progress};
 use crate::view::ClusterView;
@@ -106,10 +107,8 @@ enum Course {
 pub struct Engine {
     seed: Seed,
     nodes: usize,
-    keys: usize,
     plan_name: String,
     settle: Duration,
-    op_timeout: Duration,
     limit_at: RunNanos,
     faults_total: Option<u32>,
     estimate_plan: Duration,
@@ -122,7 +121,7 @@ pub struct Engine {
     view: ClusterView,
     faults: FaultsUnderWay,
     nemesis: Nemesis,
-    load: Load,
+    load: Loads,
     final_reads: Option<FinalReads>,
     numbers: Numbers,
 }
@@ -141,14 +140,12 @@ impl Engine {
             System::Defined(defined) => defined.timing().map_or(HEARTBEAT_UNKNOWN, |timing| timing.heartbeat),
         };
         let mut numbers = Numbers::default();
-        let load = Load::new(&workload.clients, workload.nodes, seed, &mut numbers);
+        let load = Loads::new(&workload.clients, workload.nodes, seed, &mut numbers);
         Self {
             seed,
             nodes: workload.nodes,
-            keys: workload.clients.keys,
             plan_name: workload.faults.name.clone(),
             settle: workload.settle,
-            op_timeout: workload.clients.timeout,
             limit_at: now + workload.limit,
             faults_total: estimate::faults(&workload.faults.steps),
             estimate_plan: estimate::all(&workload.faults.steps),
@@ -277,7 +274,7 @@ impl Engine {
             }
             Stage::Settling { until } if now >= until => {
                 self.load.stop();
-                let patience = if self.is_interrupted() { INTERRUPT_WITHIN } else { self.op_timeout + GRACE };
+                let patience = if self.is_interrupted() { INTERRUPT_WITHIN } else { self.load.timeout() + GRACE };
                 self.becomes(Stage::Draining { until: now + patience })
             }
             Stage::Draining { until } => self.drain(until, out),
@@ -398,11 +395,19 @@ impl Engine {
         }
         out.push(Command::Mark(Mark::LoadEnd, String::new()));
         let first = self.view.working_leader(self.now).map_or(NodeId::new(1), |(leader, _)| leader);
-        let (keys, nodes, timeout) = (self.keys, self.nodes, self.op_timeout);
         let within = if self.is_interrupted() { READ_AFTER_INTERRUPT } else { final_reads::WITHIN };
         let until = self.now + within;
-        let timeout = timeout.min(within);
-        self.final_reads = Some(FinalReads::new(keys, nodes, first, timeout, until, self.seed, &mut self.numbers));
+        self.final_reads = Some(FinalReads::new(
+            ToRead {
+                objects: self.load.objects(),
+                nodes: self.nodes,
+                first,
+                timeout: self.load.timeout().min(within),
+                until,
+                seed: self.seed,
+            },
+            &mut self.numbers,
+        ));
         self.becomes(Stage::FinalReads { until: until + GRACE })
     }
 
@@ -410,10 +415,7 @@ impl Engine {
         let reads = self.final_reads.as_mut().expect("the reads are made as their stage begins");
         reads.advance(self.now, &mut self.numbers, out);
         if reads.is_over(self.now) || self.now >= until {
-            let unread = reads.unread();
-            if !unread.is_empty() {
-                out.push(Command::Remark(format!("no final read succeeded of {}", unread.join(", "))));
-            }
+            out.extend(reads.unread_in_words().map(Command::Remark));
             if !self.is_interrupted() {
                 out.push(Command::Mark(Mark::RunEnd, String::new()));
             }
@@ -474,8 +476,8 @@ impl Engine {
             Stage::Settling { until } => (Phase::Settling, format!("time to pass until {until}")),
             Stage::Draining { .. } => (Phase::Settling, format!("{} operations to end", self.load.under_way())),
             Stage::FinalReads { .. } => {
-                let unread = self.final_reads.as_ref().map_or(0, |reads| reads.unread().len());
-                (Phase::FinalReads, format!("{unread} keys to be read"))
+                let unread = self.final_reads.as_ref().map_or(0, FinalReads::unread);
+                (Phase::FinalReads, format!("{unread} final reads"))
             }
             Stage::Interrupted { .. } => (Phase::Stopping, "faults to be taken back".to_owned()),
             Stage::Done => (Phase::Done, String::new()),

@@ -1,4 +1,4 @@
-//! The register load: operations that fall due by a schedule of their own, whether or not the system keeps up.
+//! One load: operations that fall due by a schedule of their own, whether or not the system keeps up.
 //!
 //! Open loop: gaps are those of a Poisson process of the workload's rate, so operations look at the system at moments that
 //! don't depend on it ("Poisson arrivals see time averages", Wolff 1982; and no coordinated omission: an operation that must
@@ -6,15 +6,16 @@
 //! each in turn; the others go to the roaming clients, the longest free first. With only one kind of clients, all go there.
 //!
 //! What an operation is (its kind and key) is drawn when it falls due; what a compare-and-set expects is decided when it is
-//! invoked: what any client saw last of the key, so that most have a chance. Values are never written twice.
+//! invoked: what any client saw last of the key, so that most have a chance. Values are never written twice, in no object of the
+//! run. What was acknowledged of a set is remembered: the final reads look for it.
 //!
 //! Operations that wait are bounded by [`WAITING_MAX`]; what would overflow is counted, not invoked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use chaos_history::{Action, ClientRole, NodeId, OpId, OpPhase, OpResult, RunNanos, Seed, Value};
-use chaos_plan::{Clients, Mix};
+use chaos_plan::{Clients, Work};
 
 use crate::client::{self, Client, Numbers};
 use crate::random::{self, Stream};
@@ -67,6 +68,39 @@ enum Kind {
     Read,
     Write,
     Cas,
+    Elements,
+    Add,
+}
+
+impl Kind {
+    /// Whether it only looks: such operations go to a node's reader.
+    fn reads(self) -> bool {
+        match self {
+            Self::Read | Self::Elements => true,
+            Self::Write | Self::Cas | Self::Add => false,
+        }
+    }
+
+    /// The kind of an operation that falls due, drawn.
+    fn drawn(work: Work, stream: &mut Stream) -> Self {
+        match work {
+            Work::Register(mix) => {
+                [Self::Read, Self::Write, Self::Cas][stream.weighted(&[mix.read, mix.write, mix.cas])]
+            }
+            Work::Set { reads_millionths } => {
+                let adds = 1_000_000_u32.saturating_sub(reads_millionths);
+                [Self::Elements, Self::Add][stream.weighted(&[reads_millionths, adds])]
+            }
+        }
+    }
+}
+
+/// The name of an object: kinds of object have names of their own, since a key is one object.
+pub(crate) fn key_name(work: Work, key: usize) -> String {
+    match work {
+        Work::Register(_) => format!("k{key}"),
+        Work::Set { .. } => format!("s{key}"),
+    }
 }
 
 /// An operation that is due.
@@ -94,7 +128,7 @@ impl Group {
 
 /// What a node's pinned clients are asked to do, and what the roaming ones are.
 #[derive(Clone, Debug)]
-struct Work {
+struct Streams {
     pinned: Vec<Stream>,
     roaming: Stream,
 }
@@ -104,9 +138,9 @@ struct Work {
 pub(crate) struct Load {
     mean_gap: Duration,
     keys: usize,
-    mix: Mix,
-    arrivals: Stream,
     work: Work,
+    arrivals: Stream,
+    streams: Streams,
     /// When the next operation falls due; `None` while the load is not running.
     next_due: Option<RunNanos>,
     /// Of each node its reader, then its writer.
@@ -117,7 +151,18 @@ pub(crate) struct Load {
     waiting: usize,
     under_way: BTreeMap<OpId, UnderWay>,
     last_seen: BTreeMap<usize, Option<Value>>,
+    /// Of each set the elements that it must have.
+    added: BTreeMap<usize, BTreeSet<Value>>,
     counts: Counts,
+}
+
+/// An object of the run, as it should be found at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Object {
+    /// Its key.
+    pub(crate) key: String,
+    /// The elements that it must have, if it is a set; `None` if it is a register.
+    pub(crate) must_hold: Option<BTreeSet<Value>>,
 }
 
 /// An operation that was invoked.
@@ -138,6 +183,11 @@ impl Load {
         let has_work = clients.rate_per_second > 0.0 && pinned_nodes + clients.roaming > 0;
         let mean_gap = if has_work { Duration::from_secs_f64(1.0 / clients.rate_per_second) } else { Duration::MAX };
         let shares = if pinned_nodes > 0 && clients.roaming > 0 { 2 } else { 1 };
+        // The register load's streams are named as they always were, so that old seeds draw what they drew.
+        let of = match clients.work {
+            Work::Register(_) => "",
+            Work::Set { .. } => "set ",
+        };
         let rest = |clients: usize| {
             client::rest(mean_gap.saturating_mul(u32::try_from(clients * shares).expect("a run has few clients")))
         };
@@ -147,24 +197,24 @@ impl Load {
         };
         let pinned = (0..pinned_nodes).flat_map(|node| {
             let mut group = |what, timeout| {
-                let name = format!("pinned {what} {node}");
+                let name = format!("{of}pinned {what} {node}");
                 Group::new(vec![new(ClientRole::Pinned, node, name, pinned_nodes)], timeout)
             };
             [group("reader", clients.timeout.min(PROBE_TIMEOUT)), group("writer", clients.timeout)]
         });
         let pinned: Vec<Group> = pinned.collect();
         let roaming = (0..clients.roaming)
-            .map(|index| new(ClientRole::Roaming, index, format!("roaming client {index}"), clients.roaming));
+            .map(|index| new(ClientRole::Roaming, index, format!("{of}roaming client {index}"), clients.roaming));
         let roaming: Vec<Client> = roaming.collect();
-        let work = |whose: String| random::stream(seed, &format!("operations of {whose}"));
+        let stream = |whose: String| random::stream(seed, &format!("{of}operations of {whose}"));
         Self {
             mean_gap,
             keys: clients.keys,
-            mix: clients.mix,
-            arrivals: random::stream(seed, "arrivals"),
-            work: Work {
-                pinned: (0..pinned_nodes).map(|node| work(format!("pinned clients {node}"))).collect(),
-                roaming: work("roaming clients".to_owned()),
+            work: clients.work,
+            arrivals: random::stream(seed, &format!("{of}arrivals")),
+            streams: Streams {
+                pinned: (0..pinned_nodes).map(|node| stream(format!("pinned clients {node}"))).collect(),
+                roaming: stream("roaming clients".to_owned()),
             },
             next_due: None,
             pinned,
@@ -173,6 +223,7 @@ impl Load {
             waiting: 0,
             under_way: BTreeMap::new(),
             last_seen: BTreeMap::new(),
+            added: BTreeMap::new(),
             counts: Counts::default(),
         }
     }
@@ -197,6 +248,18 @@ impl Load {
     /// How many operations are under way.
     pub(crate) fn under_way(&self) -> usize {
         self.under_way.len()
+    }
+
+    /// What must be found at the end of every object: of a set, the elements whose addition was acknowledged.
+    pub(crate) fn objects(&self) -> Vec<Object> {
+        let object = |key| {
+            let must_hold = match self.work {
+                Work::Register(_) => None,
+                Work::Set { .. } => Some(self.added.get(&key).cloned().unwrap_or_default()),
+            };
+            Object { key: key_name(self.work, key), must_hold }
+        };
+        (0..self.keys).map(object).collect()
     }
 
     /// How many operations wait for a free client.
@@ -231,16 +294,16 @@ impl Load {
     fn arrives(&mut self, at: RunNanos) {
         let number = self.arrived;
         self.arrived += 1;
-        let (keys, mix) = (self.keys, self.mix);
+        let (keys, work) = (self.keys, self.work);
         let pinned_turn = !self.pinned.is_empty() && (self.roaming.is_none() || number.is_multiple_of(2));
         let shares = if self.roaming.is_some() { 2 } else { 1 };
         let node = number / shares % (self.pinned.len() / 2).max(1);
-        let stream = if pinned_turn { &mut self.work.pinned[node] } else { &mut self.work.roaming };
-        let kind = [Kind::Read, Kind::Write, Kind::Cas][stream.weighted(&[mix.read, mix.write, mix.cas])];
+        let stream = if pinned_turn { &mut self.streams.pinned[node] } else { &mut self.streams.roaming };
+        let kind = Kind::drawn(work, stream);
         let key = stream.index(keys);
         let group = if pinned_turn {
             let (reader, writer) = (2 * node, 2 * node + 1);
-            &mut self.pinned[if kind == Kind::Read { reader } else { writer }]
+            &mut self.pinned[if kind.reads() { reader } else { writer }]
         } else {
             self.roaming.as_mut().expect("a load without clients never runs")
         };
@@ -267,7 +330,7 @@ impl Load {
             self.waiting -= 1;
             let id = numbers.operation();
             client.takes(id);
-            let key = format!("k{}", due.key);
+            let key = key_name(self.work, due.key);
             let action = match due.kind {
                 Kind::Read => Action::Read { key },
                 Kind::Write => Action::Write { key, value: numbers.value() },
@@ -275,6 +338,8 @@ impl Load {
                     let expect = self.last_seen.get(&due.key).copied().flatten();
                     Action::Cas { key, expect, value: numbers.value() }
                 }
+                Kind::Elements => Action::Elements { key },
+                Kind::Add => Action::Add { key, value: numbers.value() },
             };
             self.under_way.insert(id, UnderWay { pinned, client: index, key: due.key, value: action.written() });
             let (process, node, role) = (client.process(), client.node(), client.role());
@@ -287,8 +352,16 @@ impl Load {
     pub(crate) fn completed(&mut self, completed: &Completed, now: RunNanos, numbers: &mut Numbers) -> bool {
         let Some(operation) = self.under_way.remove(&completed.id) else { return false };
         self.counts.count(&completed.phase);
-        if let Some(seen) = seen(&completed.phase, operation.value) {
-            self.last_seen.insert(operation.key, seen);
+        match self.work {
+            Work::Register(_) => {
+                if let Some(seen) = seen(&completed.phase, operation.value) {
+                    self.last_seen.insert(operation.key, seen);
+                }
+            }
+            Work::Set { .. } => {
+                let added = operation.value.filter(|_| matches!(completed.phase, OpPhase::Ok(_)));
+                self.added.entry(operation.key).or_default().extend(added);
+            }
         }
         let group = match operation.pinned {
             Some(index) => &mut self.pinned[index],

@@ -99,6 +99,7 @@ impl ClusterView {
                 self.exited.insert(node);
                 self.beliefs.remove(&node);
             }
+            NodeLife::ProcessStarted { .. } | NodeLife::ProcessExited { .. } => {}
         }
     }
 

@@ -234,7 +234,7 @@ fn process_gaps(history: &History, end: RunNanos) -> BTreeMap<NodeId, Vec<Interv
             NodeLife::Exited { .. } => {
                 exited.entry(event.node).or_insert(recorded.at);
             }
-            NodeLife::Ready => {}
+            NodeLife::Ready | NodeLife::ProcessStarted { .. } | NodeLife::ProcessExited { .. } => {}
         }
     }
     for (node, from) in exited {
@@ -259,7 +259,10 @@ fn signs_of_life(history: &History) -> (SignsOfLife, SignsOfLife) {
                 NodeLife::Started { .. } => {
                     starts.entry(event.node).or_default().push(Interval::new(recorded.at, recorded.at))
                 }
-                NodeLife::Ready | NodeLife::Exited { .. } => {}
+                NodeLife::Ready
+                | NodeLife::Exited { .. }
+                | NodeLife::ProcessStarted { .. }
+                | NodeLife::ProcessExited { .. } => {}
             },
             Event::Observation(observation) => match observation.outcome {
                 ObservationOutcome::Answered(_) => answers

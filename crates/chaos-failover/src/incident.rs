@@ -34,19 +34,31 @@ fn incident(recorded: &Recorded) -> Option<Incident> {
             let what = format!("fault {} ({}) {action}: {error}", fault.id.0, fault.label);
             Some(Incident { at: recorded.at, fault: Some(fault.id), node: None, what })
         }
-        Event::Node(event) => match event.life {
-            NodeLife::Exited { code, signal, expected: false } => {
-                let how = match (code, signal) {
-                    (_, Some(signal)) => format!("by signal {signal}"),
-                    (Some(code), None) => format!("with code {code}"),
-                    (None, None) => "in a way that nobody told".to_owned(),
-                };
-                let what = format!("{} ended by itself {how}", event.node);
-                Some(Incident { at: recorded.at, fault: None, node: Some(event.node), what })
-            }
-            NodeLife::Started { .. } | NodeLife::Ready | NodeLife::Exited { expected: true, .. } => None,
-        },
+        Event::Node(event) => {
+            let what = match &event.life {
+                NodeLife::Exited { code, signal, expected: false } => {
+                    format!("{} ended by itself {}", event.node, how(*code, *signal))
+                }
+                NodeLife::ProcessExited { process, code, signal, expected: false } => {
+                    format!("{}'s process `{process}` ended by itself {}", event.node, how(*code, *signal))
+                }
+                NodeLife::Started { .. }
+                | NodeLife::Ready
+                | NodeLife::Exited { expected: true, .. }
+                | NodeLife::ProcessStarted { .. }
+                | NodeLife::ProcessExited { expected: true, .. } => return None,
+            };
+            Some(Incident { at: recorded.at, fault: None, node: Some(event.node), what })
+        }
         Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::Note(_) => None,
+    }
+}
+
+fn how(code: Option<i32>, signal: Option<i32>) -> String {
+    match (code, signal) {
+        (_, Some(signal)) => format!("by signal {signal}"),
+        (Some(code), None) => format!("with code {code}"),
+        (None, None) => "in a way that nobody told".to_owned(),
     }
 }
 

@@ -239,6 +239,26 @@ pub enum NodeLife {
         /// Whether the harness ended it; a node that ends by itself is a finding.
         expected: bool,
     },
+    /// A further process of the node was started. Says nothing of whether the node is up: that is its main process's.
+    ProcessStarted {
+        /// What the system's definition calls it.
+        process: String,
+        /// Its process id inside the run's namespace.
+        pid: u32,
+    },
+    /// A further process of the node ended. The node goes on as long as its main process does.
+    ProcessExited {
+        /// What the system's definition calls it.
+        process: String,
+        /// The exit code, if it exited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<i32>,
+        /// The signal, if one ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        /// Whether the harness ended it.
+        expected: bool,
+    },
 }
 
 /// An interval in which the harness's watchdog was not scheduled.

@@ -7,9 +7,11 @@
 
 use std::fs::File;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 
+use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::{NetError, sys};
@@ -52,6 +54,17 @@ pub fn enter_namespace(namespace: BorrowedFd<'_>) -> io::Result<()> {
 pub fn start_in_namespace(command: &mut Command, namespace: BorrowedFd<'_>) -> io::Result<()> {
     sys::in_namespace(command, namespace.try_clone_to_owned()?);
     Ok(())
+}
+
+/// The IPv4 addresses on the interfaces of the network namespace, loopback included, as they are now.
+///
+/// # Errors
+/// When the namespace can't be joined or the kernel doesn't list them.
+pub fn addresses_in(namespace: BorrowedFd<'_>) -> io::Result<Vec<Ipv4Addr>> {
+    in_namespace(namespace, || {
+        let interfaces = getifaddrs()?;
+        Ok(interfaces.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip())).collect())
+    })
 }
 
 /// The network namespace of the calling thread.

@@ -3,12 +3,15 @@
 //! Each function is as small as its system call, so that the SAFETY comment can be judged beside it.
 #![expect(unsafe_code, reason = "system calls; nowhere else in the crate")]
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use nix::sched::{CloneFlags, setns};
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::Mode;
 use nix::unistd::{ForkResult, Pid};
 
 /// The two sides of [`fork`].
@@ -61,6 +64,35 @@ pub(crate) fn in_namespace(command: &mut Command, namespace: OwnedFd) {
     let hook = move || Ok(setns(&namespace, CloneFlags::CLONE_NEWNET)?);
     // SAFETY: between fork and exec the hook makes one system call and neither allocates nor locks.
     unsafe { command.pre_exec(hook) };
+}
+
+/// What a user namespace's map files are to contain.
+pub(crate) struct UserMaps {
+    /// `/proc/self/uid_map`.
+    pub(crate) uid: String,
+    /// `/proc/self/gid_map`.
+    pub(crate) gid: String,
+}
+
+/// Has the command make a user namespace with these maps and live in it.
+pub(crate) fn in_user_namespace(command: &mut Command, maps: UserMaps) {
+    let hook = move || {
+        unshare(CloneFlags::CLONE_NEWUSER)?;
+        // Without "deny" the kernel refuses a gid map from inside of the namespace.
+        write_to(c"/proc/self/setgroups", "deny")?;
+        write_to(c"/proc/self/uid_map", &maps.uid)?;
+        write_to(c"/proc/self/gid_map", &maps.gid)
+    };
+    // SAFETY: between fork and exec the hook only makes system calls (unshare, open, write, close) on texts that were made
+    // before; it neither allocates nor locks.
+    unsafe { command.pre_exec(hook) };
+}
+
+/// Writes a file in one call, as the files of `/proc` want it, without allocating.
+fn write_to(path: &CStr, text: &str) -> io::Result<()> {
+    let file = nix::fcntl::open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let written = nix::unistd::write(&file, text.as_bytes())?;
+    if written == text.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
 /// Has the command join the network namespace and keep `CAP_NET_ADMIN` and `CAP_NET_RAW` across its exec.

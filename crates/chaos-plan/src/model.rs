@@ -29,8 +29,8 @@ pub struct Workload {
     pub filter: Filter,
     /// How nodes are observed.
     pub observe: Observe,
-    /// The load.
-    pub clients: Clients,
+    /// The loads, at least one, each on objects of another kind.
+    pub clients: Vec<Clients>,
     /// What goes wrong.
     pub faults: FaultPlan,
     /// What must hold.
@@ -121,21 +121,33 @@ pub struct Observe {
     pub timeout: Duration,
 }
 
-/// The register load: reads, writes and compare-and-sets over a few keys.
+/// One load: its clients, and what they do over a few keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clients {
+    /// What is asked.
+    pub work: Work,
     /// How many keys, 1 to 1,000.
     pub keys: usize,
     /// Operations a second, all clients together, open loop.
     pub rate_per_second: f64,
-    /// The weights of the three kinds of operation.
-    pub mix: Mix,
     /// How many clients follow the leader. (Besides them each node has one that stays with it.)
     pub roaming: usize,
     /// Whether each node has a client that stays with it.
     pub pinned: bool,
     /// When a client gives up waiting: the operation is then `info`.
     pub timeout: Duration,
+}
+
+/// What the clients of a load ask, and of which kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Reads, writes and compare-and-sets of registers.
+    Register(Mix),
+    /// Additions to sets, each of an element that was never added before.
+    Set {
+        /// The share of operations that read all elements instead, in parts per million.
+        reads_millionths: u32,
+    },
 }
 
 /// Weights of the kinds of operation; at least one is positive.
@@ -394,13 +406,21 @@ impl Default for RaftOptions {
     }
 }
 
+impl Clients {
+    /// A load of additions to one set, without reads before the end.
+    #[must_use]
+    pub fn of_set() -> Self {
+        Self { work: Work::Set { reads_millionths: 0 }, keys: 1, ..Self::default() }
+    }
+}
+
 impl Default for Clients {
-    /// A small load that keeps every key contended.
+    /// A small load that keeps every register contended.
     fn default() -> Self {
         Self {
+            work: Work::Register(Mix { read: 2, write: 1, cas: 1 }),
             keys: 4,
             rate_per_second: 200.0,
-            mix: Mix { read: 2, write: 1, cas: 1 },
             roaming: 4,
             pinned: true,
             timeout: Duration::from_secs(1),

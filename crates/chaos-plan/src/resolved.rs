@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::definition::{DefinedSystem, Tuned};
 use crate::model::{
     Awaited, Check, Choice, Clients, Fault, FaultPlan, Filter, Hold, KillSignal, Partition, RaftOptions,
-    ReadConsistency, Step, StepAction, System, Target, Workload,
+    ReadConsistency, Step, StepAction, System, Target, Work, Workload,
 };
 use crate::read::VERSION;
 use crate::scalar::{write_duration, write_duration_range, write_rate};
@@ -145,18 +145,33 @@ fn write_block(out: &mut String, indent: &str, key: &str, own: &str) -> fmt::Res
     Ok(())
 }
 
-fn write_clients(out: &mut String, clients: &Clients) -> fmt::Result {
-    let Clients { keys, rate_per_second, mix, roaming, pinned, timeout } = clients;
-    if *roaming == 0 && !pinned {
+fn write_clients(out: &mut String, loads: &[Clients]) -> fmt::Result {
+    if loads.is_empty() {
         return writeln!(out, "clients: none");
     }
-    writeln!(out, "clients:\n  - register:")?;
-    writeln!(out, "      keys: {keys}")?;
-    writeln!(out, "      rate: {}", write_rate(*rate_per_second))?;
-    writeln!(out, "      mix: {{ read: {}, write: {}, cas: {} }}", mix.read, mix.write, mix.cas)?;
-    writeln!(out, "      roaming: {roaming}")?;
-    writeln!(out, "      pinned: {pinned}")?;
-    writeln!(out, "      timeout: {}", write_duration(*timeout))
+    writeln!(out, "clients:")?;
+    for Clients { work, keys, rate_per_second, roaming, pinned, timeout } in loads {
+        let name = match work {
+            Work::Register(_) => "register",
+            Work::Set { .. } => "set",
+        };
+        writeln!(out, "  - {name}:")?;
+        writeln!(out, "      keys: {keys}")?;
+        writeln!(out, "      rate: {}", write_rate(*rate_per_second))?;
+        match work {
+            Work::Register(mix) => {
+                writeln!(out, "      mix: {{ read: {}, write: {}, cas: {} }}", mix.read, mix.write, mix.cas)?;
+            }
+            Work::Set { reads_millionths } => {
+                let share = format!("{}.{:04}", reads_millionths / 10_000, reads_millionths % 10_000);
+                writeln!(out, "      reads: {}%", share.trim_end_matches('0').trim_end_matches('.'))?;
+            }
+        }
+        writeln!(out, "      roaming: {roaming}")?;
+        writeln!(out, "      pinned: {pinned}")?;
+        writeln!(out, "      timeout: {}", write_duration(*timeout))?;
+    }
+    Ok(())
 }
 
 fn write_checks(out: &mut String, checks: &[Check]) -> fmt::Result {

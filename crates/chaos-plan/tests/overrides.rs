@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chaos_plan::{Check, RaftOptions, System, Workload, load};
+use chaos_plan::{Check, Mix, RaftOptions, System, Work, Workload, load};
 
 fn with(workload: &str, overrides: &[&str]) -> Result<Workload, String> {
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
@@ -41,7 +41,8 @@ fn keys_at_every_depth_can_be_set() {
     assert_eq!((workload.nodes, workload.seed.unwrap().0), (3, 9));
     assert_eq!(raft(&workload).heartbeat, Duration::from_millis(20));
     assert_eq!(raft(&workload).arguments, ["--level=3", "a b"]);
-    assert_eq!((workload.clients.rate_per_second, workload.clients.mix.write, workload.clients.keys), (50.0, 0, 4));
+    assert_eq!((workload.clients[0].rate_per_second, workload.clients[0].keys), (50.0, 4));
+    assert_eq!(workload.clients[0].work, Work::Register(Mix { read: 1, write: 0, cas: 0 }));
     let within = Duration::from_secs;
     assert!(workload.checks.contains(&Check::BoundedReelection { within: within(7) }));
     assert!(workload.checks.contains(&Check::NoStaleLeaderAfterHeal { within: within(2) }));
@@ -59,13 +60,13 @@ fn a_list_can_be_begun_and_the_last_word_wins() {
     let workload =
         with("tests/valid/minimal.yaml", &["clients.register.keys=2", "nodes=5", "nodes=7", "checks.linearizable="])
             .unwrap();
-    assert_eq!((workload.nodes, workload.clients.keys), (7, 2));
+    assert_eq!((workload.nodes, workload.clients[0].keys), (7, 2));
     assert_eq!(workload.checks, [Check::Linearizable]);
 }
 
 #[test]
 fn mistakes_are_told_with_the_override_and_its_column() {
-    let cases: [(&str, &[&str]); 18] = [
+    let cases: [(&str, &[&str]); 19] = [
         ("nods=3", &["unknown field `nods`", "--set:1:1", "did you mean `nodes`?"]),
         ("nodes=30", &["`nodes` must be 1 to 9", "--set:1:7", "nodes=30"]),
         ("nodes=", &["`nodes` must be a whole number", "nothing is written here"]),
@@ -76,7 +77,8 @@ fn mistakes_are_told_with_the_override_and_its_column() {
         ("system.raft.heartbeat=20", &["the unit is missing", "--set:1:23"]),
         ("system.etcd.heartbeat=20ms", &["nothing to set at `etcd`", "the value above it is `raft`"]),
         ("clients.register.rate=50", &["`rate` must be a rate", "--set:1:23"]),
-        ("clients.lock.rate=50/s", &["a second load", "--set:1:9"]),
+        ("clients.lcok.rate=50/s", &["unknown field `lcok`", "--set:1:9"]),
+        ("clients.set.reads=100%", &["a set to which nothing is added", "--set:1:19"]),
         ("faults=no-such-plan", &["no fault plan `no-such-plan`", "--set:1:8"]),
         ("faults.steps=[]", &["nothing to set at `steps`", "`faults/isolate-leader.yaml`"]),
         ("clients.register.mix={ read: 1", &["this is not YAML", "--set:1:"]),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chaos_history::{NodeId, Seed, SourcePlace};
 use chaos_plan::{
     Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe,
-    Partition, RaftOptions, ReadConsistency, Source, Step, StepAction, System, Target, Workload, load_source,
+    Partition, RaftOptions, ReadConsistency, Source, Step, StepAction, System, Target, Work, Workload, load_source,
     resolved_yaml,
 };
 use proptest::collection::vec;
@@ -179,18 +179,26 @@ fn raft() -> impl Strategy<Value = RaftOptions> {
     )
 }
 
-fn clients() -> impl Strategy<Value = Clients> {
-    let rate = prop_oneof![0.001_f64..100_000.0, (1_u32..1_000).prop_map(f64::from)];
-    (1_usize..=1_000, rate, 0_u32..=1_000, 1_u32..=1_000, 1_usize..=64, any::<bool>(), duration()).prop_map(
-        |(keys, rate_per_second, read, write, roaming, pinned, timeout)| Clients {
-            keys,
-            rate_per_second,
-            mix: Mix { read, write, cas: read / 2 },
-            roaming,
-            pinned,
-            timeout,
-        },
-    )
+fn clients() -> impl Strategy<Value = Vec<Clients>> {
+    let rate = || prop_oneof![0.001_f64..100_000.0, (1_u32..1_000).prop_map(f64::from)];
+    let common = || (1_usize..=1_000, rate(), 1_usize..=64, any::<bool>(), duration());
+    let clients = |(keys, rate_per_second, roaming, pinned, timeout), work| Clients {
+        work,
+        keys,
+        rate_per_second,
+        roaming,
+        pinned,
+        timeout,
+    };
+    let register = (common(), 0_u32..=1_000, 1_u32..=1_000)
+        .prop_map(move |(common, read, write)| clients(common, Work::Register(Mix { read, write, cas: read / 2 })));
+    let set = (common(), 0_u32..1_000_000)
+        .prop_map(move |(common, reads_millionths)| clients(common, Work::Set { reads_millionths }));
+    (register, set, 0_u8..3).prop_map(|(register, set, which)| match which {
+        0 => vec![register],
+        1 => vec![set],
+        _ => vec![set, register],
+    })
 }
 
 fn checks() -> impl Strategy<Value = Vec<Check>> {

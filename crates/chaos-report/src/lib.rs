@@ -34,7 +34,7 @@ pub use model::{
     Verdict, WitnessSummary,
 };
 pub use schema::report_schema;
-pub use set::{RunSet, SET_SCHEMA, SetEnd, SetRun, worse};
+pub use set::{RunSet, SET_SCHEMA, SetEnd, SetFacts, SetRun, worse};
 pub use terminal::{Style, to_terminal};
 pub use wrapped::{COMMAND_FAILED, Wrapped};
 

@@ -96,7 +96,49 @@ pub enum SetEnd {
     Interrupted,
 }
 
+/// What a set is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetFacts {
+    /// The workload's name.
+    pub workload: String,
+    /// The system under test.
+    pub system: String,
+    /// How many nodes.
+    pub nodes: usize,
+    /// The first run's seed.
+    pub seed: Seed,
+    /// Wall time of the start, RFC 3339.
+    pub started: String,
+    /// How many runs are asked for.
+    pub asked: usize,
+}
+
 impl RunSet {
+    /// A set without runs, which says nothing yet.
+    #[must_use]
+    pub fn new(facts: SetFacts) -> Self {
+        let SetFacts { workload, system, nodes, seed, started, asked } = facts;
+        Self {
+            schema: SET_SCHEMA.to_owned(),
+            chaos: env!("CARGO_PKG_VERSION").to_owned(),
+            workload,
+            system,
+            nodes,
+            seed,
+            started,
+            asked,
+            ended: SetEnd::Running,
+            verdict: Verdict::Unknown,
+            exit_code: 2,
+            runs: Vec::new(),
+            distributions: Vec::new(),
+            floor: None,
+            failovers: 0,
+            never_elected: 0,
+            outage_max_ns: None,
+        }
+    }
+
     /// Takes in a run: its report, if it got as far as one.
     pub fn add(&mut self, run: SetRun, report: Option<&Report>, pooled: &mut Vec<Failover>) {
         if let Some(report) = report {
@@ -286,25 +328,14 @@ mod tests {
     use super::*;
 
     fn set(asked: usize) -> RunSet {
-        RunSet {
-            schema: SET_SCHEMA.to_owned(),
-            chaos: "0".to_owned(),
+        RunSet::new(SetFacts {
             workload: "kill".to_owned(),
             system: "raft".to_owned(),
             nodes: 5,
             seed: Seed(7),
             started: "2026-01-01T00:00:00Z".to_owned(),
             asked,
-            ended: SetEnd::Running,
-            verdict: Verdict::Unknown,
-            exit_code: 2,
-            runs: Vec::new(),
-            distributions: Vec::new(),
-            floor: None,
-            failovers: 0,
-            never_elected: 0,
-            outage_max_ns: None,
-        }
+        })
     }
 
     fn judged(codes: &[u8], asked: usize, ended: SetEnd) -> RunSet {

@@ -133,6 +133,25 @@ pub trait Driver: Send + Sync {
     /// How to start this node, with its data in `data`.
     fn launch(&self, node: NodeId, data: &Path) -> Launch;
 
+    /// What is carried out in a node's namespaces, in order, once all nodes (or, for a service node, all service nodes) have been
+    /// started for the first time. One that fails is a cluster that can't be started.
+    fn after_start(&self, node: NodeId) -> Vec<Preparation> {
+        let _ = node;
+        Vec::new()
+    }
+
+    /// Whether this node is started for the first time only when the one before it has answered.
+    fn waits_for_the_one_before(&self, node: NodeId) -> bool {
+        let _ = node;
+        false
+    }
+
+    /// Whether the cluster is ready for clients, asked again and again once every node has answered; if not, what is missing, for
+    /// people. The caller limits the time.
+    fn ready(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Asks a node for its view of the election. The caller limits the time.
     fn observe(&self, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>>;
 

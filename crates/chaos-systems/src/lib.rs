@@ -4,15 +4,17 @@
 //! not happen" and "nobody knows" is decided, so each driver says for every answer which of the two it is. Drivers inject no
 //! faults and judge nothing.
 
-pub mod client;
-pub mod defined;
+mod access;
+mod client;
+mod defined;
 mod driver;
 mod probe;
 mod raft;
 
-pub use defined::{DefinedDriver, DefinedError, DefinedSetup};
+pub use access::{Addresses, Enter};
+pub use client::{ClientError, ClientSetup, drivers, open};
+pub use defined::{DefinedDriver, DefinedError, DefinedSetup, Programs, cache};
 pub use driver::{
     Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, Preparation, ProbeError, Pushed, Watch,
 };
-pub use probe::{AddressesOf, Enter};
 pub use raft::RaftDriver;

@@ -14,13 +14,15 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chaos_history::{Action, Belief, ElectionRole, NodeId, OpPhase, OpResult, Revision, Seed, Term, Value};
+use chaos_history::{Action, Belief, ElectionRole, NodeId, OpPhase, OpResult, Revision, Seed, Term};
 use chaos_plan::{RaftOptions, ReadConsistency};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
 
+use crate::client::web::{self, Unread, describe};
+use crate::client::{failed, member, shortened, unknown, written_as};
 use crate::driver::{Answer, CommandLine, Driver, Launch, LaunchProcess, ProbeError, Pushed, Watch};
 
 /// The port on which reference nodes talk to each other.
@@ -65,16 +67,7 @@ impl RaftDriver {
             Some(program) => (program.clone(), Vec::new()),
             None => own_node,
         };
-        let client = || {
-            Client::builder()
-                .no_proxy()
-                .retry(reqwest::retry::never())
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(connect_timeout)
-                .tcp_nodelay(true)
-                .build()
-                .map_err(|error| ProbeError::Silent(describe(&error)))
-        };
+        let client = || web::client(connect_timeout).map_err(silent);
         Ok(Self { observer: client()?, clients: client()?, options, program, program_prefix, addresses, seed })
     }
 
@@ -157,7 +150,7 @@ impl Driver for RaftDriver {
         async move {
             let answer = self.observer.get(self.url(node, ["status"])).send().await.map_err(silent)?;
             let answer = successful(answer)?;
-            let text = match whole(answer).await {
+            let text = match web::body(answer, ANSWER_BYTES_MAX).await {
                 Ok(text) => text,
                 Err(Unread::Broken(error)) => return Err(silent(error)),
                 Err(Unread::TooLong) => return Err(ProbeError::Garbage(TOO_LONG.to_owned())),
@@ -185,11 +178,10 @@ impl Driver for RaftDriver {
     fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer> {
         let (request, action, nodes) = (self.request(node, action), action.clone(), self.node_count());
         async move {
-            let Some(request) = request else { return failed("the reference node keeps registers only".to_owned()) };
-            match request.send().await {
+            let Some(request) = request else { return failed("the reference node keeps registers only") };
+            match web::send(request).await {
                 Ok(answer) => read_answer(&action, nodes, answer).await,
-                Err(error) if error.is_connect() => failed(format!("not connected: {}", describe(&error))),
-                Err(error) => unknown(describe(&error)),
+                Err(answer) => answer,
             }
         }
         .boxed()
@@ -240,36 +232,13 @@ impl Status {
     }
 }
 
-/// The node of this name, if a cluster of this size has one.
-fn member(name: &str, nodes: usize) -> Option<NodeId> {
-    name.parse().ok().filter(|node: &NodeId| node.index() < nodes)
-}
-
 /// A refusal is no view, whatever its body says.
 fn successful(answer: Response) -> Result<Response, ProbeError> {
     let status = answer.status();
     if status.is_success() { Ok(answer) } else { Err(ProbeError::Garbage(format!("HTTP status {status}"))) }
 }
 
-/// Why an answer is not there as a whole.
-enum Unread {
-    Broken(reqwest::Error),
-    TooLong,
-}
-
 const TOO_LONG: &str = "an answer of more than a megabyte";
-
-/// The body, unless it is longer than any answer of a node.
-async fn whole(mut answer: Response) -> Result<Vec<u8>, Unread> {
-    let mut text = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(Unread::Broken)? {
-        if text.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(Unread::TooLong);
-        }
-        text.extend_from_slice(&chunk);
-    }
-    Ok(text)
-}
 
 fn pushed(node: NodeId, nodes: usize, line: &[u8]) -> Result<Pushed, ProbeError> {
     let status: Status = serde_json::from_slice(line).map_err(|error| garbage(line, &error))?;
@@ -325,10 +294,10 @@ fn said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Opti
 
 async fn read_answer(action: &Action, nodes: usize, answer: Response) -> Answer {
     let success = answer.status().is_success();
-    let text = match whole(answer).await {
+    let text = match web::body(answer, ANSWER_BYTES_MAX).await {
         Ok(text) => text,
         Err(Unread::Broken(error)) => return unknown(describe(&error)),
-        Err(Unread::TooLong) => return unknown(TOO_LONG.to_owned()),
+        Err(Unread::TooLong) => return unknown(TOO_LONG),
     };
     // The decoder would take a list for a record, too, and an empty one for a record of defaults.
     let kv =
@@ -365,51 +334,10 @@ async fn read_answer(action: &Action, nodes: usize, answer: Response) -> Answer 
     }
 }
 
-/// The value that a client writes as this text. `007` is not what anybody wrote as 7.
-fn written_as(text: &str) -> Value {
-    match text.parse().map(Value) {
-        Ok(value) if value.to_string() == text => value,
-        Ok(_) | Err(_) => foreign(text),
-    }
-}
-
-/// A number for a text that no client of ours can have written: the top bit is set, which clients never reach. The checker
-/// must meet it as a value without a writer; dropped as unreadable, a corrupted register would pass for a valid one.
-fn foreign(text: &str) -> Value {
-    // FNV-1a, so that one text is one value.
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    Value(hash | 1 << 63)
-}
-
-fn failed(error: String) -> Answer {
-    Answer { phase: OpPhase::Fail { error }, leader_hint: None }
-}
-
-fn unknown(error: String) -> Answer {
-    Answer { phase: OpPhase::Info { error }, leader_hint: None }
-}
-
 fn silent(error: reqwest::Error) -> ProbeError {
     ProbeError::Silent(describe(&error))
 }
 
 fn garbage(text: &[u8], error: &serde_json::Error) -> ProbeError {
     ProbeError::Garbage(format!("{error} in `{}`", shortened(&String::from_utf8_lossy(text))))
-}
-
-/// The innermost cause: the outer layers only repeat the address.
-fn describe(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-/// At most 80 characters of what a node said, for an error message.
-fn shortened(text: &str) -> String {
-    let text = text.trim_end();
-    if text.chars().count() <= 80 { text.to_owned() } else { text.chars().take(79).chain(['…']).collect() }
 }

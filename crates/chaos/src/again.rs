@@ -10,6 +10,7 @@ use std::io;
 use chaos_history::{RunDir, Seed};
 use chaos_report::Wrapped;
 
+use crate::args::RunArguments;
 use crate::run::Order;
 
 /// The file's name.
@@ -28,6 +29,26 @@ pub(crate) fn as_given(order: &Order<'_>, seed: Seed) -> String {
     }
     if let Some(wrap) = order.wrap {
         words.extend(wrap.words());
+    }
+    line(&words)
+}
+
+/// The command line of a set, seed included.
+pub(crate) fn of_set(arguments: &RunArguments, times: u16, seed: Seed) -> String {
+    let (seed, times) = (seed.to_string(), times.to_string());
+    let mut words: Vec<String> =
+        ["chaos", "run", &arguments.workload, "--seed", &seed, "--repeat", &times].map(str::to_owned).to_vec();
+    for change in &arguments.overrides {
+        words.extend(["--set".to_owned(), change.clone()]);
+    }
+    let flags = [
+        ("--keep-going", arguments.repeat.keep_going),
+        ("--stop-on-violation", arguments.stop_on_violation),
+        ("--keep", arguments.keep),
+    ];
+    words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned()));
+    if arguments.repeat.jobs.get() > 1 {
+        words.extend(["--jobs".to_owned(), arguments.repeat.jobs.to_string()]);
     }
     line(&words)
 }

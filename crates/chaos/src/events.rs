@@ -138,6 +138,24 @@ impl Follow for Events {
                 "signal": signal,
                 "expected": expected,
             })),
+            Event::Node { node, life: NodeLife::ProcessStarted { process, pid } } => self.tell(&json!({
+                "event": "process-started",
+                "at_ns": now.0,
+                "node": node.to_string(),
+                "process": process,
+                "pid": pid,
+            })),
+            Event::Node { node, life: NodeLife::ProcessExited { process, code, signal, expected } } => {
+                self.tell(&json!({
+                    "event": "process-exited",
+                    "at_ns": now.0,
+                    "node": node.to_string(),
+                    "process": process,
+                    "exit_code": code,
+                    "signal": signal,
+                    "expected": expected,
+                }));
+            }
             Event::Interrupt { why } => {
                 if let Some(alarm) = self.alarms.take() {
                     self.tell(&json!({

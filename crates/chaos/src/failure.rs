@@ -1,6 +1,6 @@
 //! Why a command ends without a verdict, and with which exit code.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use chaos_plan::PlanErrors;
@@ -65,10 +65,25 @@ impl Failure {
 }
 
 /// Text in which a node's or a file's words may stand, without what could steer a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| if c.is_control() && c != '\n' { c.escape_unicode().collect() } else { vec![c] })
         .collect()
+}
+
+/// What became of writing files: a violation (exit code 1) is never hidden behind one that can't be written, which is then only
+/// told.
+///
+/// # Errors
+/// The failure to write, where there is no violation.
+pub(crate) fn never_hides_a_violation(written: Result<(), Failure>, exit_code: u8) -> Result<(), Failure> {
+    match written {
+        Err(failure) if exit_code == 1 => {
+            failure.tell(std::io::stderr().is_terminal());
+            Ok(())
+        }
+        written => written,
+    }
 }
 
 impl From<PlanErrors> for Failure {

@@ -139,6 +139,10 @@ impl Follow for Live {
             Event::Node { node, life: NodeLife::Exited { expected: false, code, signal } } => {
                 self.line(now, &format!("{node} ENDED BY ITSELF (exit code {code:?}, signal {signal:?})"));
             }
+            Event::Node { node, life: NodeLife::ProcessExited { process, expected: false, code, signal } } => {
+                let how = format!("exit code {code:?}, signal {signal:?}");
+                self.line(now, &format!("{node}'s process {process} ENDED BY ITSELF ({how})"));
+            }
             Event::Interrupt { why } => {
                 self.line(now, &format!("interrupted {why}: faults are taken back, then what happened is judged"));
             }

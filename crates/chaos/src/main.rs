@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod schema;
 mod show;
+mod system;
 mod wrap;
 
 use std::io::IsTerminal;

@@ -25,7 +25,7 @@ use anyhow::{Context, anyhow};
 use chaos_failover::Failover;
 use chaos_history::{RunDir, Seed};
 use chaos_plan::Workload;
-use chaos_report::{Report, RunSet, SET_SCHEMA, SetEnd, SetRun, Verdict};
+use chaos_report::{Report, RunSet, SetEnd, SetFacts, SetRun};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getppid};
@@ -34,8 +34,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::args::RunArguments;
-use crate::failure::Failure;
-use crate::{run, show};
+use crate::failure::{Failure, never_hides_a_violation, printable};
+use crate::report::write_whole;
+use crate::{again, run, show};
 
 /// Options of `chaos run` that make it several runs.
 #[derive(Debug, clap::Args)]
@@ -75,7 +76,14 @@ pub(crate) fn run(arguments: &RunArguments, times: u16) -> Result<ExitCode, Fail
     let mut repetition = Repetition {
         arguments,
         seeds: seeds(seed, times.into()),
-        set: new_set(&workload, seed, times, &started),
+        set: RunSet::new(SetFacts {
+            workload: workload.name.clone(),
+            system: workload.system.name().to_owned(),
+            nodes: workload.nodes,
+            seed,
+            started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            asked: times.into(),
+        }),
         pooled: Vec::new(),
         progress: Progress::new(arguments.quiet, times),
         directory,
@@ -88,33 +96,13 @@ pub(crate) fn run(arguments: &RunArguments, times: u16) -> Result<ExitCode, Fail
     let saved = repetition.save();
     repetition.progress.finish();
     let directory = repetition.directory.display();
-    let again = format!("chaos run {} --seed {seed} --repeat {times}", quoted(&arguments.workload));
-    let mut overrides: String = arguments.overrides.iter().map(|change| format!(" --set {}", quoted(change))).collect();
-    let flags = [
-        (" --keep-going", arguments.repeat.keep_going),
-        (" --stop-on-violation", arguments.stop_on_violation),
-        (" --keep", arguments.keep),
-    ];
-    overrides.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag));
-    if arguments.repeat.jobs.get() > 1 {
-        overrides.push_str(&format!(" --jobs {}", arguments.repeat.jobs));
-    }
+    let again = again::of_set(arguments, times, seed);
     show::print(&format!(
-        "{}  report     {directory}/set.md\n             {directory}/set.json\n  again      {again}{overrides}\n",
+        "{}  report     {directory}/set.md\n             {directory}/set.json\n  again      {again}\n",
         repetition.set.to_terminal()
     ));
-    match saved {
-        // A violation is never hidden behind a file that can't be written.
-        Err(failure) if repetition.set.exit_code == 1 => drop(failure.tell(std::io::stderr().is_terminal())),
-        saved => saved?,
-    }
+    never_hides_a_violation(saved, repetition.set.exit_code)?;
     Ok(ExitCode::from(repetition.set.exit_code))
-}
-
-/// A word that a shell takes as one.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "=._-/:,".contains(c);
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The seeds of a set: the first as given, the others by SplitMix64 from it and their number (32 bits, so that they can be
@@ -152,28 +140,6 @@ fn make_directory(
         Ok(path)
     });
     made.with_context(|| format!("make the set's directory {}", path.display())).map_err(Failure::Refused)
-}
-
-fn new_set(workload: &Workload, seed: Seed, times: u16, started: &jiff::Timestamp) -> RunSet {
-    RunSet {
-        schema: SET_SCHEMA.to_owned(),
-        chaos: env!("CARGO_PKG_VERSION").to_owned(),
-        workload: workload.name.clone(),
-        system: workload.system.name().to_owned(),
-        nodes: workload.nodes,
-        seed,
-        started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        asked: times.into(),
-        ended: SetEnd::Running,
-        verdict: Verdict::Unknown,
-        exit_code: 2,
-        runs: Vec::new(),
-        distributions: Vec::new(),
-        floor: None,
-        failovers: 0,
-        never_elected: 0,
-        outage_max_ns: None,
-    }
 }
 
 /// A set under way.
@@ -305,13 +271,7 @@ impl Repetition<'_> {
     fn save(&self) -> Result<(), Failure> {
         let json = self.set.to_json().map_err(anyhow::Error::from)?;
         for (file, text) in [("set.json", json), ("set.md", self.set.to_markdown())] {
-            let (path, unfinished) = (self.directory.join(file), self.directory.join(format!(".{file}")));
-            let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
-            if written.is_err() {
-                // Best effort: the error that is told is the first.
-                drop(fs::remove_file(&unfinished));
-            }
-            written.with_context(|| format!("write {}", path.display()))?;
+            write_whole(&self.directory.join(file), &text)?;
         }
         Ok(())
     }
@@ -358,11 +318,8 @@ impl Progress {
     }
 
     fn line(&self, line: &str) {
-        // Whatever a run or a node said is data: nothing in it may steer the terminal.
-        let shown: String = line
-            .chars()
-            .flat_map(|c| if c.is_control() && c != '\n' { c.escape_unicode().collect() } else { vec![c] })
-            .collect();
+        // Whatever a run or a node said is data.
+        let shown = printable(line);
         match &self.bar {
             Some(bar) => bar.println(shown),
             None => drop(writeln!(std::io::stderr(), "{shown}")),
@@ -388,11 +345,5 @@ mod tests {
         let distinct: std::collections::BTreeSet<u64> = many.iter().map(|seed| seed.0).collect();
         assert_eq!(distinct.len(), 500);
         assert_ne!(seeds(Seed(8), 5)[1], few[1]);
-    }
-
-    #[test]
-    fn what_a_shell_would_split_or_expand_is_quoted() {
-        assert_eq!(quoted("system.raft.heartbeat=20ms"), "system.raft.heartbeat=20ms");
-        assert_eq!(quoted("about=it's $HOME"), r"'about=it'\''s $HOME'");
     }
 }

@@ -3,11 +3,8 @@
 //! `chaos wrap` is the same with a command beside it, see [`crate::wrap`].
 
 use std::fs;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError, Watch};
@@ -16,19 +13,16 @@ use chaos_history::{Header, Mark, NodeId, RunDir, RunNanos, Seed, format};
 use chaos_net::isolation::{self, EnterOptions};
 use chaos_net::{FilterKind, NetError, Star};
 use chaos_plan::{Filter, System, Workload};
-use chaos_systems::{Driver, RaftDriver};
 use election::specimens::SpecimenName;
 
 use crate::args::RunArguments;
 use crate::events::{Events, RunFormat};
-use crate::failure::Failure;
+use crate::failure::{Failure, never_hides_a_violation};
 use crate::follow::{Alarms, Follow, Started};
 use crate::live::{Live, SummaryTo};
 use crate::wrap::{Company, Wrap};
+use crate::system::{self, Opened};
 use crate::{again, judge, repeat, report};
-
-/// How long a node may take to answer its first question, beyond what the workload grants the first election.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What is to be run, and how: what the arguments of `run` and `wrap` have in common.
 pub(crate) struct Order<'a> {
@@ -134,11 +128,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     }
     follow.judged(&report, &directory);
     let code = report::for_ci(&directory, &report);
-    match written {
-        // A violation is never hidden behind a file that can't be written.
-        Err(failure) if report.exit_code == 1 => drop(failure.tell(std::io::stderr().is_terminal())),
-        written => written?,
-    }
+    never_hides_a_violation(written, report.exit_code)?;
     Ok(ExitCode::from(code))
 }
 
@@ -177,7 +167,7 @@ fn make_directory(
     let directory = RunDir::create(&path).with_context(refused).map_err(Failure::Refused)?;
     fs::write(directory.plan(), chaos_plan::resolved_yaml(workload))
         .with_context(|| format!("write {}", directory.plan().display()))?;
-    for node in NodeId::all(workload.nodes) {
+    for node in NodeId::all(workload.nodes + system::service_nodes(workload)) {
         fs::create_dir(directory.node(node)).with_context(|| format!("make {}", directory.node(node).display()))?;
     }
     Ok(directory)
@@ -193,17 +183,9 @@ fn build_world(
         Filter::Nftables => FilterKind::Nftables,
         Filter::Iptables => FilterKind::Iptables,
     };
-    let star = Star::build(workload.nodes, filter).map_err(net_failure)?;
-    let addresses = NodeId::all(workload.nodes).map(|node| star.address(node.index())).collect();
-    let own = std::env::current_exe().context("find this program's own file")?;
-    let driver: Arc<dyn Driver> = match &workload.system {
-        System::Raft(options) => {
-            let own_node = (own, vec!["node".into()]);
-            let driver = RaftDriver::new(options.clone(), own_node, addresses, seed, CONNECT_TIMEOUT);
-            Arc::new(driver.map_err(anyhow::Error::from)?)
-        }
-        System::Defined(_) => return Err(Failure::Refused(anyhow!("this version starts the reference node only"))),
-    };
+    let service = system::service_nodes(workload);
+    let star = Star::build(workload.nodes + service, filter).map_err(net_failure)?;
+    let Opened { driver, programs } = system::open(workload, seed, &star, directory)?;
     let header = Header {
         chaos_history: format::VERSION,
         workload: workload.name.clone(),
@@ -221,10 +203,15 @@ fn build_world(
         recorder,
         directory: directory.clone(),
         nodes: workload.nodes,
+        service,
         observe: workload.observe,
         watch,
     };
-    Ok(RealWorld::new(options).map_err(anyhow::Error::from)?)
+    let mut world = RealWorld::new(options).map_err(anyhow::Error::from)?;
+    for (program, version) in programs {
+        world.execute(Command::Remark(format!("{program} is version {version}"))).map_err(anyhow::Error::from)?;
+    }
+    Ok(world)
 }
 
 /// Ends the run at the first violation.
@@ -253,7 +240,7 @@ fn drive_world(
             world.execute(Command::Mark(Mark::Interrupted, why)).map_err(anyhow::Error::from)?;
             return Ok(Finished::Interrupted);
         }
-        Err(error) => return Err(start_failure(error)),
+        Err(error) => return Err(start_failure(workload.system.name(), error)),
     }
     let mut engine = Engine::new(workload, seed, world.now());
     if let Some(company) = &company {
@@ -274,15 +261,12 @@ fn net_failure(error: NetError) -> Failure {
 }
 
 /// A cluster that doesn't come up: with the last words of the node that is to blame.
-fn start_failure(error: StartError) -> Failure {
-    let log = match &error {
-        StartError::Exited { log, .. } | StartError::NeverAnswered { log, .. } => Some(log.clone()),
-        StartError::World(_) | StartError::Process(_) | StartError::Interrupted { .. } => None,
-    };
-    let words = log.and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
+fn start_failure(system: &str, error: StartError) -> Failure {
+    let words = error.log().and_then(|log| fs::read(log).ok()).unwrap_or_default();
+    let words = String::from_utf8_lossy(&words);
     let lines: Vec<&str> = words.lines().collect();
     let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
-    let error = anyhow::Error::from(error);
+    let error = anyhow::Error::from(error).context(format!("start {system}"));
     if last.is_empty() {
         Failure::Broken(error)
     } else {

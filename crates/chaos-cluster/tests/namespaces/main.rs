@@ -8,12 +8,14 @@
     reason = "a test runner: its output is its result, a panic its failure"
 )]
 
+mod bringing_up;
 mod evidence;
 mod faults;
 mod lives;
 mod rig;
 #[path = "../../../chaos-net/tests/namespaces/runner.rs"]
 mod runner;
+mod several;
 
 use std::process::ExitCode;
 
@@ -24,7 +26,7 @@ pub(crate) use self::runner::{Case, SKIP_CODE, eventually};
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let inside = [faults::CASES, lives::CASES, evidence::CASES].concat();
+    let inside = [faults::CASES, lives::CASES, evidence::CASES, bringing_up::CASES, several::CASES].concat();
     // Nothing of the host's is written to, and nothing is to be removed afterwards.
     let prepare = || isolation::mount_tmpfs(std::path::Path::new("/tmp"), None).unwrap();
     runner::Suite { inside, prepare, host: &[] }.run(&words)

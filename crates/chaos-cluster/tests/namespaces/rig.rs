@@ -13,33 +13,102 @@ use chaos_history::{
 };
 use chaos_net::{FilterKind, Star};
 use chaos_plan::Observe;
-use chaos_systems::{Answer, CommandLine, Driver, Launch, LaunchProcess, ProbeError, Watch};
+use chaos_systems::{Answer, CommandLine, Driver, Launch, LaunchProcess, Preparation, ProbeError, Watch};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 /// Far more than anything here takes.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
+/// How a node is to be started.
+pub(crate) type Launches = Box<dyn Fn(NodeId, &Path) -> Launch + Send + Sync>;
+
 /// Runs scripts, and answers for them.
-#[derive(Default)]
 pub(crate) struct Stub {
-    scripts: Vec<String>,
+    pub(crate) launches: Launches,
+    /// How many nodes are under test; the others are service nodes.
+    pub(crate) nodes: usize,
+    pub(crate) service: usize,
+    pub(crate) after_start: fn(NodeId) -> Vec<Preparation>,
+    pub(crate) one_by_one: bool,
+    /// Nodes answer once this file of theirs exists; without one, at once.
+    pub(crate) answers_once: Option<&'static str>,
+    /// What the cluster still needs, by the name of a file that is awaited.
+    pub(crate) ready_once: Option<&'static str>,
     /// Questions are held back while this is set.
     pub(crate) hold: AtomicBool,
     /// How many questions are held back.
     pub(crate) held: AtomicUsize,
 }
 
-impl Driver for Stub {
-    fn launch(&self, node: NodeId, _data: &Path) -> Launch {
-        let script = self.scripts[node.index()].clone();
-        let arguments = vec!["-c".into(), script.into()];
-        let command = CommandLine { program: PathBuf::from("/bin/sh"), arguments, ..CommandLine::default() };
-        Launch { processes: vec![LaunchProcess { name: "node".to_owned(), command }], ..Launch::default() }
+impl Stub {
+    /// Nodes that are started like this, with service nodes beside them.
+    pub(crate) fn new(
+        nodes: usize,
+        service: usize,
+        launches: impl Fn(NodeId, &Path) -> Launch + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            launches: Box::new(launches),
+            nodes,
+            service,
+            after_start: |_| Vec::new(),
+            one_by_one: false,
+            answers_once: None,
+            ready_once: None,
+            hold: AtomicBool::new(false),
+            held: AtomicUsize::new(0),
+        }
     }
 
-    fn observe(&self, _node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
+    /// Nodes of one process each.
+    fn of_scripts(scripts: &[&str]) -> Self {
+        let scripts: Vec<String> = scripts.iter().map(|&script| script.to_owned()).collect();
+        Self::new(scripts.len(), 0, move |node, _| Launch {
+            processes: vec![process("node", &scripts[node.index()])],
+            ..Launch::default()
+        })
+    }
+}
+
+/// A shell that does this.
+pub(crate) fn shell(script: &str) -> CommandLine {
+    let arguments = vec!["-c".into(), script.into()];
+    CommandLine { program: PathBuf::from("/bin/sh"), arguments, ..CommandLine::default() }
+}
+
+/// A process that is a shell.
+pub(crate) fn process(name: &str, script: &str) -> LaunchProcess {
+    LaunchProcess { name: name.to_owned(), command: shell(script) }
+}
+
+impl Driver for Stub {
+    fn launch(&self, node: NodeId, data: &Path) -> Launch {
+        (self.launches)(node, data)
+    }
+
+    fn after_start(&self, node: NodeId) -> Vec<Preparation> {
+        (self.after_start)(node)
+    }
+
+    fn waits_for_the_one_before(&self, _node: NodeId) -> bool {
+        self.one_by_one
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), String>> {
+        let answer = match self.ready_once {
+            Some(file) if !Path::new(file).exists() => Err(format!("there is no {file}")),
+            Some(_) | None => Ok(()),
+        };
+        std::future::ready(answer).boxed()
+    }
+
+    fn observe(&self, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
         async move {
+            assert!(node.index() < self.nodes, "a service node is never asked");
+            if self.answers_once.is_some_and(|file| !Path::new(&format!("{file}{node}")).exists()) {
+                return Err(ProbeError::Silent("not yet".to_owned()));
+            }
             if self.hold.load(Ordering::SeqCst) {
                 self.held.fetch_add(1, Ordering::SeqCst);
                 while self.hold.load(Ordering::SeqCst) {
@@ -85,9 +154,14 @@ pub(crate) struct Rig {
 impl Rig {
     /// Nodes that run these scripts, not started yet, with their run directory in here.
     pub(crate) fn new(root: &Path, scripts: &[&str]) -> Self {
-        let nodes = scripts.len();
+        Self::of(root, Stub::of_scripts(scripts))
+    }
+
+    /// The same with a driver.
+    pub(crate) fn of(root: &Path, driver: Stub) -> Self {
+        let (nodes, service) = (driver.nodes, driver.service);
         let directory = RunDir::create(&root.join("run")).unwrap();
-        for node in NodeId::all(nodes) {
+        for node in NodeId::all(nodes + service) {
             std::fs::create_dir(directory.node(node)).unwrap();
         }
         let header = Header {
@@ -99,20 +173,24 @@ impl Rig {
             started: "2026-01-01T00:00:00Z".to_owned(),
             chaos: "0".to_owned(),
         };
-        let driver =
-            Arc::new(Stub { scripts: scripts.iter().map(|&script| script.to_owned()).collect(), ..Stub::default() });
+        let driver = Arc::new(driver);
         let clock = RunClock::start();
         let options = RealWorldOptions {
             watch: None,
             clock,
-            star: Star::build(nodes, FilterKind::Nftables).unwrap(),
+            star: Star::build(nodes + service, FilterKind::Nftables).unwrap(),
             driver: Arc::clone(&driver) as Arc<dyn Driver>,
             recorder: Recorder::create(&directory.history(), &header).unwrap(),
             directory: directory.clone(),
             nodes,
+            service,
             observe: Observe { every: Duration::from_millis(2), timeout: LONG },
         };
         Self { world: RealWorld::new(options).unwrap(), driver, clock, directory, faults: 0 }
+    }
+
+    pub(crate) fn try_start_within(&mut self, within: Duration) -> Result<(), StartError> {
+        self.world.start_nodes(within)
     }
 
     pub(crate) fn try_start(&mut self) -> Result<(), StartError> {
@@ -203,9 +281,33 @@ impl Rig {
         lives
             .filter_map(|life| match life {
                 NodeLife::Started { pid } => Some(i32::try_from(pid).unwrap()),
-                NodeLife::Ready | NodeLife::Exited { .. } => None,
+                NodeLife::Ready
+                | NodeLife::Exited { .. }
+                | NodeLife::ProcessStarted { .. }
+                | NodeLife::ProcessExited { .. } => None,
             })
             .collect()
+    }
+
+    /// What a node's further processes went through, in order: `+NAME` for a start, `-NAME` for an end that was meant, `!NAME` for
+    /// one that was not.
+    pub(crate) fn further_of(&self, number: u16) -> Vec<String> {
+        let lives = self.history().events.into_iter().filter_map(|recorded| match recorded.event {
+            history::Event::Node(event) if event.node == NodeId::new(number) => Some(event.life),
+            _ => None,
+        });
+        let told = lives.filter_map(|life| match life {
+            NodeLife::ProcessStarted { process, .. } => Some(format!("+{process}")),
+            NodeLife::ProcessExited { process, expected: true, .. } => Some(format!("-{process}")),
+            NodeLife::ProcessExited { process, expected: false, .. } => Some(format!("!{process}")),
+            NodeLife::Started { .. } | NodeLife::Ready | NodeLife::Exited { .. } => None,
+        });
+        told.collect()
+    }
+
+    /// A file of a node's.
+    pub(crate) fn file(&self, number: u16, name: &str) -> String {
+        std::fs::read_to_string(self.directory.node(NodeId::new(number)).join(name)).unwrap()
     }
 
     /// The remarks of the history, in one text.

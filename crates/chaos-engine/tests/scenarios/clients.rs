@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chaos_history::{Action, ClientRole, Completion, Mark, NodeId, OpResult, RunNanos};
-use chaos_plan::{Mix, Target};
+use chaos_plan::{Mix, Target, Work};
 
 use crate::audit::{Run, audited};
 use crate::fake_world::Quirks;
@@ -65,7 +65,7 @@ fn an_operation_that_waits_for_its_client_keeps_its_due() {
 #[test]
 fn what_waits_is_bounded_and_what_overflows_is_counted() {
     let mut workload = workload(3, vec![lasting(pause(Target::All), 3_000, 3_000)]);
-    workload.clients.rate_per_second = 10_000.0;
+    workload.clients[0].rate_per_second = 10_000.0;
     let run = audited(&workload, 1, Quirks::default());
     let most = run.progress.iter().map(|(_, progress)| progress.operations_waiting).max();
     assert_eq!(most, Some(10_000));
@@ -77,7 +77,7 @@ fn what_waits_is_bounded_and_what_overflows_is_counted() {
 fn refused_pinned_clients_build_no_backlog_at_any_rate() {
     for rate in [200.0, 2_000.0] {
         let mut workload = workload(5, vec![wait(5_000, 5_000)]);
-        workload.clients.rate_per_second = rate;
+        workload.clients[0].rate_per_second = rate;
         let run = audited(&workload, 1, Quirks::default());
         let pinned = run.operations().into_iter().filter(|operation| operation.role == ClientRole::Pinned);
         let longest = pinned.map(|operation| operation.invoked.since(operation.due)).max().unwrap();
@@ -118,7 +118,7 @@ fn roaming_clients_find_the_leader_again() {
 fn only_one_kind_of_clients_gets_everything() {
     for (pinned, roaming, role) in [(true, 0, ClientRole::Pinned), (false, 2, ClientRole::Roaming)] {
         let mut workload = workload(3, vec![wait(2_000, 2_000)]);
-        (workload.clients.pinned, workload.clients.roaming) = (pinned, roaming);
+        (workload.clients[0].pinned, workload.clients[0].roaming) = (pinned, roaming);
         let run = audited(&workload, 1, Quirks::default());
         let roles: Vec<ClientRole> = run.operations().iter().map(|operation| operation.role).collect();
         assert!(roles.iter().all(|seen| *seen == role || *seen == ClientRole::Final));
@@ -129,7 +129,7 @@ fn only_one_kind_of_clients_gets_everything() {
 #[test]
 fn the_mix_is_kept_and_every_key_is_used() {
     let mut workload = workload(3, vec![wait(20_000, 20_000)]);
-    workload.clients.mix = Mix { read: 1, write: 3, cas: 0 };
+    workload.clients[0].work = Work::Register(Mix { read: 1, write: 3, cas: 0 });
     let run = audited(&workload, 1, Quirks::default());
     let operations = run.operations();
     let load = operations.iter().filter(|operation| operation.role != ClientRole::Final);
@@ -167,7 +167,7 @@ fn most_compare_and_sets_swap() {
 #[test]
 fn a_workload_without_clients_has_no_load_and_still_reads_at_the_end() {
     let mut workload = workload(3, vec![wait(1_000, 1_000)]);
-    (workload.clients.pinned, workload.clients.roaming) = (false, 0);
+    (workload.clients[0].pinned, workload.clients[0].roaming) = (false, 0);
     let run = audited(&workload, 1, Quirks::default());
     assert!(run.operations().iter().all(|operation| operation.role == ClientRole::Final));
 }

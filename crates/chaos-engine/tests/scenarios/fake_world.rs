@@ -34,6 +34,12 @@ pub(crate) struct Quirks {
     pub(crate) interrupts: Vec<RunNanos>,
     /// When what the run accompanies is over.
     pub(crate) concludes: Option<RunNanos>,
+    /// Every so many acknowledged additions one is forgotten, by these nodes.
+    pub(crate) forgets: Option<(u64, BTreeSet<NodeId>)>,
+    /// Until when this node answers reads of sets as if they were empty.
+    pub(crate) lags: Option<(NodeId, RunNanos)>,
+    /// Whether nodes that don't lead read sets too.
+    pub(crate) followers_read: bool,
 }
 
 /// The toy cluster.
@@ -54,6 +60,8 @@ pub(crate) struct FakeWorld {
     leader: Option<NodeId>,
     without_leader_since: RunNanos,
     registers: BTreeMap<String, Value>,
+    /// What each node shows of each set.
+    sets: BTreeMap<(NodeId, String), BTreeSet<Value>>,
     invoked: BTreeMap<chaos_history::OpId, (ProcessId, NodeId)>,
     /// Every command with the moment of its execution.
     pub(crate) commands: Vec<(RunNanos, Command)>,
@@ -83,6 +91,7 @@ impl FakeWorld {
             leader: None,
             without_leader_since: RunNanos(0),
             registers: BTreeMap::new(),
+            sets: BTreeMap::new(),
             invoked: BTreeMap::new(),
             commands: Vec::new(),
             history: Vec::new(),
@@ -214,10 +223,11 @@ impl FakeWorld {
         let fail = |error: &str| OpPhase::Fail { error: error.to_owned() };
         let believed = self.beliefs[&node].1;
         let soon = (self.now + OPERATION_TAKES).min(deadline);
+        let reads_here = self.quirks.followers_read && matches!(action, Action::Elements { .. });
         let (at, phase, leader_hint) = if self.killed.contains(&node) {
             (soon, fail("connection refused"), None)
-        } else if self.is_up(node) && self.works(node) {
-            (soon, OpPhase::Ok(self.apply(action)), None)
+        } else if self.is_up(node) && (self.works(node) || reads_here) {
+            (soon, OpPhase::Ok(self.apply(node, action)), None)
         } else if self.is_up(node) && believed != Some(node) {
             (soon, fail("not the leader"), believed)
         } else {
@@ -226,7 +236,7 @@ impl FakeWorld {
         self.queue(at, Event::Completed(Completed { id, phase, leader_hint }));
     }
 
-    fn apply(&mut self, action: Action) -> OpResult {
+    fn apply(&mut self, node: NodeId, action: Action) -> OpResult {
         let held = self.registers.get(action.key()).copied();
         match action {
             Action::Read { .. } => OpResult::Read { value: held, revision: None },
@@ -241,11 +251,24 @@ impl FakeWorld {
                 }
                 OpResult::Cas { swapped, observed: Some(held), revision: None }
             }
-            Action::Add { .. }
-            | Action::Elements { .. }
-            | Action::Acquire { .. }
-            | Action::Release { .. }
-            | Action::Access { .. } => panic!("this world keeps registers only"),
+            Action::Add { key, value } => {
+                for node in NodeId::all(self.nodes) {
+                    let forgets =
+                        |(every, by): &(u64, BTreeSet<NodeId>)| value.0.is_multiple_of(*every) && by.contains(&node);
+                    if !self.quirks.forgets.as_ref().is_some_and(forgets) {
+                        self.sets.entry((node, key.clone())).or_default().insert(value);
+                    }
+                }
+                OpResult::Written { revision: None }
+            }
+            Action::Elements { key } => {
+                let lags = self.quirks.lags.is_some_and(|(lagging, until)| lagging == node && self.now < until);
+                let held = self.sets.get(&(node, key)).filter(|_| !lags);
+                OpResult::Elements { values: held.into_iter().flatten().copied().collect(), revision: None }
+            }
+            Action::Acquire { .. } | Action::Release { .. } | Action::Access { .. } => {
+                panic!("this world keeps registers and sets only")
+            }
         }
     }
 

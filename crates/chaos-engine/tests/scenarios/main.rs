@@ -7,4 +7,5 @@ mod faults;
 mod plans;
 mod properties;
 mod runs;
+mod sets;
 mod shipped;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chaos_history::{NodeId, SourcePlace};
 use chaos_plan::{
     Awaited, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe, Partition, RaftOptions,
-    ReadConsistency, Step, StepAction, System, Target, Workload,
+    ReadConsistency, Step, StepAction, System, Target, Work, Workload,
 };
 
 pub(crate) const HEARTBEAT: Duration = Duration::from_millis(40);
@@ -43,14 +43,14 @@ pub(crate) fn workload(nodes: usize, steps: Vec<StepAction>) -> Workload {
         seed: None,
         filter: Filter::Nftables,
         observe: Observe { every: ms(5), timeout: ms(100) },
-        clients: Clients {
+        clients: vec![Clients {
+            work: Work::Register(Mix { read: 2, write: 1, cas: 1 }),
             keys: 3,
             rate_per_second: 200.0,
-            mix: Mix { read: 2, write: 1, cas: 1 },
             roaming: 3,
             pinned: true,
             timeout: ms(300),
-        },
+        }],
         faults: FaultPlan { name: "test plan".to_owned(), about: String::new(), steps },
         checks: Vec::new(),
         expect: Vec::new(),

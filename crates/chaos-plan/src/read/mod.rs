@@ -3,6 +3,7 @@
 //! A [`Reader`] notes every mistake and goes on with a default, so that the whole file is always read.
 
 mod checks;
+mod clients;
 mod defined;
 mod definition;
 mod expectations;

@@ -1,4 +1,4 @@
-//! A workload's own keys, its clients, network and observers.
+//! A workload's own keys, its network and observers.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use chaos_history::Seed;
 
 use super::{Field, Fields, Reader};
 use crate::error::Mistake;
-use crate::model::{Check, Clients, FaultPlan, Filter, Mix, Observe, RaftOptions, System, Workload};
+use crate::model::{Check, Clients, FaultPlan, Filter, Observe, RaftOptions, System, Workload};
 use crate::words;
 use crate::yaml::{Node, NodeKind};
 use crate::{expect::Expectation, scalar};
@@ -15,10 +15,6 @@ use crate::{expect::Expectation, scalar};
 pub(super) const NODES_DEFAULT: usize = 5;
 
 const NODES_MAX: u64 = 9;
-const KEYS_MAX: u64 = 1_000;
-const ROAMING_MAX: u64 = 64;
-const WEIGHT_MAX: u64 = 1_000;
-const RATE_MAX_PER_SECOND: f64 = 100_000.0;
 
 /// Everything of a workload but its fault plan, which may stand in another file.
 pub(crate) struct WorkloadFields<'n> {
@@ -29,7 +25,7 @@ pub(crate) struct WorkloadFields<'n> {
     seed: Option<Seed>,
     filter: Filter,
     observe: Observe,
-    clients: Clients,
+    clients: Vec<Clients>,
     checks: Vec<Check>,
     /// The expectations, and where each is written.
     pub(crate) expect: Vec<(Expectation, Field<'n>)>,
@@ -155,7 +151,7 @@ impl Reader {
             seed: fields.get("seed").and_then(|field| self.parsed(field, "a whole number", scalar::whole)).map(Seed),
             filter: fields.get("network").and_then(|field| self.network(field)).unwrap_or(Filter::Nftables),
             observe: self.observe(fields.get("observe"), defaults.every),
-            clients: self.clients(fields.get("clients"), system.as_ref()),
+            clients: self.loads_of(fields.get("clients"), system.as_ref()),
             system: system.unwrap_or(System::Raft(RaftOptions::default())),
             checks,
             expect: fields.get("expect").map(|field| self.expectations(field)).unwrap_or_default(),
@@ -167,7 +163,7 @@ impl Reader {
         })
     }
 
-    fn duration_or(&mut self, fields: &Fields<'_>, name: &str, default: Duration) -> Duration {
+    pub(super) fn duration_or(&mut self, fields: &Fields<'_>, name: &str, default: Duration) -> Duration {
         fields.get(name).and_then(|field| self.duration(field)).unwrap_or(default)
     }
 
@@ -241,100 +237,20 @@ impl Reader {
         Observe { every: read("every").unwrap_or(default.every), timeout: read("timeout").unwrap_or(default.timeout) }
     }
 
-    fn clients(&mut self, field: Option<Field<'_>>, system: Option<&System>) -> Clients {
+    fn loads_of(&mut self, field: Option<Field<'_>>, system: Option<&System>) -> Vec<Clients> {
         let nothing_is_spoken = matches!(system, Some(System::Defined(defined)) if defined.definition.client.is_none());
-        // No load: neither clients that roam nor clients that stay.
-        let none = Clients { roaming: 0, pinned: false, ..Clients::default() };
-        let Some(field) = field else { return if nothing_is_spoken { none } else { Clients::default() } };
+        let Some(field) = field else {
+            return if nothing_is_spoken { Vec::new() } else { vec![Clients::default()] };
+        };
         if matches!(&field.node.kind, NodeKind::Scalar(text) if text == "none") {
-            return none;
+            return Vec::new();
         }
         if nothing_is_spoken {
             let mistake = Mistake::at(field.key, "a load, but the system has no client")
                 .help("leave `clients` out, or add `client: { driver: … }` to the system's definition");
             self.note(mistake);
         }
-        self.loads(field).unwrap_or_default()
-    }
-
-    fn loads(&mut self, field: Field<'_>) -> Option<Clients> {
-        let items = self.list(field, "a list of loads, for example `- register: { rate: 200/s }`")?;
-        let (first, more) = match items.split_first() {
-            Some(split) => split,
-            None => {
-                self.note(Mistake::at(field.node.place, "`clients` without a load").label("one is needed"));
-                return None;
-            }
-        };
-        if let Some(second) = more.first() {
-            let mistake = Mistake::at(second.place, "a second load").label("this version runs one load");
-            self.note(mistake);
-        }
-        let load = Field::unnamed("a load", first);
-        if let NodeKind::Scalar(_) = first.kind {
-            self.one_of(load, "load", &["register"])?;
-            return None;
-        }
-        let fields = self.open(load, &[&words::LOADS])?;
-        let register = fields.get("register")?;
-        if register.node.kind == NodeKind::Null {
-            return None;
-        }
-        self.register(register)
-    }
-
-    fn register(&mut self, field: Field<'_>) -> Option<Clients> {
-        let fields = self.open(field, &[&words::REGISTER])?;
-        let default = Clients::default();
-        let mut count = |name, limits| {
-            let count = fields.get(name).and_then(|field| self.count(field, limits))?;
-            usize::try_from(count).ok()
-        };
-        let keys = count("keys", 1..=KEYS_MAX).unwrap_or(default.keys);
-        let roaming = count("roaming", 0..=ROAMING_MAX).unwrap_or(default.roaming);
-        let pinned = fields.get("pinned").and_then(|field| self.boolean(field)).unwrap_or(default.pinned);
-        if roaming == 0 && !pinned {
-            self.note(
-                Mistake::at(field.key, "a load without clients")
-                    .help("`roaming` must be at least 1, or `pinned` must be true"),
-            );
-        }
-        Some(Clients {
-            keys,
-            rate_per_second: fields.get("rate").and_then(|field| self.rate(field)).unwrap_or(default.rate_per_second),
-            mix: fields.get("mix").and_then(|field| self.mix(field)).unwrap_or(default.mix),
-            roaming,
-            pinned,
-            timeout: self.duration_or(&fields, "timeout", default.timeout),
-        })
-    }
-
-    fn rate(&mut self, field: Field<'_>) -> Option<f64> {
-        let rate = self.parsed(field, "a rate, for example `200/s`", scalar::rate)?;
-        if rate > 0.0 && rate <= RATE_MAX_PER_SECOND {
-            return Some(rate);
-        }
-        self.note(Mistake::at(
-            field.node.place,
-            format!("`rate` must be above zero and {RATE_MAX_PER_SECOND}/s at most"),
-        ));
-        None
-    }
-
-    fn mix(&mut self, field: Field<'_>) -> Option<Mix> {
-        let fields = self.open(field, &[&words::MIX])?;
-        let before = self.mistakes.len();
-        let mut weight = |name| {
-            let weight = fields.get(name).and_then(|field| self.count(field, 0..=WEIGHT_MAX)).unwrap_or(0);
-            u32::try_from(weight).expect("a weight is at most 1000")
-        };
-        let mix = Mix { read: weight("read"), write: weight("write"), cas: weight("cas") };
-        if mix == (Mix { read: 0, write: 0, cas: 0 }) && before == self.mistakes.len() && fields.all_known {
-            self.note(
-                Mistake::at(field.key, "a mix of nothing").help("at least one of read, write and cas must be above 0"),
-            );
-        }
-        Some(mix)
+        self.clients(field).unwrap_or_else(|| vec![Clients::default()])
     }
 }
 

@@ -128,7 +128,7 @@ fn workload() -> Value {
         "network" => network(),
         "observe" => object(&[&words::OBSERVE], &[], |_| duration()),
         "clients" => json!({
-            "type": ["array", "string"], "pattern": "^none$", "minItems": 1, "maxItems": 1, "items": load(),
+            "type": ["array", "string"], "pattern": "^none$", "minItems": 1, "maxItems": 2, "items": load(),
         }),
         "faults" => json!({ "anyOf": [{ "type": "string", "minLength": 1 }, steps::fault_plan()] }),
         "checks" => at_least_one(check()),
@@ -192,10 +192,12 @@ fn network() -> Value {
 }
 
 fn load() -> Value {
-    let loads = object(&[&words::LOADS], &["register"], |word| match word {
+    let mut loads = object(&[&words::LOADS], &[], |word| match word {
         "register" => nullable(register()),
+        "set" => nullable(set()),
         other => no_shape(&words::LOADS, other),
     });
+    (loads["minProperties"], loads["maxProperties"]) = (1.into(), 1.into());
     json!({ "anyOf": [of_words(&words::LOADS), loads] })
 }
 
@@ -208,6 +210,18 @@ fn register() -> Value {
         "pinned" => boolean(),
         "timeout" => duration(),
         other => no_shape(&words::REGISTER, other),
+    })
+}
+
+fn set() -> Value {
+    object(&[&words::SET], &[], |word| match word {
+        "keys" => count(1, Some(1_000)),
+        "rate" => rate(),
+        "reads" => reference("share"),
+        "roaming" => count(0, Some(64)),
+        "pinned" => boolean(),
+        "timeout" => duration(),
+        other => no_shape(&words::SET, other),
     })
 }
 

@@ -234,7 +234,7 @@ fn read(plan: &Value) -> Result<(), PlanErrors> {
 }
 
 /// Beginnings and pieces of messages of meaning: each is about something that no shape of a single value can say.
-const OF_MEANING: [&str; 27] = [
+const OF_MEANING: [&str; 29] = [
     "can't be checked of",
     "nothing is checked",
     "a load, but the system has no client",
@@ -250,6 +250,8 @@ const OF_MEANING: [&str; 27] = [
     "no lease is kept",
     "a load without clients",
     "a mix of nothing",
+    "a second ",
+    "a set to which nothing is added",
     "is checked already",
     "the fault plan takes",
     "can't be measured",

@@ -20,6 +20,7 @@ pub(super) fn definitions() -> Value {
             json!(["2s", "1s..2s"]),
         ),
         "rate": described("A number per second or minute.", "^[0-9]+(\\.[0-9]*)?/(s|min)$".to_owned(), json!(["200/s"])),
+        "share": described("A percentage.", "^[0-9]{1,3}(\\.[0-9]{1,18})?\\s*%$".to_owned(), json!(["10%"])),
         "compared-with-time": compared(DURATION),
         "compared-with-count": compared("[0-9]{1,20}"),
         "compared-with-share": compared("[0-9]{1,3}(\\.[0-9]{1,18})?\\s*%"),

@@ -55,7 +55,7 @@ pub(crate) static WORKLOAD: Table = Table {
         word("seed", "7", "fixes every random choice [drawn, printed, stored]"),
         word("network", "netns", "how faults of the network are made; `{ filter: iptables }` [netns with nftables]"),
         word("observe", "{ every: 5ms, timeout: 250ms }", "how often each node is asked who leads"),
-        word("clients", "[register: { rate: 200/s }]", "the load [one register load]"),
+        word("clients", "[register: { rate: 200/s }]", "the loads, one of each kind at most [one register load]"),
         word("faults", "faults/isolate-leader.yaml", "a file, a built-in name, `none`, or a fault plan written here"),
         word("checks", "[election-safety, linearizable]", "what must hold [the four safety checks]"),
         word("expect", "{ outage.max: < 3s }", "what is hoped for; a miss is exit code 3, never a violation"),
@@ -118,7 +118,10 @@ pub(crate) static OBSERVE: Table = Table {
 
 pub(crate) static LOADS: Table = Table {
     owner: "a load",
-    words: &[word("register", "{ keys: 4, rate: 200/s }", "reads, writes and compare-and-sets over a few keys")],
+    words: &[
+        word("register", "{ keys: 4, rate: 200/s }", "reads, writes and compare-and-sets over a few keys"),
+        word("set", "{ keys: 1, rate: 500/s }", "additions of new elements to a few sets, all of them read at the end"),
+    ],
 };
 
 pub(crate) static REGISTER: Table = Table {
@@ -131,6 +134,22 @@ pub(crate) static REGISTER: Table = Table {
             "operations of all clients together, due whether or not earlier ones are answered [200/s]",
         ),
         word("mix", "{ read: 2, write: 1, cas: 1 }", "the weights of the kinds of operation [2, 1, 1]"),
+        word("roaming", "4", "clients that follow the leader, 0 to 64 [4]"),
+        word("pinned", "true", "also two clients per node, reader and writer, that stay with it [true]"),
+        word("timeout", "1s", "when a client gives up: the outcome is then unknown [1s]"),
+    ],
+};
+
+pub(crate) static SET: Table = Table {
+    owner: "a set load",
+    words: &[
+        word("keys", "1", "how many sets, 1 to 1000 [1]"),
+        word(
+            "rate",
+            "500/s",
+            "operations of all clients together, due whether or not earlier ones are answered [200/s]",
+        ),
+        word("reads", "1%", "the share of operations that read a whole set instead of adding to it [0%]"),
         word("roaming", "4", "clients that follow the leader, 0 to 64 [4]"),
         word("pinned", "true", "also two clients per node, reader and writer, that stay with it [true]"),
         word("timeout", "1s", "when a client gives up: the outcome is then unknown [1s]"),
@@ -288,7 +307,7 @@ pub(crate) static PHASES: Table = Table {
 };
 
 /// Every table, in the order of the reference.
-static ALL: [&Table; 22] = [
+static ALL: [&Table; 23] = [
     &WORKLOAD,
     &SYSTEMS,
     &RAFT,
@@ -296,6 +315,7 @@ static ALL: [&Table; 22] = [
     &OBSERVE,
     &LOADS,
     &REGISTER,
+    &SET,
     &MIX,
     &CHECKS,
     &WITHIN,
@@ -332,6 +352,7 @@ pub(crate) fn home_of(name: &str) -> Option<&'static Table> {
         &WORKLOAD,
         &RAFT,
         &REGISTER,
+        &SET,
         &OBSERVE,
         &NETWORK,
         &RANDOM,

@@ -97,19 +97,6 @@ impl<C: Kept> Pool<C> {
     }
 }
 
-impl Pool {
-    /// A stream to the node, kept or new.
-    ///
-    /// # Errors
-    /// If none comes about in time.
-    pub(crate) async fn take(&self, node: NodeId) -> Result<TcpStream, NotConnected> {
-        match self.idle(node) {
-            Some(stream) => Ok(stream),
-            None => self.connect(node).await,
-        }
-    }
-}
-
 /// Whether nothing has come on a stream on which nothing is awaited, its end included.
 fn is_quiet(stream: &TcpStream) -> bool {
     let would_block = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;

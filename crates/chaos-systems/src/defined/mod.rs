@@ -24,7 +24,8 @@ use futures::future::BoxFuture;
 use self::belief::Identities;
 use crate::client::ClientSetup;
 use crate::driver::{Answer, Client, Driver, Launch, Preparation, ProbeError, Watch};
-use crate::probe::{AddressesOf, Enter, LogTail, Means, Reply};
+use crate::access::{Addresses, Enter};
+use crate::probe::{LogTail, Means, Reply};
 
 pub use programs::{Programs, cache};
 
@@ -49,7 +50,7 @@ pub struct DefinedSetup {
     /// Puts a command into a node's namespaces.
     pub enter: Enter,
     /// Tells the addresses of a node's interfaces.
-    pub addresses_of: AddressesOf,
+    pub addresses_of: Addresses,
 }
 
 /// Why a defined system can't be run here.
@@ -127,6 +128,8 @@ pub struct DefinedDriver {
     launches: Vec<Launch>,
     after_start: Vec<Vec<Preparation>>,
     observers: Vec<Asked>,
+    /// Whether nodes are started one after the other: those under test, the service nodes.
+    one_by_one: [bool; 2],
     ready: Vec<Ready>,
     compare: Option<Comparer>,
     identities: Identities,
@@ -205,6 +208,10 @@ impl DefinedDriver {
             launches,
             after_start,
             observers: observers.collect(),
+            one_by_one: [
+                definition.nodes.one_by_one,
+                definition.service.as_ref().is_some_and(|service| service.part.one_by_one),
+            ],
             ready: definition.ready.clone(),
             compare: definition.compare.clone(),
             identities: Identities::new(&setup.addresses),
@@ -313,6 +320,27 @@ impl Driver for DefinedDriver {
             }
         }
         self.launches[node.index()].clone()
+    }
+
+    fn after_start(&self, node: NodeId) -> Vec<Preparation> {
+        self.after_start[node.index()].clone()
+    }
+
+    fn waits_for_the_one_before(&self, node: NodeId) -> bool {
+        self.one_by_one[usize::from(node.index() >= self.members)]
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), String>> {
+        async move {
+            for condition in self.ready.iter().filter(|condition| **condition != Ready::Write) {
+                self.is_ready(condition).await?;
+            }
+            if let Some(client) = &self.means.client {
+                client.prepare().await.map_err(|error| format!("prepare what clients need: {error}"))?;
+            }
+            if self.ready.contains(&Ready::Write) { self.can_write().await } else { Ok(()) }
+        }
+        .boxed()
     }
 
     fn observe(&self, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {

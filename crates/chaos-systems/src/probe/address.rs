@@ -4,11 +4,12 @@ use std::net::Ipv4Addr;
 
 use chaos_history::NodeId;
 
-use super::{AddressesOf, Reply, silent};
+use super::{Reply, silent};
+use crate::access::Addresses;
 use crate::driver::ProbeError;
 
 /// Looks at the node's interfaces.
-pub(super) fn ask(addresses_of: &AddressesOf, node: NodeId, address: &str) -> Result<Reply, ProbeError> {
+pub(super) fn ask(addresses_of: &Addresses, node: NodeId, address: &str) -> Result<Reply, ProbeError> {
     let wanted: Ipv4Addr =
         address.trim().parse().map_err(|_| ProbeError::Garbage(format!("`{address}` is no IPv4 address")))?;
     let all = addresses_of(node).map_err(|error| silent("read the node's addresses", &error))?;

@@ -8,7 +8,8 @@ use std::process::Stdio;
 
 use chaos_history::NodeId;
 
-use super::{ANSWER_BYTES_MAX, Enter, Reply, silent, too_long};
+use super::{ANSWER_BYTES_MAX, Reply, silent, too_long};
+use crate::access::Enter;
 use crate::driver::{CommandLine, ProbeError};
 
 /// Runs it to its end.

@@ -16,25 +16,18 @@ mod tcp;
 mod unix;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 
 use chaos_history::NodeId;
 use chaos_plan::definition::{Ask, Pattern, Template, TemplateValue, beside, value_of};
 
+use crate::access::{Addresses, Enter};
 use crate::defined::Programs;
 use crate::driver::{Client, ProbeError};
 
 pub(crate) use log::LogTail;
-
-/// Puts a command into a node's namespaces.
-pub type Enter = Arc<dyn Fn(NodeId, &mut Command) -> io::Result<()> + Send + Sync>;
-
-/// Tells the IPv4 addresses of a node's interfaces.
-pub type AddressesOf = Arc<dyn Fn(NodeId) -> io::Result<Vec<Ipv4Addr>> + Send + Sync>;
 
 /// More than any answer to a question about leadership takes.
 pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -83,7 +76,7 @@ pub(crate) struct Means {
     /// Connections of the questions' own, so that a slow operation never delays one.
     pub(crate) http: reqwest::Client,
     pub(crate) enter: Enter,
-    pub(crate) addresses_of: AddressesOf,
+    pub(crate) addresses_of: Addresses,
     /// The client driver, for questions in its protocol.
     pub(crate) client: Option<Arc<dyn Client>>,
     pub(crate) ports: BTreeMap<String, u16>,

@@ -31,7 +31,7 @@ impl Tally {
 
     /// The worst exit code.
     pub(super) fn worst(&self) -> u8 {
-        self.codes.iter().copied().fold(VALID, worse)
+        self.codes.iter().copied().fold(VALID, chaos_report::worse)
     }
 
     /// `3 paths: 1 valid, 1 invalid, 1 not judged (a.log: the file is empty)`.
@@ -55,16 +55,6 @@ impl Tally {
     }
 }
 
-/// The exit code of two paths: a violation is one whatever else is wrong, then what could not be judged at all.
-fn worse(a: u8, b: u8) -> u8 {
-    let rank = |code: u8| match code {
-        INVALID => u8::MAX,
-        UNKNOWN => 4,
-        _ => code,
-    };
-    if rank(a) >= rank(b) { a } else { b }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,7 +69,7 @@ mod tests {
             (&[0], 0),
             (&[255, 254], 255),
         ] {
-            assert_eq!(codes.iter().copied().fold(VALID, worse), expect, "{codes:?}");
+            assert_eq!(codes.iter().copied().fold(VALID, chaos_report::worse), expect, "{codes:?}");
         }
     }
 

@@ -1,30 +1,36 @@
 //! One node's processes: started, stopped, resumed, killed, and gone when the owner is.
 //!
-//! Signals go to the node's main process and to every other process in its network namespace, since that is what a node is:
-//! also to daemons that outlived the main process. The main process is this process's child and stays a zombie until
-//! [`NodeProcess::take_ending`], so that its number means nobody else meanwhile. Whatever else a node starts ends up as a
-//! child of the namespace's init, and whether it is gone can only be looked up.
+//! A node runs a *main* process, whose end is the node's, and maybe *further* ones (an agent, a side-car), whose ends are facts
+//! of their own. Signals go to all of them and to every other process in the node's network namespace, since that is what a
+//! node is: also to daemons that outlived the main process. The processes that were started from here are this process's
+//! children, and each stays a zombie until its status is taken, so that its number means nobody else meanwhile. Whatever else a
+//! node starts ends up as a child of the namespace's init, and whether it is gone can only be looked up.
+
+mod error;
+mod prepare;
+mod spawn;
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use chaos_history::NodeId;
-use chaos_systems::Launch;
-use nix::errno::Errno;
+use chaos_systems::{Launch, LaunchProcess};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
-use crate::inbox::Ending;
+use crate::inbox::{Ended, Ending};
 use crate::inspect::{self, Motion, NamespaceInode, Task};
 use crate::sys;
+
+pub use error::ProcessError;
+pub(crate) use prepare::in_words;
+pub(crate) use spawn::Attempt;
+use spawn::Home;
 
 /// How long the threads of a paused node may take to stop before the pause counts as unconfirmed.
 const STOP_CONFIRMED_WITHIN: Duration = Duration::from_millis(100);
@@ -37,75 +43,61 @@ const STILL_ROUNDS: u32 = 2;
 /// The same while a thread waits in the kernel, perhaps for a child that it is just making.
 const STILL_ROUNDS_IN_KERNEL: u32 = 10;
 
-/// Why something can't be done to a node.
-#[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
-    /// The program can't be started.
-    #[error("start {node}: run `{}`", program.display())]
-    Start {
-        /// The node.
-        node: NodeId,
-        /// Its program.
-        program: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// A directory or log file of the node can't be made.
-    #[error("start {node}: write {}", path.display())]
-    Files {
-        /// The node.
-        node: NodeId,
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The node has no process.
-    #[error("{0} is not running")]
-    NotRunning(NodeId),
-    /// The node has a process already.
-    #[error("{0} is running already")]
-    Running(NodeId),
-    /// A signal was refused.
-    #[error("signal {node}")]
-    Signal {
-        /// The node.
-        node: NodeId,
-        /// The cause.
-        #[source]
-        source: Errno,
-    },
-    /// Some threads went on running.
-    #[error("{0}: some threads were still running 100 ms after they were told to stop")]
-    StillRunning(NodeId),
-}
-
 /// A node, running or not.
 #[derive(Debug)]
 pub(crate) struct NodeProcess {
-    node: NodeId,
-    directory: PathBuf,
-    namespace: OwnedFd,
+    home: Home,
     inode: NamespaceInode,
     main: Option<Child>,
-    /// Whether the next end of the process is the harness's doing.
+    /// Whether the next end of the main process is the harness's doing.
     ending: bool,
+    /// The further processes whose ends have not been taken in.
+    further: Vec<Further>,
+    /// How many further processes there have been.
+    further_begun: u64,
     /// How many times it was started.
     pub(crate) incarnation: u64,
+}
+
+/// A process beside the main one.
+#[derive(Debug)]
+struct Further {
+    serial: u64,
+    name: String,
+    child: Child,
+    /// Whether its end is the harness's doing.
+    ending: bool,
+}
+
+/// How a further process ended.
+pub(crate) struct FurtherEnd {
+    /// Its name.
+    pub(crate) process: String,
+    /// How, if anybody can tell.
+    pub(crate) status: Ending,
+    /// Whether that was the harness's doing.
+    pub(crate) expected: bool,
+}
+
+/// The numbers of what was started.
+pub(crate) struct StartedProcesses {
+    /// The main process.
+    pub(crate) main: u32,
+    /// The further ones, by name.
+    pub(crate) further: Vec<(String, u32)>,
 }
 
 impl NodeProcess {
     /// A node that isn't running yet, with `directory` for its logs and data.
     pub(crate) fn new(node: NodeId, directory: PathBuf, namespace: OwnedFd) -> io::Result<Self> {
         let inode = inspect::namespace_inode(namespace.as_fd())?;
-        Ok(Self { node, directory, namespace, inode, main: None, ending: false, incarnation: 0 })
+        let home = Home { node, directory, namespace };
+        Ok(Self { home, inode, main: None, ending: false, further: Vec::new(), further_begun: 0, incarnation: 0 })
     }
 
     /// Where the node keeps its data.
     pub(crate) fn data(&self) -> PathBuf {
-        self.directory.join("data")
+        self.home.directory.join("data")
     }
 
     /// Whether the main process has been started and its end not been taken in.
@@ -120,9 +112,7 @@ impl NodeProcess {
 
     /// The main process, unless it is a zombie.
     fn living_main(&self) -> Option<Pid> {
-        let pid = pid_of(self.main.as_ref()?);
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        matches!(waitid(Id::Pid(pid), flags), Ok(WaitStatus::StillAlive)).then_some(pid)
+        spawn::living(self.main.as_ref()?)
     }
 
     /// All processes of the node that are alive.
@@ -130,46 +120,77 @@ impl NodeProcess {
         inspect::processes_in(self.inode)
     }
 
-    /// Starts the node and returns its process id. `ended` is called, on a thread of its own, when the main process has ended.
+    /// Starts the node's processes in their order and returns their ids. `ended` is called, on a thread of its own, when one of
+    /// them has ended. If one can't be started, those before it are ended.
     pub(crate) fn start(
         &mut self,
         launch: &Launch,
-        ended: impl FnOnce() + Send + 'static,
-    ) -> Result<u32, ProcessError> {
+        ended: impl Fn(Ended) + Clone + Send + 'static,
+    ) -> Result<StartedProcesses, ProcessError> {
         if self.is_running() {
-            return Err(ProcessError::Running(self.node));
+            return Err(ProcessError::Running(self.home.node));
         }
-        let node = self.node;
-        let main = &launch.processes.first().expect("a node runs something").command;
-        let failed = |source| ProcessError::Start { node, program: main.program.clone(), source };
-        std::fs::create_dir_all(self.data()).map_err(|source| self.files(&self.data(), source))?;
-        let mut command = Command::new(&main.program);
-        command
-            .args(&main.arguments)
-            .stdin(Stdio::null())
-            .stdout(self.log("stdout.log")?)
-            .stderr(self.log("stderr.log")?);
-        // A process group of its own: Ctrl-C at the terminal is for the harness.
-        command.process_group(0);
-        chaos_net::start_in_namespace(&mut command, self.namespace.as_fd()).map_err(failed)?;
-        let mut child = command.spawn().map_err(failed)?;
-        let pid = pid_of(&child);
-        let watched = thread::Builder::new().name(format!("chaos-wait-{node}")).spawn(move || {
-            // Only looks: the status is taken by the owner. Any other error than an interruption means that it was taken.
-            while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
-            ended();
-        });
-        if let Err(source) = watched {
-            // A node that nobody watches is worse than none. That it can't be killed means that it has ended.
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(failed(source));
+        let (main, further) = launch.processes.split_first().expect("a node runs something");
+        let data = self.data();
+        std::fs::create_dir_all(&data).map_err(|source| self.home.files(&data, source))?;
+        if self.incarnation > 0 {
+            self.remove(&launch.remove)?;
         }
+        let (stdout, stderr) = (self.home.log("stdout.log")?, self.home.log("stderr.log")?);
+        let child = self.home.spawn(&main.command, stdout, stderr)?;
+        let (incarnation, told) = (self.incarnation + 1, ended.clone());
+        let child = self.watched(child, main, move || told(Ended::Main { incarnation }))?;
         let id = child.id();
         self.main = Some(child);
-        self.incarnation += 1;
+        self.incarnation = incarnation;
         self.ending = false;
+        let mut started = StartedProcesses { main: id, further: Vec::new() };
+        for process in further {
+            match self.start_further(process, ended.clone()) {
+                Ok(pid) => started.further.push((process.name.clone(), pid)),
+                Err(error) => {
+                    // The start never was, so nobody is to hear of these ends.
+                    self.end_leftovers();
+                    self.forget_the_dead();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(started)
+    }
+
+    /// Starts a process beside the main one.
+    fn start_further(
+        &mut self,
+        process: &LaunchProcess,
+        ended: impl FnOnce(Ended) + Send + 'static,
+    ) -> Result<u32, ProcessError> {
+        let log = |stream: &str| self.home.log(&format!("{}.{stream}.log", process.name));
+        let child = self.home.spawn(&process.command, log("stdout")?, log("stderr")?)?;
+        let serial = self.further_begun;
+        self.further_begun += 1;
+        let child = self.watched(child, process, move || ended(Ended::Further { serial }))?;
+        let id = child.id();
+        self.further.push(Further { serial, name: process.name.clone(), child, ending: false });
         Ok(id)
+    }
+
+    /// Has the child's end noticed.
+    fn watched(
+        &self,
+        mut child: Child,
+        process: &LaunchProcess,
+        ended: impl FnOnce() + Send + 'static,
+    ) -> Result<Child, ProcessError> {
+        match spawn::watch(self.home.node, &child, ended) {
+            Ok(()) => Ok(child),
+            Err(source) => {
+                // A process that nobody watches is worse than none. That it can't be killed means that it has ended.
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(self.home.start_error(&process.command, source))
+            }
+        }
     }
 
     /// Takes in that the main process has ended: how, and whether that was the harness's doing. `None` if there is none.
@@ -179,12 +200,36 @@ impl NodeProcess {
         Some((status, std::mem::take(&mut self.ending)))
     }
 
+    /// Takes in that a further process has ended. `None` if that was taken in before.
+    pub(crate) fn take_further_ending(&mut self, serial: u64) -> Option<FurtherEnd> {
+        let place = self.further.iter().position(|further| further.serial == serial)?;
+        Some(ending_of(self.further.remove(place)))
+    }
+
+    /// Takes in the ends of all further processes that have ended.
+    pub(crate) fn take_further_endings(&mut self) -> Vec<FurtherEnd> {
+        let over = self.further.extract_if(.., |further| spawn::living(&further.child).is_none());
+        over.map(ending_of).collect()
+    }
+
+    /// Takes the ends of all that has ended, for nobody.
+    fn forget_the_dead(&mut self) {
+        if self.living_main().is_none() {
+            let _ = self.take_ending();
+        }
+        drop(self.take_further_endings());
+    }
+
     /// Sends a signal that is meant to end the node to all of its processes, the main one first.
     pub(crate) fn end(&mut self, signal: Signal) -> Result<(), ProcessError> {
         let lived = self.living_main().is_some();
+        let alive: Vec<bool> = self.further.iter().map(|further| spawn::living(&further.child).is_some()).collect();
         self.signal(signal)?;
         // What had ended before ended by itself.
         self.ending |= lived;
+        for (further, lived) in self.further.iter_mut().zip(alive) {
+            further.ending |= lived;
+        }
         Ok(())
     }
 
@@ -192,11 +237,11 @@ impl NodeProcess {
     pub(crate) fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
         let main = self.living_main();
         if let Some(main) = main {
-            kill(main, signal).map_err(|source| ProcessError::Signal { node: self.node, source })?;
+            kill(main, signal).map_err(|source| ProcessError::Signal { node: self.home.node, source })?;
         }
         let processes = self.processes();
         if main.is_none() && processes.is_empty() {
-            return Err(ProcessError::NotRunning(self.node));
+            return Err(ProcessError::NotRunning(self.home.node));
         }
         for other in processes.iter().filter(|process| Some(process.pid) != main) {
             // It may have ended by itself since it was listed.
@@ -209,7 +254,7 @@ impl NodeProcess {
     pub(crate) fn end_leftovers(&mut self) -> usize {
         let count = self.processes().len();
         let give_up = Instant::now() + GONE_WITHIN;
-        while self.signal(Signal::SIGKILL).is_ok() && Instant::now() < give_up {
+        while self.end(Signal::SIGKILL).is_ok() && Instant::now() < give_up {
             thread::sleep(Duration::from_micros(200));
         }
         count
@@ -220,7 +265,7 @@ impl NodeProcess {
         let main = self.living_main();
         let mut processes = self.processes();
         if processes.is_empty() {
-            return Err(ProcessError::NotRunning(self.node));
+            return Err(ProcessError::NotRunning(self.home.node));
         }
         processes.sort_by_key(|process| Some(process.pid) != main);
         processes.iter().for_each(stop_threads);
@@ -254,7 +299,7 @@ impl NodeProcess {
                 return Ok(());
             }
             if Instant::now() > give_up {
-                return Err(ProcessError::StillRunning(self.node));
+                return Err(ProcessError::StillRunning(self.home.node));
             }
             for (process, thread) in running {
                 // It may have ended since.
@@ -264,30 +309,19 @@ impl NodeProcess {
             thread::sleep(Duration::from_micros(100));
         }
     }
-
-    fn log(&self, name: &str) -> Result<File, ProcessError> {
-        let path = self.directory.join(name);
-        OpenOptions::new().create(true).append(true).open(&path).map_err(|source| self.files(&path, source))
-    }
-
-    fn files(&self, path: &Path, source: io::Error) -> ProcessError {
-        ProcessError::Files { node: self.node, path: path.to_owned(), source }
-    }
 }
 
 impl Drop for NodeProcess {
     fn drop(&mut self) {
         // SIGKILL reaches stopped processes too. Processes that are just being forked are met in the next round.
         self.end_leftovers();
-        if self.living_main().is_none() {
-            // Nobody is left to be told how it ended.
-            let _ = self.take_ending();
-        }
+        self.forget_the_dead();
     }
 }
 
-fn pid_of(child: &Child) -> Pid {
-    Pid::from_raw(i32::try_from(child.id()).expect("process ids are below 2^22"))
+fn ending_of(further: Further) -> FurtherEnd {
+    let Further { name, mut child, ending, .. } = further;
+    FurtherEnd { process: name, status: child.wait(), expected: ending }
 }
 
 /// Sends SIGSTOP to each thread. Those that have ended meanwhile are as still as can be.

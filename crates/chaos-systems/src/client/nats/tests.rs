@@ -1,0 +1,194 @@
+//! The driver against a node that says what a script says, and against real ones.
+
+use std::net::SocketAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chaos_history::{Action, OpPhase, OpResult, Revision, Value};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use crate::client::trial::{
+    Program, a_register_lives, a_set_lives, add, cas, client, elements, free_address, installed, invoke, kind, ok,
+    prepare, read, serve, write,
+};
+
+/// What the node does with a request.
+#[derive(Clone, Debug)]
+enum Act {
+    /// Answers with a payload.
+    Say(String),
+    /// Answers that nobody listens.
+    NoResponders,
+    /// Sends these bytes.
+    Raw(&'static str),
+    /// Closes the connection.
+    Cut,
+}
+
+const PREAMBLE: &str = "INFO {\"server_id\":\"x\",\"headers\":true}\r\n";
+
+async fn node(script: Vec<Act>) -> SocketAddr {
+    serve(move |_, stream| act_out(stream, script.clone())).await
+}
+
+/// Greets, then acts out the script, one act for a request; a request's subject for answers is in it.
+async fn act_out(stream: TcpStream, script: Vec<Act>) {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(PREAMBLE.as_bytes()).await.unwrap();
+    let mut acts = script.into_iter();
+    let mut line = String::new();
+    while {
+        line.clear();
+        stream.read_line(&mut line).await.is_ok_and(|count| count > 0)
+    } {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (reply, length) = match *words.as_slice() {
+            ["PING"] => {
+                stream.write_all(b"PONG\r\n").await.unwrap();
+                continue;
+            }
+            ["PUB", _, reply, length] | ["HPUB", _, reply, _, length] => {
+                (reply.to_owned(), length.parse::<usize>().unwrap())
+            }
+            _ => continue,
+        };
+        let mut payload = vec![0; length + 2];
+        stream.read_exact(&mut payload).await.unwrap();
+        let answer = match acts.next() {
+            Some(Act::Say(text)) => format!("PING\r\nMSG {reply} 1 {}\r\n{text}\r\n", text.len()),
+            Some(Act::NoResponders) => format!("HMSG {reply} 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n"),
+            Some(Act::Raw(text)) => text.to_owned(),
+            Some(Act::Cut) | None => return,
+        };
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+fn say(text: &str) -> Act {
+    Act::Say(text.to_owned())
+}
+
+fn refuse(code: u32) -> Act {
+    Act::Say(format!(r#"{{"error":{{"code":400,"err_code":{code},"description":"no"}}}}"#))
+}
+
+fn message(subject: &str, seq: u64, text: &str) -> Act {
+    let data = STANDARD.encode(text);
+    Act::Say(format!(r#"{{"message":{{"subject":"{subject}","seq":{seq},"data":"{data}","time":"x"}}}}"#))
+}
+
+async fn ends(action: Action, script: Vec<Act>) -> OpPhase {
+    let address = node(script).await;
+    invoke(&*client("nats", &[address], &[]), action).await
+}
+
+#[tokio::test]
+async fn a_definite_no_is_a_fail_and_everything_else_is_unknown() {
+    let cases = [
+        (say(r#"{"stream":"chaos","seq":5}"#), "ok"),
+        (Act::NoResponders, "fail"),
+        (refuse(10071), "fail"),
+        (refuse(10059), "fail"),
+        (refuse(10008), "info"),
+        (refuse(10077), "info"),
+        (say(r#"{"error":{"code":503,"description":"raft: not leader"}}"#), "info"),
+        (say(r#"{"stream":"chaos"}"#), "info"),
+        (say(r#"{"stream":"chaos","seq":0}"#), "info"),
+        (say("+OK"), "info"),
+        (Act::Raw("-ERR 'Stale Connection'\r\n"), "info"),
+        (Act::Raw("MSG _INBOX.other 1 2\r\n{}\r\n"), "info"),
+        (Act::Raw("MSG x 1 99999999999\r\n"), "info"),
+        (Act::Cut, "info"),
+    ];
+    for (act, expect) in cases {
+        let told = format!("{act:?}");
+        assert_eq!(kind(&ends(write(1), vec![act]).await), expect, "{told}");
+    }
+    let nobody = client("nats", &[free_address()], &[]);
+    assert_eq!(kind(&invoke(&*nobody, write(1)).await), "fail");
+}
+
+#[tokio::test]
+async fn another_service_is_noticed_before_anything_is_sent() {
+    let address = serve(|_, mut stream| async move {
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await;
+        let _ = stream.read(&mut [0; 64]).await;
+    })
+    .await;
+    let phase = invoke(&*client("nats", &[address], &[]), write(1)).await;
+    assert!(matches!(&phase, OpPhase::Fail { error } if error.contains("not a NATS server")), "{phase:?}");
+}
+
+#[tokio::test]
+async fn a_swap_is_unknown_only_once_it_is_published() {
+    let one = || message("r.k", 5, "1");
+    assert_eq!(kind(&ends(cas(Some(1), 2), vec![Act::Cut]).await), "fail");
+    assert_eq!(kind(&ends(cas(Some(1), 2), vec![refuse(10008)]).await), "fail");
+    assert_eq!(kind(&ends(cas(Some(1), 2), vec![one(), Act::Cut]).await), "info");
+    assert_eq!(kind(&ends(cas(Some(1), 2), vec![one(), Act::NoResponders]).await), "fail");
+    let swapped = ends(cas(Some(1), 2), vec![one(), say(r#"{"stream":"chaos","seq":9}"#)]).await;
+    let result = OpResult::Cas { swapped: true, observed: Some(Some(Value(1))), revision: Some(Revision(9)) };
+    assert_eq!(swapped, OpPhase::Ok(result));
+}
+
+#[tokio::test]
+async fn a_refused_condition_names_no_value_and_is_tried_again() {
+    let script = vec![message("r.k", 5, "1"), refuse(10071), message("r.k", 6, "7")];
+    let result = OpResult::Cas { swapped: false, observed: Some(Some(Value(7))), revision: Some(Revision(6)) };
+    assert_eq!(ends(cas(Some(1), 2), script).await, OpPhase::Ok(result));
+    let script = (0..3).flat_map(|_| [message("r.k", 5, "1"), refuse(10071)]).collect();
+    assert_eq!(kind(&ends(cas(Some(1), 2), script).await), "fail");
+}
+
+#[tokio::test]
+async fn a_set_is_read_as_a_whole_or_not_at_all() {
+    let info = || say(r#"{"state":{"first_seq":1,"last_seq":4}}"#);
+    let script = vec![info(), message("s.s", 1, "3"), message("r.k", 2, "9"), refuse(10037), message("s.s", 4, "x")];
+    let OpPhase::Ok(OpResult::Elements { values, revision }) = ends(elements(), script).await else { panic!("a set") };
+    assert_eq!(revision, Some(Revision(4)));
+    assert_eq!(values[0], Value(3));
+    assert!(values[1].0 >= 1 << 63, "what nobody can have added is kept as such");
+    let script = vec![info(), message("s.s", 1, "3"), refuse(10008)];
+    assert_eq!(kind(&ends(elements(), script).await), "info");
+    assert_eq!(kind(&ends(elements(), vec![say(r#"{"state":{"first_seq":1,"last_seq":400000}}"#)]).await), "info");
+}
+
+async fn real_node(version: &str) -> Option<(Program, SocketAddr)> {
+    let prefix = installed("nats", version)?;
+    let address = free_address();
+    let mut program = Program::start(&prefix.join("bin/nats-server"), |folder| {
+        let text = |text: &str| text.to_owned();
+        let store = folder.join("js").display().to_string();
+        vec![text("-a"), text("127.0.0.1"), text("-p"), address.port().to_string(), text("-js"), text("-sd"), store]
+    });
+    program.listens(address).await;
+    Some((program, address))
+}
+
+#[tokio::test]
+async fn real_ones_keep_registers_and_sets() {
+    for version in ["2.15.1", "2.9.10"] {
+        let Some((_program, address)) = real_node(version).await else { continue };
+        let client = client("nats", &[address], &[]);
+        prepare(&*client).await;
+        prepare(&*client).await;
+        a_register_lives(&*client, true).await;
+        a_set_lives(&*client).await;
+        assert_eq!(kind(&invoke(&*client, add(1)).await), "ok", "the same addition told twice");
+        let OpResult::Elements { values, .. } = ok(&*client, elements()).await else { panic!("a set") };
+        assert_eq!(values.len(), 3);
+        for value in 400..900 {
+            ok(&*client, add(value)).await;
+        }
+        let OpResult::Elements { values, .. } = ok(&*client, elements()).await else { panic!("a set") };
+        assert_eq!(values.len(), 503);
+        assert!(matches!(ok(&*client, read()).await, OpResult::Read { value: Some(Value(8)), .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_real_one_without_the_stream_refuses_definitely() {
+    let Some((_program, address)) = real_node("2.15.1").await else { return };
+    assert_eq!(kind(&invoke(&*client("nats", &[address], &[]), write(1)).await), "fail");
+}
