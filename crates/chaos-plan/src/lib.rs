@@ -25,6 +25,7 @@ pub use model::{
     Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe,
     Partition, RaftOptions, ReadConsistency, Step, StepAction, System, Target, Work, Workload,
 };
+pub use overrides::program_override;
 pub use read::VERSION;
 pub use resolved::resolved_yaml;
 pub use schema::{SchemaKind, schema};

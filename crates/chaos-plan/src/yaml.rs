@@ -413,6 +413,8 @@ impl<'m> Builder<'_, 'm> {
                 .help(format!("YAML reads `>` as the beginning of a text: write `{words} {bound}`, or quote it"));
         } else if line.trim_start_matches([' ', '-']).contains('\t') || line.starts_with('\t') {
             mistake = mistake.help("YAML indents with spaces, never with tabs");
+        } else if error.info().contains("flow ") {
+            mistake = mistake.help("inside brackets, a text that holds a bracket, a brace or a comma stands in quotes");
         }
         self.mistakes.note(mistake);
     }

@@ -176,11 +176,14 @@ impl Reader {
             self.wrong_type(field, "a mapping from options of the client driver to values");
             return options;
         };
-        let known = definition.client.as_ref().map(|client| &client.options);
+        if definition.client.is_none() {
+            let mistake = Mistake::at(field.key, "options of a client, but the system has none");
+            self.note(mistake.help("add `client: { driver: … }` to its definition"));
+        }
+        // Which options there are is known to the driver alone; here a name only has to look like one.
         for (key, node) in entries {
-            if known.is_none_or(|known| !known.contains_key(&key.value)) {
-                let known = known.into_iter().flat_map(BTreeMap::keys).map(String::as_str);
-                self.no_such(key.place, "option of the client", &key.value, known, NOT_IN_DEFINITION);
+            if let Some(why) = super::name_trouble(&key.value) {
+                self.note(Mistake::at(key.place, format!("`{}` can't be an option", key.value)).label(why));
                 continue;
             }
             let value = self.argument(Field { name: &key.value, key: key.place, node });

@@ -1,4 +1,4 @@
-//! JSON Schema (draft-07) of workloads, fault plans and the `system:` block, for editors' YAML servers.
+//! JSON Schema (draft-07) of workloads, fault plans and system definitions, for editors' YAML servers.
 //!
 //! Keys, descriptions and examples come from the tables in [`words`](crate::words) that the reader accepts words by; what may
 //! stand behind a key is said here once per key, and a key that the tables have and this file has not is a failing test. So
@@ -11,6 +11,7 @@
 //!
 //! Source: JSON Schema draft-07 (2018), which editors' YAML server reads.
 
+mod definition;
 mod steps;
 mod values;
 
@@ -30,7 +31,7 @@ pub enum SchemaKind {
     Workload,
     /// A fault plan file.
     Faults,
-    /// What stands behind `system:` in a workload. Definitions in files of their own are not in this version.
+    /// A system definition file.
     System,
 }
 
@@ -64,7 +65,7 @@ fn value(kind: SchemaKind) -> Value {
     let (title, body) = match kind {
         SchemaKind::Workload => ("chaos workload", workload()),
         SchemaKind::Faults => ("chaos fault plan", steps::fault_plan()),
-        SchemaKind::System => ("chaos system", system()),
+        SchemaKind::System => ("chaos system definition", definition::definition()),
     };
     let mut schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -142,8 +143,8 @@ fn system() -> Value {
     let mut chosen = object(&[&words::SYSTEMS], &[], |word| match word {
         "raft" => nullable(raft()),
         "use" => named_system(&[]),
-        // Whether a definition is one, its own schema says.
-        "definition" => json!({ "type": ["object", "string"] }),
+        // As a text it is one that was saved.
+        "definition" => json!({ "anyOf": [{ "type": "string" }, definition::definition()] }),
         "version" | "profile" => text(),
         "tune" | "programs" | "client" => json!({ "type": "object", "additionalProperties": text() }),
         other => no_shape(&words::SYSTEMS, other),

@@ -239,7 +239,7 @@ pub(crate) static CLIENT: Table = Table {
         word("options", "{ read: linearizable }", "the driver's own, by name; a workload may change each"),
         word(
             "http",
-            "{ read: { path: \"/{{ key }}\", ok: status == 200 } }",
+            "{ read: { path: \"/{{ key }}\", ok: status == 200, value: answer } }",
             "for the driver http: what each operation sends",
         ),
         word("program", "[python3, my-client.py]", "for the driver program: a command that speaks chaos-client/1"),

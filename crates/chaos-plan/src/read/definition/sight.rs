@@ -42,49 +42,51 @@ pub(super) enum Site {
 
 /// A cluster that exists only to try templates on.
 pub(super) struct Sight {
-    scopes: Vec<(String, Scope)>,
+    scope: Scope,
+    /// What templates see, by what they are about: for each node in each profile, which that is in words.
+    node: Vec<(String, TemplateValue)>,
+    service: Vec<(String, TemplateValue)>,
+    cluster: Vec<(String, TemplateValue)>,
+    operation: Vec<(String, TemplateValue)>,
 }
 
 impl Sight {
     /// The cluster in each profile.
     pub(super) fn new(scope: &Scope, profiles: &BTreeMap<String, BTreeMap<String, Tuned>>, service: usize) -> Self {
         let nodes: Vec<PlaceOfNode> = (1..=NODES).map(place).collect();
-        let service: Vec<PlaceOfNode> = (NODES + 1..=NODES + service).map(place).collect();
-        let base = Scope { nodes, service, ..scope.clone() };
-        let tuned = |(name, tune): (&String, &BTreeMap<String, Tuned>)| {
-            (name.clone(), Scope { tune: tune.clone(), ..base.clone() })
-        };
-        let mut scopes: Vec<_> = profiles.iter().map(tuned).collect();
-        if scopes.is_empty() {
-            scopes.push(("default".to_owned(), base));
+        let places: Vec<PlaceOfNode> = (NODES + 1..=NODES + service).map(place).collect();
+        let tune = profiles.values().next().cloned().unwrap_or_default();
+        let scope = Scope { nodes, service: places, tune, ..scope.clone() };
+        let none = BTreeMap::from([("default".to_owned(), BTreeMap::new())]);
+        let profiles = if profiles.is_empty() { &none } else { profiles };
+        let mut sight =
+            Self { scope, node: Vec::new(), service: Vec::new(), cluster: Vec::new(), operation: Vec::new() };
+        for (profile, tune) in profiles {
+            let scope = Scope { tune: tune.clone(), ..sight.scope.clone() };
+            sight.cluster.push((format!("in the profile `{profile}`"), scope.at(None)));
+            for own in 0..NODES + service {
+                let whose = format!("at n{} in the profile `{profile}`", own + 1);
+                let value = scope.at(Some(own));
+                if own >= NODES {
+                    sight.service.push((whose, value));
+                    continue;
+                }
+                let operation = OF_AN_OPERATION.map(|word| (word, TemplateValue::from(1))).to_vec();
+                sight.operation.push((whose.clone(), beside(&value, operation)));
+                sight.node.push((whose, value));
+            }
         }
-        Self { scopes }
-    }
-
-    fn any(&self) -> &Scope {
-        &self.scopes.first().expect("there is a scope without profiles").1
+        sight
     }
 
     /// What the template sees in each profile and at each node.
-    fn values(&self, site: Site) -> impl Iterator<Item = (String, TemplateValue)> {
-        self.scopes.iter().flat_map(move |(profile, scope)| {
-            let at: Vec<Option<usize>> = match site {
-                Site::Node | Site::Operation => (0..NODES).map(Some).collect(),
-                Site::Service => (NODES..NODES + scope.service.len()).map(Some).collect(),
-                Site::Cluster => vec![None],
-            };
-            at.into_iter().map(move |own| {
-                let value = scope.at(own);
-                let at = own.map(|own| format!("at n{} ", own + 1)).unwrap_or_default();
-                let value = match site {
-                    Site::Operation => {
-                        beside(&value, OF_AN_OPERATION.map(|word| (word, TemplateValue::from(1))).to_vec())
-                    }
-                    Site::Node | Site::Service | Site::Cluster => value,
-                };
-                (format!("{at}in the profile `{profile}`"), value)
-            })
-        })
+    fn values(&self, site: Site) -> &[(String, TemplateValue)] {
+        match site {
+            Site::Node => &self.node,
+            Site::Service => &self.service,
+            Site::Cluster => &self.cluster,
+            Site::Operation => &self.operation,
+        }
     }
 
     fn words(site: Site, answer: &[&'static str]) -> Vec<&'static str> {
@@ -132,7 +134,7 @@ impl Reader {
         }
         self.names_are_known(&template.free_names(), place, sight, &Sight::words(site, &[]), None)?;
         for (whose, value) in sight.values(site) {
-            if let Err(error) = template.render(&value) {
+            if let Err(error) = template.render(value) {
                 let mistake = Mistake::at(place, format!("this can't be rendered {whose}")).label(error.what);
                 self.note(mistake.help("it is tried for a cluster of three nodes, in each tuning profile"));
                 return None;
@@ -145,7 +147,7 @@ impl Reader {
     pub(super) fn path_of(&mut self, text: &str, place: Place, sight: &Sight, site: Site) -> Option<Template> {
         let template = self.template_of(text, place, sight, site)?;
         for (_, value) in sight.values(site) {
-            let path = template.render(&value).unwrap_or_default();
+            let path = template.render(value).unwrap_or_default();
             let inside = !path.starts_with('/') || path.starts_with("/nodes/n") || path.starts_with("/run/n");
             if path.is_empty() || !inside || path.split('/').any(|step| step == "..") {
                 let mistake = Mistake::at(place, format!("`{path}` is no path in the node's directory"))
@@ -168,7 +170,7 @@ impl Reader {
     ) -> Option<Template> {
         let template = self.template(field, sight, site)?;
         for (whose, value) in sight.values(site) {
-            let rendered = template.render(&value).unwrap_or_default();
+            let rendered = template.render(value).unwrap_or_default();
             if let Err(why) = parse(rendered.trim()) {
                 let mistake = Mistake::at(field.node.place, format!("`{}` must be {wanted}", field.name))
                     .label(why)
@@ -202,8 +204,8 @@ impl Reader {
         let words = Sight::words(site, answer);
         self.names_are_known(&expression.free_names(), place, sight, &words, pattern)?;
         // Nobody knows the answer; but a filter that isn't there is one in any case.
-        if let Some((_, value)) = sight.values(site).next()
-            && let Err(error) = expression.value(&value)
+        if let Some((_, value)) = sight.values(site).first()
+            && let Err(error) = expression.value(value)
             && error.what.starts_with("unknown ")
         {
             self.note(Mistake::at(place, format!("`{}` can't be evaluated", field.name)).label(error.what));
@@ -249,6 +251,14 @@ impl Reader {
                 continue;
             }
             if !words.contains(&head) {
+                // The rest of a name with a `-` in it that was written with a dot, and has been told of.
+                let rest = format!("-{head}");
+                let hyphened = |known: &String| known.ends_with(&rest);
+                if self.mistakes.len() > before
+                    && (sight.scope.tune.keys().any(hyphened) || sight.scope.port.keys().any(hyphened))
+                {
+                    continue;
+                }
                 let mistake = Mistake::at(self.word_at(place, head), format!("unknown name `{head}`"));
                 self.note(match nearest(head, words.iter().copied()) {
                     Some(near) => mistake.label(format!("did you mean `{near}`?")),
@@ -256,7 +266,7 @@ impl Reader {
                 });
                 continue;
             }
-            let scope = sight.any();
+            let scope = &sight.scope;
             let members: Vec<&String> = match head {
                 "tune" => scope.tune.keys().collect(),
                 "port" => scope.port.keys().collect(),
