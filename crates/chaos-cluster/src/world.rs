@@ -3,21 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::unix::process::ExitStatusExt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use chaos_engine::{Capabilities, Command, Completed, Event, Invocation, World};
+use chaos_engine::{Capabilities, Command, Event, Resource, World};
 use chaos_history::{
     self as history, FaultKind, HistoryError, Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation,
-    ObservationOutcome, OpEvent, OpId, OpPhase, ProcessId, RunDir, RunNanos,
+    ObservationOutcome, OpId, ProcessId, RunDir, RunNanos,
 };
 use chaos_net::Star;
 use chaos_plan::Observe;
 use chaos_systems::Driver;
-use futures::FutureExt;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
@@ -29,6 +27,7 @@ use crate::inbox::{Ended, Message, Outbox, inbox};
 use crate::observer::Observers;
 use crate::process::{FurtherEnd, NodeProcess, ProcessError};
 use crate::recorder::Recorder;
+use crate::sessions::Sessions;
 use crate::watchdog::Watchdog;
 
 /// How long the world waits for a message at most: for the flush, and for kills that take too long.
@@ -114,14 +113,18 @@ pub struct RealWorld {
     recorder: Recorder,
     watch: Option<Watch>,
     pub(crate) directory: RunDir,
+    /// Of processes that hold something.
+    pub(crate) sessions: Sessions,
+    /// What locks protect.
+    pub(crate) resource: Resource,
     /// Which process runs each operation, and at which node.
-    under_way: BTreeMap<OpId, (ProcessId, NodeId)>,
+    pub(crate) under_way: BTreeMap<OpId, (ProcessId, NodeId)>,
     /// Nodes whose current incarnation has answered, and what was last heard of the others.
     pub(crate) answered: BTreeSet<NodeId>,
     pub(crate) last_silence: BTreeMap<NodeId, String>,
     incarnations: Arc<[AtomicU64]>,
     capabilities: Capabilities,
-    messages: Outbox,
+    pub(crate) messages: Outbox,
     inbox: Receiver<Message>,
     /// Whether the last event was a tick.
     ticked: bool,
@@ -179,6 +182,8 @@ impl RealWorld {
             recorder,
             watch,
             directory,
+            sessions: Sessions::default(),
+            resource: Resource::default(),
             under_way: BTreeMap::new(),
             answered: BTreeSet::new(),
             last_silence: BTreeMap::new(),
@@ -337,37 +342,10 @@ impl RealWorld {
         self.record(at, event, Some(Event::Node { node, life }))
     }
 
-    fn invoke(&mut self, invocation: Invocation) -> Result<(), WorldError> {
-        let Invocation { id, process, node, role, due, deadline, action } = invocation;
-        let operation = self.driver.invoke(node, &action);
-        let at = self.clock.now();
-        let phase = OpPhase::Invoke { role, due, action };
-        self.record(at, history::Event::Op(OpEvent { id, process, node, phase }), None)?;
-        self.under_way.insert(id, (process, node));
-        let (messages, clock) = (self.messages.clone(), self.clock);
-        self.runtime.spawn(async move {
-            let patience = deadline.since(clock.now());
-            // A driver that panics must not leave an operation without its end.
-            let operation = AssertUnwindSafe(operation).catch_unwind();
-            let (phase, leader_hint) = match tokio::time::timeout(patience, operation).await {
-                Ok(Ok(answer)) => (answer.phase, answer.leader_hint),
-                Ok(Err(_)) => (OpPhase::Info { error: "the driver panicked".to_owned() }, None),
-                Err(_) => (OpPhase::Info { error: "no answer in time".to_owned() }, None),
-            };
-            let completed = Completed { id, phase, leader_hint };
-            messages.send_from_task(Message::Completed { at: clock.now(), completed }).await;
-        });
-        Ok(())
-    }
-
     fn handle(&mut self, message: Message) -> Result<(), WorldError> {
         match message {
             Message::Observed(observation) => self.observed(observation),
-            Message::Completed { at, completed } => {
-                let Some((process, node)) = self.under_way.remove(&completed.id) else { return Ok(()) };
-                let event = OpEvent { id: completed.id, process, node, phase: completed.phase.clone() };
-                self.record(at, history::Event::Op(event), Some(Event::Completed(completed)))
-            }
+            Message::Completed { at, completed } => self.completed(at, completed),
             Message::Ended { node, which: Ended::Main { incarnation }, at } => self.ended(node, incarnation, at),
             Message::Ended { node, which: Ended::Further { serial }, at } => {
                 match self.nodes[node.index()].take_further_ending(serial) {

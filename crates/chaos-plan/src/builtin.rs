@@ -1,4 +1,5 @@
-//! The workloads and fault plans that every chaos binary carries: the very files under `workloads/` and `faults/`.
+//! The workloads, fault plans and system definitions that every chaos binary carries: the very files under `workloads/`,
+//! `faults/` and `workloads/systems/`.
 
 use std::path::Path;
 
@@ -59,6 +60,31 @@ static FAULTS: [BuiltIn; 9] = built_in![
     "faults/random.yaml" = "random",
     "faults/crash-leader.yaml" = "crash-leader",
 ];
+
+static SYSTEMS: [BuiltIn; 10] = built_in![
+    "workloads/systems/consul.yaml" = "consul",
+    "workloads/systems/etcd.yaml" = "etcd",
+    "workloads/systems/hashicorp-raft.yaml" = "hashicorp-raft",
+    "workloads/systems/keepalived.yaml" = "keepalived",
+    "workloads/systems/nats.yaml" = "nats",
+    "workloads/systems/ovsdb.yaml" = "ovsdb",
+    "workloads/systems/patroni.yaml" = "patroni",
+    "workloads/systems/rabbitmq.yaml" = "rabbitmq",
+    "workloads/systems/redis.yaml" = "redis",
+    "workloads/systems/zookeeper.yaml" = "zookeeper",
+];
+
+/// All built-in system definitions.
+#[must_use]
+pub fn systems() -> &'static [BuiltIn] {
+    &SYSTEMS
+}
+
+/// The system definition `etcd`, `etcd.yaml` or `workloads/systems/etcd.yaml`.
+#[must_use]
+pub fn system(name: &str) -> Option<Source> {
+    by_name(&SYSTEMS, "workloads/systems", name)
+}
 
 /// All built-in workloads.
 #[must_use]

@@ -25,8 +25,9 @@ pub use model::{
     Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, LockWork, Mix, Observe,
     Partition, RaftOptions, ReadConsistency, Step, StepAction, System, Target, Work, Workload,
 };
+pub use overrides::program_override;
 pub use read::VERSION;
 pub use resolved::resolved_yaml;
 pub use schema::{SchemaKind, schema};
 pub use source::{ReadText, Source};
-pub use words::{Table, Word, checks, reference, vocabulary};
+pub use words::{Table, Word, checks, reference, system_reference, vocabulary};

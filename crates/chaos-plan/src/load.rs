@@ -9,7 +9,7 @@ use crate::expect::Metric;
 use crate::model::{FaultPlan, Workload};
 use crate::order;
 use crate::overrides;
-use crate::read::{FaultSource, Field, ReadPlan, Reader, WorkloadFields};
+use crate::read::{FaultSource, Field, GivenDefinition, ReadPlan, Reader, WorkloadFields, named_definition};
 use crate::scalar;
 use crate::source::{self, FindError, Kind, ReadText, Source, Sources};
 use crate::yaml::{self, Node, NodeKind};
@@ -20,7 +20,7 @@ use crate::{builtin, builtin::BuiltIn};
 pub struct Loaded {
     /// The workload.
     pub workload: Workload,
-    /// The texts it was read from: the workload's, the overrides, the fault plan's.
+    /// The texts it was read from: the workload's, the overrides, the system definition's, the fault plan's.
     pub sources: Vec<Source>,
 }
 
@@ -34,8 +34,9 @@ pub fn load(workload: &Path, overrides: &[String]) -> Result<Loaded, PlanErrors>
     // A built-in workload runs its built-in fault plan, whatever files lie about; a plan that the user names is the user's.
     let nothing = |_: &str| Err(std::io::ErrorKind::NotFound.into());
     let is_own_world = source::is_bare(&name) && builtin::workload(&name).is_some();
-    let names_faults = overrides.iter().any(|text| text.trim_start().starts_with("faults"));
-    let read: ReadText<'_> = if is_own_world && !names_faults { &nothing } else { &read };
+    let names_file =
+        overrides.iter().any(|text| text.trim_start().starts_with("faults") || text.trim_start().starts_with("system"));
+    let read: ReadText<'_> = if is_own_world && !names_file { &nothing } else { &read };
     match source::find(Kind::Workload, &name, None, read) {
         Ok(source) => load_source(source, overrides, read),
         Err(error) => {
@@ -86,6 +87,9 @@ fn read_workload(
     for text in overrides {
         overrides::apply(&mut root, text, &mut reader.sources, &mut reader.mistakes);
     }
+    if let Some(field) = named_definition(&root) {
+        reader.definition = read_definition(reader, field, referrer, read);
+    }
     let fields = reader.workload(&root, stem)?;
     let plan = match fields.faults {
         FaultSource::Nothing => Some(FaultPlan { name: "none".to_owned(), about: String::new(), steps: Vec::new() }),
@@ -96,6 +100,33 @@ fn read_workload(
         FaultSource::Unreadable => None,
     };
     Some(fields.with_faults(plan?))
+}
+
+fn read_definition(
+    reader: &mut Reader,
+    field: Field<'_>,
+    referrer: &str,
+    read: ReadText<'_>,
+) -> Option<GivenDefinition> {
+    let NodeKind::Scalar(name) = &field.node.kind else { return None };
+    if source::is_bare(name) && builtin::system(name).is_none() {
+        let known: Vec<&str> =
+            ["raft"].into_iter().chain(builtin::systems().iter().map(|built_in| built_in.name)).collect();
+        reader.unknown(field.node.place, "system", name, &known);
+        return None;
+    }
+    match source::find(Kind::System, name, Some(referrer), read) {
+        Ok(source) => {
+            let text = source.text.clone();
+            let index = reader.sources.add(source);
+            Some(GivenDefinition { root: parse(reader, index)?, text })
+        }
+        Err(error) => {
+            let at = |message: String| Mistake::at(field.node.place, message);
+            reader.note(not_found(at, "system definition", name, error, builtin::systems()));
+            None
+        }
+    }
 }
 
 fn read_faults(reader: &mut Reader, field: Field<'_>, referrer: &str, read: ReadText<'_>) -> Option<ReadPlan> {
@@ -126,11 +157,10 @@ fn not_found(
         FindError::Unreadable { name, why } => mistake(format!("can't read {what} `{name}`: {why}")),
         FindError::NowhereIn(places) => {
             let mistake = mistake(format!("no {what} `{name}`"));
-            let words = if name.contains('/') || name.ends_with(".yaml") {
-                nearest(name, built_in.iter().map(|built_in| built_in.file))
-            } else {
-                nearest(name, built_in.iter().map(|built_in| built_in.name))
-            };
+            let is_file = name.contains('/') || name.ends_with(".yaml");
+            let named = nearest(&stem(name), built_in.iter().map(|built_in| built_in.name));
+            let near = built_in.iter().find(|built_in| Some(built_in.name) == named);
+            let words = near.map(|near| if is_file { near.file } else { near.name });
             let mistake = match words {
                 Some(near) => mistake.meant(near),
                 None => mistake,

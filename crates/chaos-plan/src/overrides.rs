@@ -7,6 +7,8 @@
 //! clients.register.mix={read: 1}       a value in brackets or quotes is YAML, anything else is taken as it stands
 //! expect.outage.max=< 3s               below `expect`, the rest is one key
 //! faults=faults/kill-leader.yaml
+//! system.profile=fast                  `system: etcd` becomes `{ use: etcd }` on the way
+//! system.programs.etcd=/opt/etcd       below `system.programs`, the rest is one key
 //! ```
 
 use crate::error::{Mistake, Mistakes};
@@ -27,7 +29,7 @@ pub(crate) fn apply(root: &mut Node, text: &str, sources: &mut Sources, mistakes
         let mistake = Mistake::at(place(0, text.len()), "an override without `=`").help("for example `--set nodes=3`");
         return mistakes.note(mistake);
     };
-    let path = path(&text[..equals], place);
+    let path = of_the_reference_node(root, path(&text[..equals], place));
     if let Some(empty) = path.iter().find(|segment| segment.value.is_empty()) {
         let mistake = Mistake::at(empty.place, "an override without its key").help("for example `--set nodes=3`");
         return mistakes.note(mistake);
@@ -36,9 +38,49 @@ pub(crate) fn apply(root: &mut Node, text: &str, sources: &mut Sources, mistakes
         return mistakes.note(Mistake::at(place(0, equals), "a key with too many dots"));
     }
     let Some(value) = value(text, equals + 1, source_index, mistakes) else { return };
-    if let NodeKind::Map(_) = root.kind {
+    if let NodeKind::Map(entries) = &mut root.kind {
+        if let Some((_, system)) = entries.iter_mut().find(|(key, _)| key.value == "system") {
+            name_is_used(system, &path);
+        }
         set(root, &path, value, mistakes);
     }
+}
+
+/// `--bin NAME=PATH` as an override: the system's program of that name is taken from there. `None` if it isn't of that form.
+#[must_use]
+pub fn program_override(text: &str) -> Option<String> {
+    let (name, path) = text.split_once('=').filter(|(name, path)| !name.is_empty() && !path.is_empty())?;
+    Some(format!("system.programs.{name}={}", yaml::quoted(path)))
+}
+
+/// `system: etcd` and `system.profile=fast`: the name becomes one of several things that are said of the system.
+fn name_is_used(system: &mut Node, path: &[Spanned<String>]) {
+    let [first, second, ..] = path else { return };
+    let NodeKind::Scalar(name) = &system.kind else { return };
+    if first.value == "system" && name != "raft" && second.value != "raft" {
+        let key = Spanned { value: "use".to_owned(), place: system.place };
+        let value = Node { place: system.place, kind: NodeKind::Scalar(name.clone()) };
+        system.kind = NodeKind::Map(vec![(key, value)]);
+    }
+}
+
+/// `system.programs.raft=PATH` says of the reference node what `system.raft.program=PATH` says.
+fn of_the_reference_node(root: &Node, mut path: Vec<Spanned<String>>) -> Vec<Spanned<String>> {
+    let NodeKind::Map(entries) = &root.kind else { return path };
+    let Some((_, system)) = entries.iter().find(|(key, _)| key.value == "system") else { return path };
+    let is_raft = match &system.kind {
+        NodeKind::Scalar(name) => name == "raft",
+        NodeKind::Map(entries) => entries.iter().any(|(key, _)| key.value == "raft"),
+        NodeKind::Null | NodeKind::List(_) => false,
+    };
+    if let [system, programs, program] = path.as_mut_slice()
+        && is_raft
+        && (system.value.as_str(), programs.value.as_str(), program.value.as_str()) == ("system", "programs", "raft")
+    {
+        "raft".clone_into(&mut programs.value);
+        "program".clone_into(&mut program.value);
+    }
+    path
 }
 
 fn path(key: &str, place: impl Fn(usize, usize) -> Place) -> Vec<Spanned<String>> {
@@ -46,6 +88,10 @@ fn path(key: &str, place: impl Fn(usize, usize) -> Place) -> Vec<Spanned<String>
     let mut start = 0;
     let pieces: Vec<&str> = match key.split_once('.') {
         Some(("expect", rest)) => vec!["expect", rest],
+        Some(("system", rest)) if rest.starts_with("programs.") => {
+            let (programs, program) = rest.split_once('.').expect("it begins with a word and a dot");
+            vec!["system", programs, program]
+        }
         Some(_) | None => key.split('.').collect(),
     };
     for piece in pieces {

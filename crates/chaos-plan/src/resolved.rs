@@ -24,6 +24,7 @@ use crate::model::{
 };
 use crate::read::VERSION;
 use crate::scalar::{write_duration, write_duration_range, write_rate};
+use crate::yaml::quoted;
 
 /// Writes the workload with everything that was left out filled in.
 #[must_use]
@@ -92,7 +93,7 @@ fn write_raft(out: &mut String, options: &RaftOptions) -> fmt::Result {
     writeln!(out, "    arguments: [{}]", arguments.join(", "))
 }
 
-/// The definition stands in the plan as its own text, moved to the right: comments and all.
+/// The definition stands in the plan as the text of its file, comments and all.
 fn write_defined(out: &mut String, defined: &DefinedSystem) -> fmt::Result {
     let DefinedSystem { definition: _, text: own, version, profile, tune, programs, client } = defined;
     writeln!(out, "system:\n  profile: {}", text(profile))?;
@@ -104,19 +105,50 @@ fn write_defined(out: &mut String, defined: &DefinedSystem) -> fmt::Result {
         Tuned::Flag(flag) => format!("{}: {flag}", text(name)),
         Tuned::Text(value) => format!("{}: {}", text(name), quoted(value)),
     });
-    writeln!(out, "  tune: {{ {} }}", tuned.collect::<Vec<_>>().join(", "))?;
-    let paths = programs.iter().map(|(name, path)| format!("{}: {}", text(name), quoted(&path.to_string_lossy())));
-    writeln!(out, "  programs: {{ {} }}", paths.collect::<Vec<_>>().join(", "))?;
-    let options = client.iter().map(|(name, value)| format!("{}: {}", text(name), quoted(value)));
-    writeln!(out, "  client: {{ {} }}", options.collect::<Vec<_>>().join(", "))?;
-    writeln!(out, "  definition:")?;
+    write_choices(out, "tune", tuned)?;
+    let path = |path: &std::path::Path| quoted(&path.to_string_lossy());
+    write_choices(
+        out,
+        "programs",
+        programs.iter().map(|(name, program)| format!("{}: {}", text(name), path(program))),
+    )?;
+    write_choices(out, "client", client.iter().map(|(name, value)| format!("{}: {}", text(name), quoted(value))))?;
+    write_block(out, "  ", "definition", own)
+}
+
+/// A mapping of choices on one line, if there are any.
+fn write_choices(out: &mut String, name: &str, choices: impl Iterator<Item = String>) -> fmt::Result {
+    let choices: Vec<String> = choices.collect();
+    if choices.is_empty() { Ok(()) } else { writeln!(out, "  {name}: {{ {} }}", choices.join(", ")) }
+}
+
+/// A text of many lines as it stands, two columns to the right of its key; in quotes if a line-wise reader might take it for
+/// another (a tab, a lone carriage return, blanks at an end).
+fn write_block(out: &mut String, indent: &str, key: &str, own: &str) -> fmt::Result {
+    let plain = own.ends_with('\n')
+        && !own.ends_with("\n\n")
+        && own.lines().next().is_some_and(|first| first.starts_with(|c: char| !c.is_whitespace()))
+        && own.split('\n').all(|line| line.is_empty() || !line.trim().is_empty())
+        && own
+            .chars()
+            .all(|c| matches!(c, '\n' | ' '..='~') || c.is_alphanumeric() || matches!(c, '–' | '→' | '…' | '§'));
+    if !plain {
+        return writeln!(out, "{indent}{key}: {}", quoted(own));
+    }
+    writeln!(out, "{indent}{key}: |")?;
     for line in own.lines() {
-        writeln!(out, "    {line}")?;
+        match line {
+            "" => writeln!(out)?,
+            line => writeln!(out, "{indent}  {line}")?,
+        }
     }
     Ok(())
 }
 
 fn write_clients(out: &mut String, loads: &[Clients]) -> fmt::Result {
+    if loads.is_empty() {
+        return writeln!(out, "clients: none");
+    }
     writeln!(out, "clients:")?;
     for Clients { work, keys, rate_per_second, roaming, pinned, timeout } in loads {
         let name = match work {
@@ -302,22 +334,4 @@ fn text(value: &str) -> String {
         && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
         && !["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&value.to_lowercase().as_str());
     if bare { value.to_owned() } else { quoted(value) }
-}
-
-/// A text as a YAML double-quoted scalar, on one line.
-fn quoted(value: &str) -> String {
-    let mut out = String::with_capacity(value.len() + 2);
-    out.push('"');
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            ' '..='~' => out.push(c),
-            c if c.is_alphanumeric() => out.push(c),
-            c => {
-                let _ = write!(out, "\\U{:08x}", u32::from(c));
-            }
-        }
-    }
-    out.push('"');
-    out
 }

@@ -126,6 +126,8 @@ pub(crate) enum Kind {
     Workload,
     /// A fault plan.
     Faults,
+    /// A system definition.
+    System,
 }
 
 /// Finds a file: as named (from the working directory), beside `referrer`, in the directory above it, among the built-in.
@@ -146,6 +148,7 @@ pub(crate) fn find(kind: Kind, name: &str, referrer: Option<&str>, read: ReadTex
     let built_in = match kind {
         Kind::Workload => builtin::workload(name),
         Kind::Faults => builtin::fault(name),
+        Kind::System => builtin::system(name),
     };
     match built_in {
         Some(built_in) if is_bare(name) => return Ok(built_in),

@@ -143,6 +143,41 @@ fn typed(node: &Node) -> Value {
     }
 }
 
+/// A tree as text that reads as an equal tree, places apart: one line, every scalar in quotes.
+pub(crate) fn write(node: &Node) -> String {
+    let mut text = written(node);
+    text.push('\n');
+    text
+}
+
+fn written(node: &Node) -> String {
+    match &node.kind {
+        NodeKind::Null => "null".to_owned(),
+        NodeKind::Scalar(text) => quoted(text),
+        NodeKind::List(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", ")),
+        NodeKind::Map(entries) => {
+            let entries = entries.iter().map(|(key, value)| format!("{}: {}", quoted(&key.value), written(value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// A text as a double-quoted scalar, on one line.
+pub(crate) fn quoted(value: &str) -> String {
+    let mut out = String::with_capacity(value.len() + 2);
+    out.push('"');
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            ' '..='~' => out.push(c),
+            c if c.is_alphanumeric() => out.push(c),
+            c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// A text as an editor's YAML server would read it: by the library's own front end, which shares none of our tree.
 #[cfg(test)]
 pub(crate) fn as_json(text: &str) -> Result<Value, String> {
@@ -378,6 +413,8 @@ impl<'m> Builder<'_, 'm> {
                 .help(format!("YAML reads `>` as the beginning of a text: write `{words} {bound}`, or quote it"));
         } else if line.trim_start_matches([' ', '-']).contains('\t') || line.starts_with('\t') {
             mistake = mistake.help("YAML indents with spaces, never with tabs");
+        } else if error.info().contains("flow ") {
+            mistake = mistake.help("inside brackets, a text that holds a bracket, a brace or a comma stands in quotes");
         }
         self.mistakes.note(mistake);
     }

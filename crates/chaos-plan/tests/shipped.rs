@@ -32,10 +32,13 @@ fn faults(plan: &FaultPlan) -> u32 {
 
 #[test]
 fn every_file_under_workloads_and_faults_is_built_in() {
-    for (directory, built_in) in [("workloads", builtin::workloads()), ("faults", builtin::faults())] {
+    let all =
+        [("workloads", builtin::workloads()), ("faults", builtin::faults()), ("workloads/systems", builtin::systems())];
+    for (directory, built_in) in all {
         let mut files: Vec<String> = std::fs::read_dir(root().join(directory))
             .unwrap()
             .map(|entry| format!("{directory}/{}", entry.unwrap().file_name().to_str().unwrap()))
+            .filter(|file| file.ends_with(".yaml"))
             .collect();
         files.sort();
         let mut known: Vec<&str> = built_in.iter().map(|built_in| built_in.file).collect();

@@ -70,6 +70,7 @@ pub(crate) fn end_with_parent(arguments: &RunArguments) -> Result<(), Failure> {
 pub(crate) fn run(arguments: &RunArguments, times: u16) -> Result<ExitCode, Failure> {
     let workload = chaos_plan::load(Path::new(&arguments.workload), &arguments.overrides)?.workload;
     run::check_specimen(&workload)?;
+    run::check_loads(&workload)?;
     let seed = arguments.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
     let started = jiff::Timestamp::now();
     let directory = make_directory(arguments, &workload, seed, times, &started)?;

@@ -12,7 +12,7 @@ use chaos_engine::{Command, Engine, Finished, World, drive};
 use chaos_history::{Header, Mark, NodeId, RunDir, RunNanos, Seed, format};
 use chaos_net::isolation::{self, EnterOptions};
 use chaos_net::{FilterKind, NetError, Star};
-use chaos_plan::{Filter, System, Workload};
+use chaos_plan::{Clients, Filter, System, Work, Workload};
 use election::specimens::SpecimenName;
 
 use crate::args::RunArguments;
@@ -20,8 +20,8 @@ use crate::events::{Events, RunFormat};
 use crate::failure::{Failure, never_hides_a_violation};
 use crate::follow::{Alarms, Follow, Started};
 use crate::live::{Live, SummaryTo};
-use crate::wrap::{Company, Wrap};
 use crate::system::{self, Opened};
+use crate::wrap::{Company, Wrap};
 use crate::{again, judge, repeat, report};
 
 /// What is to be run, and how: what the arguments of `run` and `wrap` have in common.
@@ -82,6 +82,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     let loaded = chaos_plan::load(Path::new(order.workload), order.overrides)?;
     let (mut workload, written) = (loaded.workload, loaded.sources.into_iter().next());
     check_specimen(&workload)?;
+    check_loads(&workload)?;
     let seed = order.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
     workload.seed = Some(seed);
 
@@ -142,6 +143,17 @@ pub(crate) fn check_specimen(workload: &Workload) -> Result<(), Failure> {
             Failure::Refused(anyhow!("system.raft.specimen: {error}{}", meant.unwrap_or_default()))
         }),
         (Some(_), Some(_)) | (None, _) => Ok(()),
+    }
+}
+
+/// The reference node knows registers only.
+pub(crate) fn check_loads(workload: &Workload) -> Result<(), Failure> {
+    let holds = |clients: &Clients| matches!(clients.work, Work::Lock(_) | Work::Election { .. });
+    match &workload.system {
+        System::Raft(_) if workload.clients.iter().any(holds) => Err(Failure::Refused(anyhow!(
+            "clients: the reference node has nothing to hold; a lock or an election load needs a system like `etcd`"
+        ))),
+        System::Raft(_) | System::Defined(_) => Ok(()),
     }
 }
 

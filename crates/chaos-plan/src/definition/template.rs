@@ -10,7 +10,7 @@
 //!
 //! Patterns are regular expressions (the `regex` crate: linear time, no backtracking).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -67,6 +67,12 @@ impl Template {
         &self.text
     }
 
+    /// What it speaks of and doesn't define itself, with attributes as far as they are written out: `tune.heartbeat`.
+    pub(crate) fn free_names(&self) -> BTreeSet<String> {
+        let template = self.compiled.get_template(ONLY);
+        template.map(|template| template.undeclared_variables(true).into_iter().collect()).unwrap_or_default()
+    }
+
     /// The text that it stands for.
     ///
     /// # Errors
@@ -102,6 +108,11 @@ impl Expression {
         &self.text
     }
 
+    /// What it speaks of, as of a template.
+    pub(crate) fn free_names(&self) -> BTreeSet<String> {
+        self.compiled.undeclared_variables(true).into_iter().collect()
+    }
+
     /// Its value; undefined where it names a part of the answer that isn't there.
     ///
     /// # Errors
@@ -129,6 +140,11 @@ impl Pattern {
     #[must_use]
     pub fn text(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// The names of its groups, and how many groups it has beside the whole match.
+    pub(crate) fn group_names(&self) -> (BTreeSet<&str>, usize) {
+        (self.0.capture_names().flatten().collect(), self.0.captures_len() - 1)
     }
 
     /// The named groups of the first match, and the numbered ones by their number (`0` is the whole match); `None` if nothing

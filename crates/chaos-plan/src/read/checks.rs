@@ -1,8 +1,10 @@
 //! What must hold.
 
 use super::{Field, Reader};
+use crate::definition::{AcknowledgedWrites, OneLeader, Promises, Reads, SystemDefinition};
 use crate::error::Mistake;
-use crate::model::Check;
+use crate::model::{Check, System};
+use crate::source::Place;
 use crate::words;
 use crate::yaml::NodeKind;
 
@@ -11,8 +13,8 @@ const DEFAULT: [Check; 4] =
     [Check::ElectionSafety, Check::TermMonotonic, Check::Linearizable, Check::NoAcknowledgedWriteLost];
 
 impl Reader {
-    pub(super) fn checks(&mut self, field: Option<Field<'_>>) -> Vec<Check> {
-        let Some(field) = field else { return DEFAULT.to_vec() };
+    pub(super) fn checks(&mut self, field: Option<Field<'_>>, system: Option<&System>) -> Vec<Check> {
+        let Some(field) = field else { return self.default_checks(system) };
         let Some(items) = self.list(field, "a list of checks, for example `[election-safety]`") else {
             return Vec::new();
         };
@@ -25,6 +27,9 @@ impl Reader {
         let mut checks: Vec<Check> = Vec::new();
         for item in items {
             let Some(check) = self.check(Field::unnamed("a check", item)) else { continue };
+            if let Some(System::Defined(defined)) = system {
+                self.can_be_checked(check, item.place, &defined.definition);
+            }
             if checks.iter().any(|earlier| earlier.name() == check.name()) {
                 self.note(Mistake::at(item.place, format!("`{}` is checked already", check.name())));
             } else {
@@ -32,6 +37,41 @@ impl Reader {
             }
         }
         checks
+    }
+
+    /// What is checked of a workload that doesn't say: what the system promises, as far as it can be seen.
+    fn default_checks(&mut self, system: Option<&System>) -> Vec<Check> {
+        let Some(System::Defined(defined)) = system else { return DEFAULT.to_vec() };
+        let definition = &defined.definition;
+        let Promises { one_leader, acknowledged_writes, reads } = definition.promises;
+        let promised = DEFAULT.into_iter().filter(|check| match check {
+            Check::ElectionSafety | Check::TermMonotonic => one_leader == OneLeader::PerTerm,
+            Check::Linearizable => reads == Reads::Linearizable,
+            Check::NoAcknowledgedWriteLost => acknowledged_writes == AcknowledgedWrites::Kept,
+            Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } => false,
+            // Added for the loads that can show them.
+            Check::MutualExclusion | Check::Fencing | Check::ExclusiveAccess => false,
+        });
+        let checks: Vec<Check> = promised.filter(|&check| lacking(check, definition).is_none()).collect();
+        if checks.is_empty()
+            && let Some(place) = self.system_place
+        {
+            let mistake = Mistake::at(place, "nothing is checked")
+                .label(format!("`{}` promises nothing that can be seen of it", definition.name))
+                .help("name what to demand of it, for example `checks: [reelection: { within: 60s }]`");
+            self.note(mistake);
+        }
+        checks
+    }
+
+    /// Notes that the definition doesn't show what the check needs.
+    fn can_be_checked(&mut self, check: Check, place: Place, definition: &SystemDefinition) {
+        let Some((label, help)) = lacking(check, definition) else { return };
+        self.note(
+            Mistake::at(place, format!("`{}` can't be checked of `{}`", check.name(), definition.name))
+                .label(label)
+                .help(help),
+        );
     }
 
     fn check(&mut self, item: Field<'_>) -> Option<Check> {
@@ -97,5 +137,26 @@ impl Reader {
                 None
             }
         }
+    }
+}
+
+/// What a definition lacks for a check, and the remedy; `None` if nothing.
+fn lacking(check: Check, definition: &SystemDefinition) -> Option<(&'static str, &'static str)> {
+    match check {
+        Check::ElectionSafety | Check::TermMonotonic => {
+            let shows_terms = definition.observers.first().is_some_and(|observer| observer.term.is_some());
+            (!shows_terms).then_some((
+                "its first observer shows no term",
+                "add `term:` to the observer, or take `no-stale-leader: { within: 3s }`, which needs none",
+            ))
+        }
+        Check::Linearizable
+        | Check::NoAcknowledgedWriteLost
+        | Check::MutualExclusion
+        | Check::Fencing
+        | Check::ExclusiveAccess => {
+            definition.client.is_none().then_some(("it has no client", "add `client: { driver: … }` to its definition"))
+        }
+        Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } => None,
     }
 }

@@ -4,6 +4,8 @@
 
 mod checks;
 mod clients;
+mod defined;
+mod definition;
 mod expectations;
 mod fields;
 mod steps;
@@ -11,6 +13,7 @@ mod system;
 mod targets;
 mod workload;
 
+pub(crate) use defined::{GivenDefinition, named_definition};
 pub(crate) use fields::{Field, Fields};
 pub(crate) use steps::ReadPlan;
 pub(crate) use workload::{FaultSource, WorkloadFields};
@@ -26,6 +29,10 @@ pub(crate) struct Reader {
     pub(crate) sources: Sources,
     /// How many nodes the cluster has; what nodes are named depends on it.
     pub(crate) nodes: usize,
+    /// The definition of the system under test, if it is one that is described by data.
+    pub(crate) definition: Option<GivenDefinition>,
+    /// Where the system under test is named.
+    system_place: Option<Place>,
     /// Where the verb of each step of the fault plan stands, by the step's number.
     step_places: Vec<Place>,
     /// How deep in `repeat` and `random` the step being read stands.
@@ -41,6 +48,8 @@ impl Reader {
             mistakes: Mistakes::default(),
             sources,
             nodes: workload::NODES_DEFAULT,
+            definition: None,
+            system_place: None,
             step_places: Vec::new(),
             step_nesting: 0,
             dropped_step: false,

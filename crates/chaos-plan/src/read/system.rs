@@ -18,28 +18,38 @@ impl Reader {
             if text == "raft" {
                 return Some(System::Raft(RaftOptions::default()));
             }
-            if text.contains('/') || text.ends_with(".yaml") || text.ends_with(".yml") {
-                let mistake = Mistake::at(field.node.place, "a system that is defined in a file")
-                    .label("not in this version")
-                    .help("this version has `system: raft`");
-                self.note(mistake);
-                return None;
-            }
-            let names: Vec<_> = words::SYSTEMS.names().collect();
-            self.unknown(field.node.place, "system", text, &names);
-            return None;
+            return self.defined(field, None);
         }
         let fields = self.open(field, &[&words::SYSTEMS])?;
-        let Some(raft) = fields.get("raft") else {
-            if fields.all_known {
-                self.missing(fields.place, "a system", "raft", "write `system: raft`");
+        let kinds: Vec<Field<'_>> = ["raft", "use", "definition"].iter().filter_map(|name| fields.get(name)).collect();
+        let kind = match kinds.as_slice() {
+            [kind] => *kind,
+            [] => {
+                if fields.all_known {
+                    let mistake = Mistake::at(fields.place, "a system that isn't named")
+                        .help("write `system: raft`, or `system: { use: etcd, profile: fast }`");
+                    self.note(mistake);
+                }
+                return None;
             }
-            return None;
+            [first, second, ..] => {
+                let message = format!("two systems, `{}` and `{}`", first.name, second.name);
+                self.note(Mistake::at(second.key, message).label("one too many").also(first.key, "the first"));
+                return None;
+            }
         };
-        if raft.node.kind == NodeKind::Null {
+        if kind.name != "raft" {
+            return self.defined(kind, Some(&fields));
+        }
+        for beside in fields.iter().filter(|beside| words::SYSTEMS.has(beside.name) && beside.name != "raft") {
+            let mistake = Mistake::at(beside.key, format!("`{}` beside `raft`", beside.name))
+                .label("this belongs to a system that is described by data");
+            self.note(mistake.help("what is tuned of the reference node stands under `raft:`"));
+        }
+        if kind.node.kind == NodeKind::Null {
             return Some(System::Raft(RaftOptions::default()));
         }
-        self.raft(raft).map(System::Raft)
+        self.raft(kind).map(System::Raft)
     }
 
     fn raft(&mut self, field: Field<'_>) -> Option<RaftOptions> {
@@ -102,7 +112,7 @@ impl Reader {
     }
 
     /// A text that can be handed to a program.
-    fn argument(&mut self, field: Field<'_>) -> Option<String> {
+    pub(super) fn argument(&mut self, field: Field<'_>) -> Option<String> {
         let text = self.text(field, "a text")?;
         if text.len() > ARGUMENT_BYTES_MAX {
             self.note(Mistake::at(field.node.place, format!("a text of more than {ARGUMENT_BYTES_MAX} bytes")));

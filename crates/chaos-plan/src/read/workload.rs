@@ -6,7 +6,7 @@ use chaos_history::Seed;
 
 use super::{Field, Fields, Reader};
 use crate::error::Mistake;
-use crate::model::{Check, Clients, FaultPlan, Filter, Observe, RaftOptions, System, Workload};
+use crate::model::{Check, Clients, FaultPlan, Filter, LockWork, Observe, RaftOptions, System, Work, Workload};
 use crate::words;
 use crate::yaml::{Node, NodeKind};
 use crate::{expect::Expectation, scalar};
@@ -73,6 +73,27 @@ impl WorkloadFields<'_> {
     }
 }
 
+/// What depends on the system where the workload doesn't say.
+struct Defaults {
+    every: Duration,
+    start_within: Duration,
+}
+
+impl Defaults {
+    /// The reference node answers a question in microseconds and is up at once; real systems are asked more gently, and may take
+    /// their time.
+    fn of(system: Option<&System>) -> Self {
+        match system {
+            Some(System::Raft(_)) | None => {
+                Self { every: Duration::from_millis(5), start_within: Duration::from_secs(10) }
+            }
+            Some(System::Defined(_)) => {
+                Self { every: Duration::from_millis(20), start_within: Duration::from_secs(60) }
+            }
+        }
+    }
+}
+
 /// Whether a mapping has the key.
 pub(super) fn has(node: &Node, key: &str) -> bool {
     matches!(&node.kind, NodeKind::Map(entries) if entries.iter().any(|(known, _)| known.value == key))
@@ -90,6 +111,13 @@ impl Reader {
             self.note(mistake);
             return None;
         }
+        if has(root, "observers") && has(root, "processes") {
+            let mistake = Mistake::at(root.place, "this is a system definition, not a workload")
+                .help("a workload names it: `system: workloads/systems/mydb.yaml`")
+                .help("or run it under one that is there: `chaos run kill --set system=workloads/systems/mydb.yaml`");
+            self.note(mistake);
+            return None;
+        }
         let fields = self.open(Field::unnamed("a workload", root), &[&words::WORKLOAD])?;
         self.version(&fields);
         // First, because what nodes can be named depends on it.
@@ -101,6 +129,7 @@ impl Reader {
             }
         };
         self.nodes = nodes.and_then(|nodes| usize::try_from(nodes).ok()).unwrap_or(NODES_DEFAULT);
+        self.system_place = fields.get("system").map(|field| field.key);
         let system = match fields.get("system") {
             Some(field) => self.system(field),
             None => {
@@ -109,7 +138,12 @@ impl Reader {
             }
         };
         let limit_field = fields.get("limit");
-        let checks = self.checks(fields.get("checks"));
+        let clients = self.loads_of(fields.get("clients"), system.as_ref());
+        let mut checks = self.checks(fields.get("checks"), system.as_ref());
+        if fields.get("checks").is_none() {
+            suit_loads(&mut checks, &clients);
+        }
+        let defaults = Defaults::of(system.as_ref());
         let settle_default = settle_for(&checks);
         Some(WorkloadFields {
             name: match fields.get("name") {
@@ -117,18 +151,15 @@ impl Reader {
                 None => self.name_of_file(&fields, stem),
             },
             about: self.about(&fields),
-            system: system.unwrap_or(System::Raft(RaftOptions::default())),
             nodes: self.nodes,
             seed: fields.get("seed").and_then(|field| self.parsed(field, "a whole number", scalar::whole)).map(Seed),
             filter: fields.get("network").and_then(|field| self.network(field)).unwrap_or(Filter::Nftables),
-            observe: self.observe(fields.get("observe")),
-            clients: fields
-                .get("clients")
-                .and_then(|field| self.clients(field))
-                .unwrap_or_else(|| vec![Clients::default()]),
+            observe: self.observe(fields.get("observe"), defaults.every),
+            clients,
+            system: system.unwrap_or(System::Raft(RaftOptions::default())),
             checks,
             expect: fields.get("expect").map(|field| self.expectations(field)).unwrap_or_default(),
-            start_within: self.duration_or(&fields, "start-within", Duration::from_secs(10)),
+            start_within: self.duration_or(&fields, "start-within", defaults.start_within),
             settle: self.duration_or(&fields, "settle", settle_default),
             limit: self.duration_or(&fields, "limit", Duration::from_secs(300)),
             limit_field,
@@ -202,13 +233,52 @@ impl Reader {
         }
     }
 
-    fn observe(&mut self, field: Option<Field<'_>>) -> Observe {
-        let default = Observe { every: Duration::from_millis(5), timeout: Duration::from_millis(250) };
+    fn observe(&mut self, field: Option<Field<'_>>, every: Duration) -> Observe {
+        let default = Observe { every, timeout: Duration::from_millis(250) };
         let Some(fields) = field.and_then(|field| self.open(field, &[&words::OBSERVE])) else { return default };
         let limits = Duration::from_millis(1)..=Duration::from_secs(60);
         let mut read = |name| fields.get(name).and_then(|field| self.duration_within(field, limits.clone()));
         Observe { every: read("every").unwrap_or(default.every), timeout: read("timeout").unwrap_or(default.timeout) }
     }
+
+    fn loads_of(&mut self, field: Option<Field<'_>>, system: Option<&System>) -> Vec<Clients> {
+        let nothing_is_spoken = matches!(system, Some(System::Defined(defined)) if defined.definition.client.is_none());
+        let Some(field) = field else {
+            return if nothing_is_spoken { Vec::new() } else { vec![Clients::default()] };
+        };
+        if matches!(&field.node.kind, NodeKind::Scalar(text) if text == "none") {
+            return Vec::new();
+        }
+        if nothing_is_spoken {
+            let mistake = Mistake::at(field.key, "a load, but the system has no client")
+                .help("leave `clients` out, or add `client: { driver: … }` to the system's definition");
+            self.note(mistake);
+        }
+        self.clients(field).unwrap_or_else(|| vec![Clients::default()])
+    }
+}
+
+/// Fits the checks of a workload that doesn't name any to its loads: what no load could show is left out, and who holds locks is
+/// checked for that.
+fn suit_loads(checks: &mut Vec<Check>, loads: &[Clients]) {
+    let mut writes = loads.is_empty();
+    for load in loads {
+        match load.work {
+            Work::Register(_) | Work::Set { .. } => writes = true,
+            Work::Lock(LockWork { fencing: true, .. }) => {
+                checks.extend([Check::MutualExclusion, Check::Fencing, Check::ExclusiveAccess]);
+            }
+            // Without fencing the lock alone protects nothing: whoever wants to see that asks for it.
+            Work::Lock(LockWork { fencing: false, .. }) | Work::Election { .. } => checks.push(Check::MutualExclusion),
+        }
+    }
+    let mut seen = Vec::new();
+    checks.retain(|check| {
+        let needs_writes = matches!(check, Check::Linearizable | Check::NoAcknowledgedWriteLost);
+        let kept = (writes || !needs_writes) && !seen.contains(check);
+        seen.push(*check);
+        kept
+    });
 }
 
 /// How long to settle where the plan doesn't say: 3 s, and longer than any bound that is checked, so that each bound is put to

@@ -1,4 +1,4 @@
-//! JSON Schema (draft-07) of workloads, fault plans and the `system:` block, for editors' YAML servers.
+//! JSON Schema (draft-07) of workloads, fault plans and system definitions, for editors' YAML servers.
 //!
 //! Keys, descriptions and examples come from the tables in [`words`](crate::words) that the reader accepts words by; what may
 //! stand behind a key is said here once per key, and a key that the tables have and this file has not is a failing test. So
@@ -11,6 +11,7 @@
 //!
 //! Source: JSON Schema draft-07 (2018), which editors' YAML server reads.
 
+mod definition;
 mod steps;
 mod values;
 
@@ -30,7 +31,7 @@ pub enum SchemaKind {
     Workload,
     /// A fault plan file.
     Faults,
-    /// What stands behind `system:` in a workload. Definitions in files of their own are not in this version.
+    /// A system definition file.
     System,
 }
 
@@ -64,7 +65,7 @@ fn value(kind: SchemaKind) -> Value {
     let (title, body) = match kind {
         SchemaKind::Workload => ("chaos workload", workload()),
         SchemaKind::Faults => ("chaos fault plan", steps::fault_plan()),
-        SchemaKind::System => ("chaos system", system()),
+        SchemaKind::System => ("chaos system definition", definition::definition()),
     };
     let mut schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -126,7 +127,10 @@ fn workload() -> Value {
         "seed" => count(0, None),
         "network" => network(),
         "observe" => object(&[&words::OBSERVE], &[], |_| duration()),
-        "clients" => json!({ "type": "array", "minItems": 1, "maxItems": words::LOADS.words.len(), "items": load() }),
+        "clients" => json!({
+            "type": ["array", "string"], "pattern": "^none$", "minItems": 1, "maxItems": words::LOADS.words.len(),
+            "items": load(),
+        }),
         "faults" => json!({ "anyOf": [{ "type": "string", "minLength": 1 }, steps::fault_plan()] }),
         "checks" => at_least_one(check()),
         "expect" => expectations(),
@@ -135,12 +139,34 @@ fn workload() -> Value {
     })
 }
 
+/// The reference node, a built-in system, a file, or a mapping that names one of them and what is chosen of it.
 fn system() -> Value {
-    let tuned = object(&[&words::SYSTEMS], &["raft"], |word| match word {
+    let mut chosen = object(&[&words::SYSTEMS], &[], |word| match word {
         "raft" => nullable(raft()),
+        "use" => named_system(&[]),
+        // As a text it is one that was saved.
+        "definition" => json!({ "anyOf": [{ "type": "string" }, definition::definition()] }),
+        "version" | "profile" => text(),
+        "tune" | "programs" | "client" => json!({ "type": "object", "additionalProperties": text() }),
         other => no_shape(&words::SYSTEMS, other),
     });
-    json!({ "anyOf": [of_words(&words::SYSTEMS), tuned] })
+    let required = |kind: &str| json!({ "required": [kind] });
+    chosen["oneOf"] = ["raft", "use", "definition"].map(required).to_vec().into();
+    let for_definitions = json!({ "anyOf": [required("use"), required("definition")] });
+    chosen["dependencies"] = ["version", "profile", "tune", "programs", "client"]
+        .map(|word| (word.to_owned(), for_definitions.clone()))
+        .into_iter()
+        .collect();
+    let Value::Object(mut named) = named_system(&["raft"]) else { unreachable!("every shape is an object") };
+    named["anyOf"].as_array_mut().expect("two ways to name one").push(chosen);
+    Value::Object(named)
+}
+
+/// A built-in system, or a file.
+fn named_system(more: &[&'static str]) -> Value {
+    let built_in = crate::builtin::systems().iter().map(|system| system.name);
+    let names: Vec<&str> = more.iter().copied().chain(built_in).collect();
+    json!({ "anyOf": [{ "enum": names }, { "type": "string", "pattern": "[./]" }] })
 }
 
 fn raft() -> Value {

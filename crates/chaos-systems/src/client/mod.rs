@@ -12,14 +12,17 @@
 //! the session that took it, so that whoever tests locks opens a client per process.
 
 mod answer;
+mod etcd;
 #[cfg(test)]
 mod fake;
+mod http;
 mod nats;
 mod options;
 mod pool;
 mod redis;
 #[cfg(test)]
 mod trial;
+pub(crate) mod web;
 mod wire;
 mod zookeeper;
 
@@ -32,7 +35,7 @@ use chaos_history::Seed;
 use chaos_plan::definition::{HttpExchange, HttpOperation, Scope};
 
 pub(crate) use answer::{
-    describe, done, failed, foreign, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
+    done, failed, foreign, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
 };
 
 use crate::driver::Client;
@@ -119,7 +122,13 @@ fn known_options(known: &[String]) -> String {
 type Open = fn(&ClientSetup) -> Result<Arc<dyn Client>, ClientError>;
 
 /// Every driver by name, in alphabetical order.
-const DRIVERS: &[(&str, Open)] = &[("nats", nats::open), ("redis", redis::open), ("zookeeper", zookeeper::open)];
+const DRIVERS: &[(&str, Open)] = &[
+    ("etcd", etcd::open),
+    ("http", http::open),
+    ("nats", nats::open),
+    ("redis", redis::open),
+    ("zookeeper", zookeeper::open),
+];
 
 /// The names of all drivers.
 pub fn drivers() -> impl Iterator<Item = &'static str> {

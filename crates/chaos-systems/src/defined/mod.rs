@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_history::{Action, Belief, NodeId, OpPhase, Seed, Value};
+use chaos_history::{Action, Belief, NodeId, OpPhase, ProcessId, Seed, Value};
 use chaos_plan::definition::{
     Ask, Comparer, DefinedSystem, EvaluateError, Observer, Pattern, Ready, Scope, TemplateValue,
 };
@@ -22,9 +22,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use self::belief::Identities;
+use crate::access::{Addresses, Enter};
 use crate::client::ClientSetup;
 use crate::driver::{Answer, Client, Driver, Launch, Preparation, ProbeError, Watch};
-use crate::access::{Addresses, Enter};
 use crate::probe::{LogTail, Means, Reply};
 
 pub use programs::{Programs, cache};
@@ -134,6 +134,8 @@ pub struct DefinedDriver {
     compare: Option<Comparer>,
     identities: Identities,
     means: Means,
+    /// How a session of its own is opened.
+    sessions: Option<ClientSetup>,
     /// Program versions, for the report.
     versions: BTreeMap<String, String>,
 }
@@ -164,7 +166,9 @@ impl DefinedDriver {
             after_start.push(rendering.preparations(&part.after_start).map_err(unrendered)?);
         }
         let refused = |why: String| DefinedError::Client { system: name.clone(), why };
-        let client = client_of(&setup, &scope).map_err(refused)?;
+        let sessions = client_of(&setup, &scope).map_err(refused)?;
+        let opened = sessions.as_ref().map(crate::client::open).transpose();
+        let client = opened.map_err(|error| refused(error.to_string()))?;
         let http = reqwest::Client::builder()
             .no_proxy()
             .retry(reqwest::retry::never())
@@ -216,6 +220,7 @@ impl DefinedDriver {
             compare: definition.compare.clone(),
             identities: Identities::new(&setup.addresses),
             means,
+            sessions,
             versions,
         })
     }
@@ -228,6 +233,19 @@ impl DefinedDriver {
 
     /// Asks a node by one of the observers, the first of which decides.
     async fn ask(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
+        let first = self.ask_once(index, node).await?;
+        if !self.observers[index].observer.confirm {
+            return Ok(first);
+        }
+        let second = self.ask_once(index, node).await?;
+        if first == second {
+            Ok(second)
+        } else {
+            Err(ProbeError::Silent("its view moved while it was asked".to_owned()))
+        }
+    }
+
+    async fn ask_once(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
         let Asked { observer, tail } = &self.observers[index];
         let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
         let context = self.context(node, &reply, observer.pattern.as_ref())?;
@@ -291,14 +309,14 @@ impl DefinedDriver {
     }
 }
 
-fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<Arc<dyn Client>>, String> {
+fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<ClientSetup>, String> {
     let definition = &setup.system.definition;
     let Some(client) = &definition.client else { return Ok(None) };
     let context = scope.at(None);
     let options = render::client_options(&setup.system, &context).map_err(|error| error.to_string())?;
     let program = client.program.iter().map(|word| word.render(&context)).collect::<Result<_, _>>();
     let port = client.port.as_ref().map_or(0, |port| definition.ports[port]);
-    let opened = crate::client::open(&ClientSetup {
+    Ok(Some(ClientSetup {
         driver: client.driver.clone(),
         endpoints: setup.addresses[..setup.nodes].iter().map(|&ip| (ip, port).into()).collect(),
         options,
@@ -308,8 +326,7 @@ fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<Arc<dyn Clien
         scope: scope.clone(),
         connect_timeout: setup.connect_timeout,
         seed: setup.seed,
-    });
-    opened.map(Some).map_err(|error| error.to_string())
+    }))
 }
 
 impl Driver for DefinedDriver {
@@ -360,5 +377,13 @@ impl Driver for DefinedDriver {
                 std::future::ready(Answer { phase, leader_hint: None }).boxed()
             }
         }
+    }
+
+    fn session(&self, process: ProcessId) -> Option<Result<Arc<dyn Client>, String>> {
+        let setup = self.sessions.as_ref()?;
+        // What a driver draws must not be the same in two sessions.
+        let seed = Seed(setup.seed.0.wrapping_add(process.0).wrapping_add(1));
+        let opened = crate::client::open(&ClientSetup { seed, ..setup.clone() });
+        Some(opened.map_err(|error| error.to_string()))
     }
 }

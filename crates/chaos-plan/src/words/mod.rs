@@ -1,8 +1,12 @@
 //! The vocabulary of the plan language, in tables. The reader accepts exactly these words, suggestions are taken from
 //! them, and the reference that `chaos` prints is made from them: so none of the three can forget a word.
 
+mod definition;
+
 use std::fmt::Write as _;
 use std::sync::OnceLock;
+
+pub(crate) use definition::*;
 
 /// One word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +50,7 @@ pub(crate) static WORKLOAD: Table = Table {
         word("version", "1", "of this format [1]"),
         word("name", "partition", "names the run's directory: letters, digits, `-`, `_`, `.` [the file's name]"),
         word("about", "Cut the leader off.", "a sentence for people"),
-        word("system", "raft", "what is tested; `{ raft: { … } }` to tune it"),
+        word("system", "raft", "what is tested: raft, a built-in system, a file, or `{ use: etcd, profile: fast }`"),
         word("nodes", "5", "how many, 1 to 9"),
         word("seed", "7", "fixes every random choice [drawn, printed, stored]"),
         word("network", "netns", "how faults of the network are made; `{ filter: iptables }` [netns with nftables]"),
@@ -61,8 +65,23 @@ pub(crate) static WORKLOAD: Table = Table {
     ],
 };
 
-pub(crate) static SYSTEMS: Table =
-    Table { owner: "`system`", words: &[word("raft", "{ heartbeat: 40ms }", "the reference node, `chaos node`")] };
+pub(crate) static SYSTEMS: Table = Table {
+    owner: "`system`",
+    words: &[
+        word("raft", "{ heartbeat: 40ms }", "the reference node, `chaos node`"),
+        word("use", "etcd", "a system that is described by data: built in, or a file (workloads/systems/mydb.yaml)"),
+        word("definition", "{ system: mydb, … }", "or its whole definition, written here"),
+        word("version", "3.5.1", "one of the definition's `install: versions` [the first]"),
+        word("profile", "fast", "one of the definition's `tune` profiles [default]"),
+        word("tune", "{ heartbeat: 50 }", "values in place of the profile's"),
+        word(
+            "programs",
+            "{ etcd: /opt/etcd }",
+            "programs to take instead of the installed ones; or `--bin etcd=/opt/etcd`",
+        ),
+        word("client", "{ read: serializable }", "options of the client driver in place of the definition's"),
+    ],
+};
 
 pub(crate) static RAFT: Table = Table {
     owner: "system raft",
@@ -342,10 +361,11 @@ static ALL: [&Table; 25] = [
     &CHOICE,
 ];
 
-/// Every word of the language, by what it belongs to.
+/// Every word of plans and of system definitions, by what it belongs to.
 #[must_use]
 pub fn vocabulary() -> &'static [&'static Table] {
-    &ALL
+    static BOTH: OnceLock<Vec<&'static Table>> = OnceLock::new();
+    BOTH.get_or_init(|| ALL.into_iter().chain(definition::ALL).collect())
 }
 
 /// The checks that a plan can name.
@@ -371,6 +391,12 @@ pub(crate) fn home_of(name: &str) -> Option<&'static Table> {
         &MODIFIERS,
         &PARTITION,
         &AWAIT,
+        &DEFINITION,
+        &PROCESS,
+        &OBSERVER,
+        &ENGINES,
+        &CLIENT,
+        &EXCHANGE,
     ];
     mappings.into_iter().find(|table| table.has(name))
 }
@@ -381,20 +407,34 @@ pub fn reference() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
         let mut text = String::from(INTRODUCTION);
-        for table in ALL {
-            let mut title = table.owner.replace('`', "");
-            title[..1].make_ascii_uppercase();
-            let _ = write!(text, "\n{title}\n");
-            for Word { name, form, about } in table.words {
-                let left = if form.is_empty() { (*name).to_owned() } else { format!("{name}: {form}") };
-                // Long forms get a line of their own, so that the meanings stay in one column.
-                let gap = if left.chars().count() > 34 { format!("\n  {:34}", "") } else { String::new() };
-                let _ = writeln!(text, "  {left:34}{gap}  {about}");
-            }
-        }
+        ALL.into_iter().for_each(|table| tell(table, &mut text));
         text.push_str(FIGURES);
         text
     })
+}
+
+/// The language of system definitions on a few screens, for `chaos help system`.
+#[must_use]
+pub fn system_reference() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let mut text = String::from(definition::INTRODUCTION);
+        definition::ALL.into_iter().for_each(|table| tell(table, &mut text));
+        text
+    })
+}
+
+/// A table as people read it.
+fn tell(table: &Table, text: &mut String) {
+    let mut title = table.owner.replace('`', "");
+    title[..1].make_ascii_uppercase();
+    let _ = write!(text, "\n{title}\n");
+    for Word { name, form, about } in table.words {
+        let left = if form.is_empty() { (*name).to_owned() } else { format!("{name}: {form}") };
+        // Long forms get a line of their own, so that the meanings stay in one column.
+        let gap = if left.chars().count() > 34 { format!("\n  {:34}", "") } else { String::new() };
+        let _ = writeln!(text, "  {left:34}{gap}  {about}");
+    }
 }
 
 const INTRODUCTION: &str = "\
