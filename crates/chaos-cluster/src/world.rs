@@ -27,6 +27,7 @@ use crate::inbox::{Ended, Message, Outbox, inbox};
 use crate::observer::Observers;
 use crate::process::{FurtherEnd, NodeProcess, ProcessError};
 use crate::recorder::Recorder;
+use crate::resource::Programs;
 use crate::sessions::Sessions;
 use crate::watchdog::Watchdog;
 
@@ -117,6 +118,7 @@ pub struct RealWorld {
     pub(crate) sessions: Sessions,
     /// What locks protect.
     pub(crate) resource: Resource,
+    pub(crate) programs: Programs,
     /// Which process runs each operation, and at which node.
     pub(crate) under_way: BTreeMap<OpId, (ProcessId, NodeId)>,
     /// Nodes whose current incarnation has answered, and what was last heard of the others.
@@ -184,6 +186,7 @@ impl RealWorld {
             directory,
             sessions: Sessions::default(),
             resource: Resource::default(),
+            programs: Programs::default(),
             under_way: BTreeMap::new(),
             answered: BTreeSet::new(),
             last_silence: BTreeMap::new(),
@@ -362,6 +365,7 @@ impl RealWorld {
                 self.ready.push_back((self.clock.now(), Event::Conclude { why }));
                 Ok(())
             }
+            Message::Asked(asked) => self.asked(asked),
             Message::Remark { text } => {
                 self.record(self.clock.now(), history::Event::Note(NoteEvent { mark: None, text }), None)
             }

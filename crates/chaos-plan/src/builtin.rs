@@ -61,9 +61,10 @@ static FAULTS: [BuiltIn; 9] = built_in![
     "faults/crash-leader.yaml" = "crash-leader",
 ];
 
-static SYSTEMS: [BuiltIn; 10] = built_in![
+static SYSTEMS: [BuiltIn; 11] = built_in![
     "workloads/systems/consul.yaml" = "consul",
     "workloads/systems/etcd.yaml" = "etcd",
+    "workloads/systems/etcd-lock.yaml" = "etcd-lock",
     "workloads/systems/hashicorp-raft.yaml" = "hashicorp-raft",
     "workloads/systems/keepalived.yaml" = "keepalived",
     "workloads/systems/nats.yaml" = "nats",

@@ -220,6 +220,10 @@ fn build_world(
         watch,
     };
     let mut world = RealWorld::new(options).map_err(anyhow::Error::from)?;
+    match &workload.system {
+        System::Raft(_) => {}
+        System::Defined(_) => world.serve_resource().map_err(anyhow::Error::from)?,
+    }
     for (program, version) in programs {
         world.execute(Command::Remark(format!("{program} is version {version}"))).map_err(anyhow::Error::from)?;
     }

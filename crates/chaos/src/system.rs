@@ -54,6 +54,7 @@ pub(crate) fn open(workload: &Workload, seed: Seed, star: &Star, directory: &Run
                 run: run_directories(all)?,
                 cache: chaos_systems::cache(),
                 seed,
+                resource: (star.switch_address(), chaos_cluster::RESOURCE_PORT).into(),
                 connect_timeout: CONNECT_TIMEOUT,
                 enter: access.enter(false),
                 addresses_of: access.addresses(),

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 
 use chaos_history::History;
 
-use super::{Access, Hold, Lock, judge};
+use super::{Access, Hold, Lock, User, judge};
 use crate::text::count;
 use crate::verdict::{Verdict, Witness};
 
@@ -34,7 +34,8 @@ pub(crate) fn exclusive_access(history: &History) -> (Verdict, String) {
             let accesses = || locks.locks.values().flat_map(|lock| &lock.accesses);
             let accepted = accesses().filter(|access| access.accepted).count();
             let refused = accesses().count() - accepted;
-            let none = (accepted == 0).then(|| "what the locks protect was never used".to_owned());
+            let none = (accepted == 0)
+                .then(|| locks.never_held().unwrap_or_else(|| "what the locks protect was never used".to_owned()));
             let accepted = count(accepted, "accepted access");
             let accepted = accepted.replace("accesss", "accesses");
             (none, locks.basis(&format!(", {accepted}, {refused} refused")))
@@ -54,18 +55,21 @@ struct Intrusion<'l> {
 fn intrusion<'l>(lock: &'l Lock<'_>) -> Option<Intrusion<'l>> {
     let accepted: Vec<&Access<'_>> = lock.accesses.iter().filter(|access| access.accepted).collect();
     // Holds whose turn is over.
-    let mut over: BTreeSet<usize> = BTreeSet::new();
+    let mut over: BTreeSet<User> = BTreeSet::new();
     let mut newest: Option<&Access<'_>> = None;
     for (index, &late) in accepted.iter().enumerate() {
         let Some(&last) = index.checked_sub(1).map(|before| &accepted[before]) else {
             newest = Some(late);
             continue;
         };
-        let token = |access: &Access<'_>| lock.holds[access.hold].token;
-        if last.hold != late.hold {
-            over.insert(last.hold);
-            if over.contains(&late.hold) {
-                let before = accepted[..index].iter().rev().find(|access| access.hold == late.hold);
+        let token = |access: &Access<'_>| match access.user {
+            User::Holder(hold) => lock.holds[hold].token,
+            User::Outside(_) => access.shown,
+        };
+        if last.user != late.user {
+            over.insert(last.user);
+            if over.contains(&late.user) {
+                let before = accepted[..index].iter().rev().find(|access| access.user == late.user);
                 return Some(Intrusion { before: before.copied(), newer: last, late });
             }
         }
@@ -81,25 +85,33 @@ fn intrusion<'l>(lock: &'l Lock<'_>) -> Option<Intrusion<'l>> {
 
 fn witness(lock: &str, all: &Lock<'_>, intrusion: &Intrusion<'_>) -> Witness {
     let Intrusion { before, newer, late } = intrusion;
-    let hold = |access: &Access<'_>| -> &Hold<'_> { &all.holds[access.hold] };
+    let hold = |access: &Access<'_>| -> Option<&Hold<'_>> {
+        match access.user {
+            User::Holder(hold) => Some(&all.holds[hold]),
+            User::Outside(_) => None,
+        }
+    };
+    let who = |access: &Access<'_>| format!("client {} (at {})", access.operation.process.0, access.operation.node);
     let said = |access: &Access<'_>| {
         let shown = match access.shown {
             Some(token) => format!("showing token {token}"),
             None => "showing no token".to_owned(),
         };
         let (line, at) = (access.decided.line, access.decided.at);
-        format!("line {line}: {} used what {lock} protects at {at}, {shown}", hold(access).who())
+        format!("line {line}: {} used what {lock} protects at {at}, {shown}", who(access))
     };
-    let mut steps = vec![hold(late).begin(lock), hold(newer).begin(lock)];
+    let holds: Vec<&Hold<'_>> = [late, newer].into_iter().filter_map(|access| hold(access)).collect();
+    let mut steps: Vec<String> = holds.iter().map(|hold| hold.begin(lock)).collect();
     steps.extend(before.map(said));
     steps.extend([said(newer), said(late)]);
-    let mut lines = vec![hold(late).acquired.line, hold(newer).acquired.line, newer.decided.line, late.decided.line];
+    let mut lines = vec![newer.decided.line, late.decided.line];
+    lines.extend(holds.iter().map(|hold| hold.acquired.line));
     lines.extend(before.map(|access| access.decided.line));
-    let (one, other) = (hold(late).who(), hold(newer).who());
+    let (one, other) = (who(late), who(newer));
     let sentence = match before {
         Some(_) => format!("{one} still used what {lock} protects after {other} had taken over"),
         None => format!("{one} used what {lock} protects after {other}, whose token is newer"),
     };
-    let nodes = vec![hold(late).acquire.node, hold(newer).acquire.node];
+    let nodes = vec![late.operation.node, newer.operation.node];
     Witness::new(sentence, lines, steps, late.decided.at, nodes)
 }

@@ -34,7 +34,7 @@ pub(crate) fn mutual_exclusion(history: &History) -> (Verdict, String) {
         |locks| {
             let proved = locks.locks.values().map(|lock| lock.proved().len()).sum();
             let none = (proved == 0).then(|| "no hold has proof: no release was answered with ok".to_owned());
-            (none, locks.basis(&format!(", {} with proof", count(proved, "hold"))))
+            (locks.never_held().or(none), locks.basis(&format!(", {} with proof", count(proved, "hold"))))
         },
     )
 }
@@ -77,9 +77,17 @@ fn witness(lock: &str, (first, until): (&Hold<'_>, Moment), second: &Hold<'_>) -
         lines.push(second.asked.line);
     }
     steps.push(if both {
-        format!("so both held {lock} from {} on", second.acquired.at)
+        format!("by lines {} and {} both held {lock} at {}", first.acquired.line, second.acquired.line, second.acquired.at)
     } else {
-        format!("so {} got {lock} at some moment from {} to {}, while it was held", second.who(), second.asked.at, second.acquired.at)
+        let (asked, acquired) = (second.asked, second.acquired);
+        format!(
+            "so {} got {lock} at some moment from {} to {} (lines {} and {}), while it was held",
+            second.who(),
+            asked.at,
+            acquired.at,
+            asked.line,
+            acquired.line
+        )
     });
     Witness::new(sentence, lines, steps, second.acquired.at, vec![first.acquire.node, second.acquire.node])
 }

@@ -15,7 +15,7 @@
 //! The later one has the larger token, and no two have the same. (Together with mutual exclusion that is all: in a legal order
 //! holds ascend by token, and such an order exists if no pair forbids it, since each pair's rule compares one end of each of two
 //! intervals.) Of the resource: whatever it accepted, it accepts no smaller token afterwards. O(n log n). `Unknown`: no
-//! acquisition told a token.
+//! acquisition told a token, and none was shown to the resource.
 //!
 //! Source: Kleppmann, "How to do distributed locking" (2016); Burrows, "The Chubby lock service" (OSDI 2006), section 2.4.
 
@@ -39,7 +39,9 @@ pub(crate) fn fencing(history: &History) -> (Verdict, String) {
         },
         |locks| {
             let tokens = locks.locks.values().map(|lock| lock.holds.iter().filter_map(|hold| hold.token).count()).sum();
+            let shown = locks.locks.values().flat_map(|lock| &lock.accesses).any(|access| access.shown.is_some());
             let none = (tokens == 0).then(|| "no acquisition told a fencing token".to_owned());
+            let none = locks.never_held().or(none).filter(|_| !shown);
             (none, locks.basis(&format!(", {}", count(tokens, "token"))))
         },
     )
@@ -134,7 +136,10 @@ fn of_tokens(lock: &str, inversion: &Inversion<'_>) -> Witness {
         ),
     };
     match (why, second.until) {
-        (None, _) => steps.push("whichever was later, its token is not larger than the other's".to_owned()),
+        (None, _) => steps.push(format!(
+            "whichever of lines {} and {} was later, its token is not larger than the other's",
+            first.acquired.line, second.acquired.line
+        )),
         (Some(Why::HeldLater), Some(until)) => {
             steps.push(format!(
                 "line {}: {} gave {lock} back, asked at {}: until then it held it, so that {} must have had it before",
@@ -145,7 +150,10 @@ fn of_tokens(lock: &str, inversion: &Inversion<'_>) -> Witness {
             ));
             lines.push(until.line);
         }
-        (Some(_), _) => steps.push(format!("token {one} had been given before token {other} was asked for")),
+        (Some(_), _) => steps.push(format!(
+            "token {one} had been given (line {}) before token {other} was asked for (line {})",
+            first.acquired.line, second.asked.line
+        )),
     }
     let at = first.acquired.at.max(second.until.filter(|_| *why == Some(Why::HeldLater)).unwrap_or(second.acquired).at);
     Witness::new(sentence, lines, steps, at, vec![first.acquire.node, second.acquire.node])

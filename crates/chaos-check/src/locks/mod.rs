@@ -74,12 +74,20 @@ impl Hold<'_> {
     }
 }
 
+/// Who uses what a lock protects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum User {
+    /// The one of this hold, by its place in [`Lock::holds`].
+    Holder(usize),
+    /// A process that didn't acquire in this history, one for each hold: a program of the system's own that came to the resource.
+    Outside(ProcessId),
+}
+
 /// One use of what a lock protects that was decided.
 #[derive(Clone, Debug)]
 struct Access<'a> {
     operation: &'a Operation,
-    /// Which hold of the lock it belongs to.
-    hold: usize,
+    user: User,
     /// The token that was shown.
     shown: Option<u64>,
     decided: Moment,
@@ -108,8 +116,8 @@ impl<'a> Locks<'a> {
     /// What makes the operations no story of clients with locks.
     fn of(operations: &'a [Operation]) -> Result<Self, String> {
         let mut this = Self { locks: BTreeMap::new(), asked: 0, refusal: None };
-        // Which hold each process has of each lock.
-        let mut held: BTreeMap<(ProcessId, &str), usize> = BTreeMap::new();
+        // Which hold each process has of each lock, once it has had any.
+        let mut held: BTreeMap<(ProcessId, &str), Option<usize>> = BTreeMap::new();
         for operation in operations.iter().filter(|operation| operation.action.object() == ObjectKind::Lock) {
             let line = operation.invoke_line;
             let key = operation.action.key();
@@ -123,7 +131,7 @@ impl<'a> Locks<'a> {
             match (&operation.action, &operation.completion, end) {
                 (Action::Acquire { .. }, Completion::Ok(OpResult::Acquired { token }), Some(acquired)) => {
                     this.asked += 1;
-                    if held.insert(holds, lock.holds.len()).is_some() {
+                    if held.insert(holds, Some(lock.holds.len())).flatten().is_some() {
                         return Err(format!("line {line}: a client acquired {key}, which it held already"));
                     }
                     lock.holds.push(Hold { acquire: operation, asked, acquired, token: *token, until: None });
@@ -133,15 +141,22 @@ impl<'a> Locks<'a> {
                     this.refusal = this.refusal.or(end.map(|end| (end.line, error.as_str())));
                 }
                 (Action::Release { .. }, Completion::Ok(OpResult::Released), Some(_)) => {
-                    let hold = held.remove(&holds);
+                    let hold = held.insert(holds, None).flatten();
                     let hold = hold.ok_or_else(|| format!("line {line}: a client gave {key} back without holding it"))?;
                     lock.holds[hold].until = Some(asked);
                 }
-                (Action::Release { .. }, Completion::Fail(_) | Completion::Info(_), _) => drop(held.remove(&holds)),
+                (Action::Release { .. }, Completion::Fail(_) | Completion::Info(_), _) => {
+                    held.insert(holds, None);
+                }
                 (Action::Access { token, .. }, Completion::Ok(OpResult::Accessed { accepted }), Some(decided)) => {
-                    let hold = held.get(&holds).copied();
-                    let hold = hold.ok_or_else(|| format!("line {line}: an access of a client that doesn't hold {key}"))?;
-                    lock.accesses.push(Access { operation, hold, shown: *token, decided, accepted: *accepted });
+                    let user = match held.get(&holds) {
+                        Some(Some(hold)) => User::Holder(*hold),
+                        Some(None) => {
+                            return Err(format!("line {line}: an access of a client that doesn't hold {key} any more"));
+                        }
+                        None => User::Outside(operation.process),
+                    };
+                    lock.accesses.push(Access { operation, user, shown: *token, decided, accepted: *accepted });
                 }
                 (Action::Access { .. }, Completion::Fail(_) | Completion::Info(_), _) => {}
                 _ => return Err(format!("line {line}: an answer to another question")),
@@ -215,7 +230,7 @@ fn judge(
     }
     let verdict = match violations.into_iter().min_by_key(|witness| witness.at) {
         Some(witness) => Verdict::Invalid(witness),
-        None => locks.never_held().or(unknown).map_or(Verdict::Valid, Verdict::Unknown),
+        None => unknown.map_or(Verdict::Valid, Verdict::Unknown),
     };
     (verdict, basis)
 }

@@ -9,7 +9,7 @@ mod programs;
 mod render;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub struct DefinedSetup {
     pub cache: PathBuf,
     /// The run's seed.
     pub seed: Seed,
+    /// Where what locks protect answers.
+    pub resource: SocketAddr,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,
     /// Puts a command into a node's namespaces.
