@@ -166,14 +166,26 @@ pypi_tree() {
 
 # wrapper PREFIX NAME PROGRAM [LINE...]: PREFIX/bin/NAME, which execs PROGRAM (relative to PREFIX, or
 # a command with arguments if it begins with `=`), so the process is the program itself. Lines are
-# shell that sets its environment; $here is the prefix. Libraries that were unpacked with it are found.
+# shell that sets its environment; $here is the prefix. Libraries that were unpacked with it are
+# found. Where there is nothing to set, a symbolic link does, and starts two milliseconds sooner.
 wrapper() {
     local prefix=$1 name=$2 program=$3 dirs='' d
     shift 3
+    mkdir -p "$prefix/bin"
+    case $program in
+        =*) ;;
+        *)
+            [ -x "$prefix/$program" ] || { echo "no program $program in the package" && return 1; }
+            printf '%s\n' "$program" >>"$prefix/.programs"
+            ;;
+    esac
     for d in "$prefix"/root/{usr/lib,lib}/*-linux-gnu; do
         if [ -d "$d" ]; then dirs="${dirs:+$dirs:}\$here${d#"$prefix"}"; fi
     done
-    mkdir -p "$prefix/bin"
+    if [ -z "$dirs" ] && [ $# -eq 0 ] && [ "${program#=}" = "$program" ]; then
+        ln -s "../$program" "$prefix/bin/$name"
+        return
+    fi
     {
         printf '#!/bin/sh\n# Written by scripts/systems/install: runs %s from this prefix, wherever it stands.\n' "$name"
         # shellcheck disable=SC2016
@@ -189,11 +201,4 @@ wrapper() {
         esac
     } >"$prefix/bin/$name"
     chmod 755 "$prefix/bin/$name"
-    case $program in
-        =*) ;;
-        *)
-            [ -x "$prefix/$program" ] || { echo "no program $program in the package" && return 1; }
-            printf '%s\n' "$program" >>"$prefix/.programs"
-            ;;
-    esac
 }
