@@ -98,7 +98,7 @@ apt_closure() {
 # debian PREFIX SPEC... [-- NAME...]: unpacks the packages and what they need into PREFIX/root.
 # SPEC is NAME=VERSION and VERSION may end in *, since an archive keeps only the last security
 # revision; which one it was stands in chaos-install.txt. Names behind -- are dependencies that the
-# programs we want do not use (an init system, documentation): they are left out.
+# programs we want do not use (an init system, documentation): they are left out; `*` leaves out all.
 debian() {
     local prefix=$1 conf closure spec pkg
     local -a specs=() skip=() take=()
@@ -125,6 +125,9 @@ debian() {
         pkg=${spec%%=*}
         pkg=${pkg%%:*}
         case " ${skip[*]} " in *" $pkg "*) continue ;; esac
+        if [ "${skip[*]}" = '*' ]; then
+            case " ${specs[*]}" in *" $pkg" | *" $pkg "* | *" $pkg="*) ;; *) continue ;; esac
+        fi
         take+=("$spec")
     done
     [ "${#take[@]}" -gt 0 ] || { echo "nothing to fetch for: ${specs[*]}" && return 1; }
@@ -133,6 +136,35 @@ debian() {
     for pkg in "$prefix"/.debs/*.deb; do dpkg-deb -x "$pkg" "$prefix/root"; done
     rm -r "$prefix/.debs"
     for spec in "${take[@]}"; do came_from "$prefix" "debian package ${spec/=/ }"; done
+}
+
+# debian_jars PREFIX SPEC... -- JAR...: exactly these jars (without .jar) of exactly these packages in
+# PREFIX/lib. A Java library's dependencies are a servlet engine and a test framework; we want none.
+debian_jars() {
+    local prefix=$1 jar
+    local -a specs=()
+    shift
+    while [ "$1" != -- ]; do
+        specs+=("$1")
+        shift
+    done
+    shift
+    debian "$prefix" "${specs[@]}" -- '*'
+    mkdir -p "$prefix/lib"
+    for jar in "$@"; do cp -L "$prefix/root/usr/share/java/$jar.jar" "$prefix/lib/"; done
+    rm -rf "$prefix/root"
+}
+
+# debian_postgresql PREFIX MAJOR [SPEC...]: PostgreSQL (and more packages) with its programs in bin/.
+# It finds its share/ from where the real program stands, so the packages' layout is kept. Debian's
+# cluster scripts are left out: they serve one cluster of the host.
+debian_postgresql() {
+    local prefix=$1 major=$2 bin=root/usr/lib/postgresql/$2/bin program
+    shift 2
+    debian "$prefix" "postgresql-$major=$major.*" "postgresql-client-$major=$major.*" "$@" -- \
+        postgresql-common postgresql-client-common ssl-cert libpq-dev adduser locales libjson-perl perl \
+        perl-base perl-modules-5.36 libperl5.36
+    for program in "$prefix/$bin"/*; do wrapper "$prefix" "${program##*/}" "$bin/${program##*/}"; done
 }
 
 # ---- Python packages
