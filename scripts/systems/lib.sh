@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2154
 # What recipes are made of: packages of the host's Debian archive and of the Python index, taken as
 # plain files into a prefix, and wrappers that run a program from wherever its prefix stands.
 #
@@ -220,10 +220,8 @@ wrapper() {
     fi
     {
         printf '#!/bin/sh\n# Written by scripts/systems/install: runs %s from this prefix, wherever it stands.\n' "$name"
-        # shellcheck disable=SC2016
         printf 'self=$(readlink -f -- "$0")\nhere=${self%%/bin/*}\n'
         if [ -n "$dirs" ]; then
-            # shellcheck disable=SC2016
             printf 'export LD_LIBRARY_PATH="%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"\n' "$dirs"
         fi
         for d in "$@"; do printf '%s\n' "$d"; done

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # Apache Curator's LeaderLatch of Debian 12, and a candidate around it (src/curator, ours, compiled
 # here). It needs a ZooKeeper ensemble to talk to, which is another system.
 versions=(5.4.0)

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # etcd 3.5.1 as the Python index carries it: upstream's own binaries. It is the version whose
 # replicas diverge after kill -9 under load (etcd-io/etcd#13766), which is why it is wanted.
 versions=(3.5.1)

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # etcd of Debian 12: the last 3.4 that it carries, and the control of the 3.5.1 finding.
 versions=(3.4.23)
 licence='Apache-2.0'

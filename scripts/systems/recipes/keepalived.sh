@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # keepalived of Debian 12: VRRP, which by design has two masters under a real cut. It is the
 # negative control: a checker that acquits it is broken.
 versions=(2.2.7)

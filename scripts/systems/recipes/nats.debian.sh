@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # NATS of Debian 12: before 2.10, so without /raftz and without a term to see.
 versions=(2.9.10)
 licence='Apache-2.0'

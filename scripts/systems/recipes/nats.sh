@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # NATS as the Python index carries it. JetStream is part of the server.
 versions=(2.15.1)
 licence='Apache-2.0'

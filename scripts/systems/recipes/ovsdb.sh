@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # The database server of Open vSwitch, which clusters by Raft. Its switch is not used, and neither
 # are the kernel's module tools and the Python bindings that come with it.
 versions=(3.1.0)

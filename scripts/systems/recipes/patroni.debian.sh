@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # Patroni of Debian 12 on its PostgreSQL 15, run by the system's python3. This version puts the
 # leader key unconditionally, so a primary that wakes up steals it back: a finding of ours.
 versions=(3.0.2)
@@ -11,7 +11,6 @@ fetch() {
     # The interpreter is a package too; where the host lacks it, it has come along.
     [ ! -x "$2/root/usr/bin/python3" ] || python="\"\$here/root/usr/bin/python3\""
     for program in patroni patronictl; do
-        # shellcheck disable=SC2016
         wrapper "$2" "$program" "=$python -s \"\$here/root/usr/bin/$program\"" \
             'export PYTHONPATH="$here/root/usr/lib/python3/dist-packages"'
     done

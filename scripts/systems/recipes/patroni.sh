@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # Patroni from the Python index on PostgreSQL 15 of Debian 12, which comes in the same prefix:
 # `postgresql.bin_dir` of patroni's configuration is this prefix's bin/. It takes the leader key by
 # compare-and-put, and is the control of the 3.0.2 finding.
@@ -11,7 +11,6 @@ fetch() {
     debian_postgresql "$2" 15
     python=$(pypi_tree "$2" python "patroni[etcd3]==$1" 'psycopg[binary]')
     for program in patroni patronictl; do
-        # shellcheck disable=SC2016
         wrapper "$2" "$program" "=$python -s \"\$here/python/bin/$program\"" 'export PYTHONPATH="$here/python"'
     done
 }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # Redis of Debian 12. Sentinel is the same program: `redis-server FILE --sentinel`.
 versions=(7.0.15)
 licence='BSD-3-Clause'

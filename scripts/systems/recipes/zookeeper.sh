@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016
 # ZooKeeper of Debian 12: the jars that the server needs, each named, run by the host's Java.
 # bin/zookeeper-server takes the path of a zoo.cfg; JVMFLAGS replaces the small heap set here.
 versions=(3.8.0)
