@@ -10,7 +10,7 @@
 # repository is kept in the cache's .m2/, for the next version; `rm -r` of it is harmless.
 mvn_jars() {
     local prefix=$1 source=$here/src/$2 artifact
-    mvn -B -q -f "$source/pom.xml" -Dmaven.repo.local="$cache/.m2" \
+    mvn -B -q -Dstyle.color=never -f "$source/pom.xml" -Dmaven.repo.local="$cache/.m2" \
         org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
         -DincludeScope=runtime -DoutputDirectory="$prefix/lib"
     (cd "$prefix/lib" && sha256sum -- *.jar) >"$prefix/.jars"
