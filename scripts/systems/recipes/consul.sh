@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# HashiCorp Consul, built from its Go modules (about seven minutes on two cores, 4 GB of module and build cache).
+# HashiCorp Consul, built from its Go modules (about seven minutes on two cores, the first time).
 # 1.16.2 is the last under the MPL; later ones forbid production use that competes with the vendor's, not testing.
 # Its raft is github.com/hashicorp/raft 1.5.0; that of 1.22 is 1.7.3, whose elections begin with a pre-vote.
 versions=(1.16.2 1.22.3)
