@@ -5,6 +5,7 @@
 mod checks;
 mod expectations;
 mod fields;
+mod holds;
 mod steps;
 mod system;
 mod targets;
@@ -25,6 +26,10 @@ pub(crate) struct Reader {
     pub(crate) sources: Sources,
     /// How many nodes the cluster has; what nodes are named depends on it.
     pub(crate) nodes: usize,
+    /// How many service nodes stand beside them, numbered after them.
+    pub(crate) service: usize,
+    /// What the system calls its processes; `None` if it could not be read.
+    pub(crate) processes: Option<Vec<String>>,
     /// Where the verb of each step of the fault plan stands, by the step's number.
     step_places: Vec<Place>,
     /// How deep in `repeat` and `random` the step being read stands.
@@ -40,6 +45,8 @@ impl Reader {
             mistakes: Mistakes::default(),
             sources,
             nodes: workload::NODES_DEFAULT,
+            service: 0,
+            processes: None,
             step_places: Vec::new(),
             step_nesting: 0,
             dropped_step: false,

@@ -112,6 +112,8 @@ impl Reader {
                 None
             }
         };
+        self.service = system.as_ref().map_or(0, System::service_nodes);
+        self.processes = system.as_ref().map(System::process_names);
         let limit_field = fields.get("limit");
         let checks = self.checks(fields.get("checks"));
         let settle_default = settle_for(&checks);

@@ -224,7 +224,9 @@ fn read(plan: &Value) -> Result<(), PlanErrors> {
 }
 
 /// Beginnings and pieces of messages of meaning: each is about something that no shape of a single value can say.
-const OF_MEANING: [&str; 24] = [
+const OF_MEANING: [&str; 26] = [
+    "unknown process",
+    "no `service` in",
     "a majorities ring of",
     "` without its ",
     "must be longer than nothing",
