@@ -16,6 +16,7 @@ mod inspect;
 mod observer;
 mod process;
 mod recorder;
+mod single;
 mod start;
 mod sys;
 mod watchdog;

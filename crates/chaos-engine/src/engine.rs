@@ -154,7 +154,8 @@ impl Engine {
             course: Course::OwnEnd,
             ending: Finished::Completed,
             fraction: 0.0,
-            view: ClusterView::new(workload.nodes, workload.observe.every),
+            view: ClusterView::new(workload.nodes, workload.observe.every)
+                .with_service(workload.system.service_nodes()),
             faults: FaultsUnderWay::default(),
             nemesis: Nemesis::new(&workload.faults, seed, heartbeat),
             load,

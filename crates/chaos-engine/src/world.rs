@@ -10,7 +10,7 @@ use chaos_history::{
     Action, ClientRole, FaultEdge, FaultEvent, FaultId, FaultKind, Link, Mark, NodeId, NodeLife, Observation, OpId,
     OpPhase, ProcessId, RunNanos, SourcePlace, Term,
 };
-use chaos_plan::{Fault, FaultPlan, KillSignal, Step, StepAction};
+use chaos_plan::{Fault, FaultPlan, KillSignal, ProcessTarget, Step, StepAction};
 
 /// Something for the world to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,8 @@ pub enum Command {
         change: FaultChange,
         /// The nodes that come back now.
         nodes: Vec<NodeId>,
+        /// The fault's process, if it is of one.
+        process: Option<ProcessTarget>,
     },
     /// The run is over: no more commands follow.
     Finish(Finished),
@@ -74,6 +76,8 @@ pub struct FaultCommand {
     /// The nodes aimed at; at the end of a kill or a pause those that are to come back now (all of them, unless some were
     /// relieved before).
     pub nodes: Vec<NodeId>,
+    /// The one process of those nodes that is hit; `None`: all of the node. Only kills and pauses have one.
+    pub process: Option<ProcessTarget>,
     /// The directed links that this fault cuts; empty unless it is a partition.
     pub links: Vec<Link>,
     /// Whom a majority named when the fault was aimed.

@@ -208,6 +208,8 @@ impl Case<'_> {
     /// election is none of this failover's; a killed leader has lost its leadership for good.
     fn election_close(&self) -> RunNanos {
         match (self.fault.begin.kind, self.fault.ended) {
+            // One process of the leader's: the rest of it may lead on.
+            (FaultKind::Kill, Some(ended)) if self.fault.begin.process.is_some() => ended.hi.min(self.close()),
             (FaultKind::Pause | FaultKind::Partition, Some(ended)) => ended.hi.min(self.close()),
             (FaultKind::Pause | FaultKind::Partition, None) | (FaultKind::Kill, Some(_) | None) => self.close(),
         }

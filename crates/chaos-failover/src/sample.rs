@@ -111,6 +111,7 @@ impl Sample {
     ) -> &mut Self {
         let both = |(from, to): &(u16, u16)| Link { from: node(*from), to: node(*to) };
         let fault = FaultEvent {
+            process: None,
             id: FaultId(id),
             edge,
             kind,

@@ -190,6 +190,10 @@ pub struct FaultEvent {
     pub label: String,
     /// The nodes that were aimed at.
     pub nodes: Vec<NodeId>,
+    /// The one process of those nodes that is hit, by the name in the system's definition; `None`: all of the node. A node of
+    /// which one process is hit is disturbed, and may be up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
     /// The directed links cut by this fault; empty unless it is a partition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,

@@ -174,6 +174,8 @@ impl FakeWorld {
         let error = failing.contains(&number).then(|| "the toy was told to fail".to_owned());
         if error.is_none() {
             let hits = match command.change {
+                // This world's nodes go on without their further processes.
+                _ if command.process.is_some() => false,
                 FaultChange::Kill(_) => command.nodes.iter().any(|node| self.killed.contains(node)),
                 FaultChange::Pause => command.nodes.iter().any(|node| !self.is_up(*node)),
                 FaultChange::Restart | FaultChange::Resume | FaultChange::Cut(_) => false,
@@ -181,12 +183,16 @@ impl FakeWorld {
             if hits {
                 self.hit_twice.push(command.clone());
             }
-            self.change(&command.change, &command.nodes);
+            if command.process.is_none() {
+                self.change(&command.change, &command.nodes);
+            }
         }
         let (call_begin, done) = (self.now, self.now + FAULT_TAKES);
         let stamps = Stamps { scheduled: command.scheduled, call_begin, call_end: done, effect: Some(done) };
-        let FaultCommand { id, edge, change: _, kind, label, nodes, links, leader, scheduled: _, source } = command;
-        let event = FaultEvent { id, edge, kind, label, nodes, links, leader, stamps, source, error };
+        let FaultCommand { id, edge, change: _, kind, label, nodes, process, links, leader, scheduled: _, source } =
+            command;
+        let process = process.map(|process| process.name);
+        let event = FaultEvent { id, edge, kind, label, nodes, process, links, leader, stamps, source, error };
         if !self.quirks.is_mute {
             self.queue(done, Event::FaultDone(event));
         }
@@ -295,7 +301,8 @@ impl World for FakeWorld {
         match command {
             Command::Fault(command) => self.fault(command),
             Command::Invoke(invocation) => self.invoke(&invocation),
-            Command::Relieve { fault: _, change, nodes } => self.change(&change, &nodes),
+            Command::Relieve { process: Some(_), .. } => {}
+            Command::Relieve { fault: _, change, nodes, process: None } => self.change(&change, &nodes),
             Command::Mark(..) | Command::Remark(_) => {}
             Command::Finish(finished) => self.finished = Some(finished),
         }

@@ -4,6 +4,7 @@ mod audit;
 mod clients;
 mod fake_world;
 mod faults;
+mod holds;
 mod plans;
 mod properties;
 mod runs;

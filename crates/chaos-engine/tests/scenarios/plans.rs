@@ -91,11 +91,11 @@ pub(crate) fn nodes(numbers: &[u16]) -> Target {
 }
 
 pub(crate) fn kill(target: Target) -> Fault {
-    Fault::Kill { target, signal: KillSignal::Kill }
+    Fault::Kill { target, process: None, signal: KillSignal::Kill }
 }
 
 pub(crate) fn pause(target: Target) -> Fault {
-    Fault::Pause { target }
+    Fault::Pause { target, process: None }
 }
 
 pub(crate) fn isolate(target: Target) -> Fault {

@@ -137,6 +137,8 @@ impl Reader {
                 None
             }
         };
+        self.service = system.as_ref().map_or(0, System::service_nodes);
+        self.processes = system.as_ref().map(System::process_names);
         let limit_field = fields.get("limit");
         let checks = self.checks(fields.get("checks"), system.as_ref());
         let defaults = Defaults::of(system.as_ref());

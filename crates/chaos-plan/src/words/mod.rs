@@ -201,6 +201,7 @@ pub(crate) static MODIFIERS: Table = Table {
     owner: "beside the verb of a step",
     words: &[
         word("for", "2s..3s", "how long the fault lasts; without it, until a later restart, resume or heal"),
+        word("until", "{ leader: another, plus: 2s }", "or: until another node claims to lead, and so much longer"),
         word("steps", "[…]", "what `repeat` repeats"),
         word("place", "file.yaml:6:9", "where the step was written; saved plans have it"),
     ],
@@ -208,7 +209,30 @@ pub(crate) static MODIFIERS: Table = Table {
 
 pub(crate) static KILL: Table = Table {
     owner: "`kill`",
-    words: &[word("node", "leader", "whose processes"), word("signal", "TERM", "KILL or TERM [KILL]")],
+    words: &[
+        word("node", "leader", "whose processes"),
+        word("process", "agent", "which, by the name in the system's definition [all of the node]"),
+        word("with-children", "true", "whether the descendants of that process are hit too [false]"),
+        word("signal", "TERM", "KILL or TERM [KILL]"),
+    ],
+};
+
+pub(crate) static PAUSE: Table = Table {
+    owner: "`pause`",
+    words: &[
+        word("node", "leader", "whose processes"),
+        word("process", "agent", "which, by the name in the system's definition [all of the node]"),
+        word("with-children", "true", "whether the descendants of that process are hit too [false]"),
+    ],
+};
+
+pub(crate) static UNTIL: Table = Table {
+    owner: "`until`",
+    words: &[
+        word("leader", "another", "a node claims to lead that didn't when the fault was aimed"),
+        word("plus", "2s", "how much longer the fault lasts then [no longer]"),
+        word("within", "60s", "for how long it lasts at most if nobody does [30s]"),
+    ],
 };
 
 pub(crate) static PARTITION: Table = Table {
@@ -263,6 +287,7 @@ pub(crate) static TARGETS: Table = Table {
         word("minority", "", "a largest minority, drawn"),
         word("minority-with-leader", "", "a largest minority that includes the leader"),
         word("all", "", "all nodes"),
+        word("service", "", "all service nodes, which the others depend on"),
     ],
 };
 
@@ -307,7 +332,7 @@ pub(crate) static PHASES: Table = Table {
 };
 
 /// Every table, in the order of the reference.
-static ALL: [&Table; 23] = [
+static ALL: [&Table; 25] = [
     &WORKLOAD,
     &SYSTEMS,
     &RAFT,
@@ -325,7 +350,9 @@ static ALL: [&Table; 23] = [
     &VERBS,
     &MODIFIERS,
     &TARGETS,
+    &UNTIL,
     &KILL,
+    &PAUSE,
     &PARTITION,
     &ONE_WAY,
     &AWAIT,

@@ -144,6 +144,7 @@ fn break_things(events: &mut Vec<(u64, Event)>, reigns: &[Reign], broken: &[Brok
             let before = RunNanos(at - 60_000);
             let stamps = Stamps { scheduled: before, call_begin: before, call_end: effect, effect: Some(effect) };
             let fault = FaultEvent {
+                process: None,
                 id: FaultId(u32::try_from(index + 1).unwrap()),
                 edge,
                 kind: *kind,
