@@ -16,7 +16,9 @@ mod answer;
 mod fake;
 mod nats;
 mod options;
+mod ovsdb;
 mod pool;
+mod postgres;
 mod redis;
 #[cfg(test)]
 mod trial;
@@ -34,6 +36,8 @@ use chaos_plan::definition::{HttpExchange, HttpOperation, Scope};
 pub(crate) use answer::{
     describe, done, failed, foreign, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
 };
+
+pub use ovsdb::SCHEMA as OVSDB_SCHEMA;
 
 use crate::driver::Client;
 
@@ -119,7 +123,13 @@ fn known_options(known: &[String]) -> String {
 type Open = fn(&ClientSetup) -> Result<Arc<dyn Client>, ClientError>;
 
 /// Every driver by name, in alphabetical order.
-const DRIVERS: &[(&str, Open)] = &[("nats", nats::open), ("redis", redis::open), ("zookeeper", zookeeper::open)];
+const DRIVERS: &[(&str, Open)] = &[
+    ("nats", nats::open),
+    ("ovsdb", ovsdb::open),
+    ("postgres", postgres::open),
+    ("redis", redis::open),
+    ("zookeeper", zookeeper::open),
+];
 
 /// The names of all drivers.
 pub fn drivers() -> impl Iterator<Item = &'static str> {
