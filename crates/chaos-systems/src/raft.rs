@@ -21,7 +21,8 @@ use futures::{FutureExt, StreamExt};
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
 
-use crate::client::{describe, failed, member, shortened, unknown, written_as};
+use crate::client::web::{self, Unread, describe};
+use crate::client::{failed, member, shortened, unknown, written_as};
 use crate::driver::{Answer, CommandLine, Driver, Launch, LaunchProcess, ProbeError, Pushed, Watch};
 
 /// The port on which reference nodes talk to each other.
@@ -66,16 +67,7 @@ impl RaftDriver {
             Some(program) => (program.clone(), Vec::new()),
             None => own_node,
         };
-        let client = || {
-            Client::builder()
-                .no_proxy()
-                .retry(reqwest::retry::never())
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(connect_timeout)
-                .tcp_nodelay(true)
-                .build()
-                .map_err(|error| ProbeError::Silent(describe(&error)))
-        };
+        let client = || web::client(connect_timeout).map_err(silent);
         Ok(Self { observer: client()?, clients: client()?, options, program, program_prefix, addresses, seed })
     }
 
@@ -158,7 +150,7 @@ impl Driver for RaftDriver {
         async move {
             let answer = self.observer.get(self.url(node, ["status"])).send().await.map_err(silent)?;
             let answer = successful(answer)?;
-            let text = match whole(answer).await {
+            let text = match web::body(answer, ANSWER_BYTES_MAX).await {
                 Ok(text) => text,
                 Err(Unread::Broken(error)) => return Err(silent(error)),
                 Err(Unread::TooLong) => return Err(ProbeError::Garbage(TOO_LONG.to_owned())),
@@ -187,10 +179,9 @@ impl Driver for RaftDriver {
         let (request, action, nodes) = (self.request(node, action), action.clone(), self.node_count());
         async move {
             let Some(request) = request else { return failed("the reference node keeps registers only") };
-            match request.send().await {
+            match web::send(request).await {
                 Ok(answer) => read_answer(&action, nodes, answer).await,
-                Err(error) if error.is_connect() => failed(format!("not connected: {}", describe(&error))),
-                Err(error) => unknown(describe(&error)),
+                Err(answer) => answer,
             }
         }
         .boxed()
@@ -247,25 +238,7 @@ fn successful(answer: Response) -> Result<Response, ProbeError> {
     if status.is_success() { Ok(answer) } else { Err(ProbeError::Garbage(format!("HTTP status {status}"))) }
 }
 
-/// Why an answer is not there as a whole.
-enum Unread {
-    Broken(reqwest::Error),
-    TooLong,
-}
-
 const TOO_LONG: &str = "an answer of more than a megabyte";
-
-/// The body, unless it is longer than any answer of a node.
-async fn whole(mut answer: Response) -> Result<Vec<u8>, Unread> {
-    let mut text = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(Unread::Broken)? {
-        if text.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(Unread::TooLong);
-        }
-        text.extend_from_slice(&chunk);
-    }
-    Ok(text)
-}
 
 fn pushed(node: NodeId, nodes: usize, line: &[u8]) -> Result<Pushed, ProbeError> {
     let status: Status = serde_json::from_slice(line).map_err(|error| garbage(line, &error))?;
@@ -321,7 +294,7 @@ fn said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Opti
 
 async fn read_answer(action: &Action, nodes: usize, answer: Response) -> Answer {
     let success = answer.status().is_success();
-    let text = match whole(answer).await {
+    let text = match web::body(answer, ANSWER_BYTES_MAX).await {
         Ok(text) => text,
         Err(Unread::Broken(error)) => return unknown(describe(&error)),
         Err(Unread::TooLong) => return unknown(TOO_LONG),

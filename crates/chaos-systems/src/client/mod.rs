@@ -12,8 +12,10 @@
 //! the session that took it, so that whoever tests locks opens a client per process.
 
 mod answer;
+mod etcd;
 #[cfg(test)]
 mod fake;
+mod http;
 mod nats;
 mod options;
 mod ovsdb;
@@ -22,6 +24,7 @@ mod postgres;
 mod redis;
 #[cfg(test)]
 mod trial;
+pub(crate) mod web;
 mod wire;
 mod zookeeper;
 
@@ -34,7 +37,7 @@ use chaos_history::Seed;
 use chaos_plan::definition::{HttpExchange, HttpOperation, Scope};
 
 pub(crate) use answer::{
-    describe, done, failed, foreign, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
+    done, failed, foreign, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
 };
 
 pub use ovsdb::SCHEMA as OVSDB_SCHEMA;
@@ -124,6 +127,8 @@ type Open = fn(&ClientSetup) -> Result<Arc<dyn Client>, ClientError>;
 
 /// Every driver by name, in alphabetical order.
 const DRIVERS: &[(&str, Open)] = &[
+    ("etcd", etcd::open),
+    ("http", http::open),
     ("nats", nats::open),
     ("ovsdb", ovsdb::open),
     ("postgres", postgres::open),
