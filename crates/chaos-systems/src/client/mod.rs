@@ -16,6 +16,7 @@ mod etcd;
 #[cfg(test)]
 mod fake;
 mod http;
+mod kafka;
 mod nats;
 mod options;
 mod ovsdb;
@@ -129,6 +130,7 @@ type Open = fn(&ClientSetup) -> Result<Arc<dyn Client>, ClientError>;
 const DRIVERS: &[(&str, Open)] = &[
     ("etcd", etcd::open),
     ("http", http::open),
+    ("kafka", kafka::open),
     ("nats", nats::open),
     ("ovsdb", ovsdb::open),
     ("postgres", postgres::open),
