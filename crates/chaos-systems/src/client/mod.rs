@@ -11,6 +11,7 @@
 //! One [`Client`] is one session with the system: registers and sets are shared by everybody who uses it, but a lock belongs to
 //! the session that took it, so that whoever tests locks opens a client per process.
 
+mod amqp;
 mod answer;
 mod etcd;
 #[cfg(test)]
@@ -128,6 +129,7 @@ type Open = fn(&ClientSetup) -> Result<Arc<dyn Client>, ClientError>;
 
 /// Every driver by name, in alphabetical order.
 const DRIVERS: &[(&str, Open)] = &[
+    ("amqp", amqp::open),
     ("etcd", etcd::open),
     ("http", http::open),
     ("kafka", kafka::open),
