@@ -18,6 +18,7 @@ mod fake;
 mod http;
 mod options;
 mod pool;
+mod program;
 mod redis;
 pub(crate) mod web;
 
@@ -32,6 +33,7 @@ use chaos_plan::definition::{HttpExchange, HttpOperation, Scope};
 #[cfg(test)]
 pub(crate) use answer::foreign;
 pub(crate) use answer::{done, failed, member, named, no_words, shortened, unknown, written_as, written_as_bytes};
+pub use program::conformance::{RuleOutcome, RuleReport, check_client};
 
 use crate::driver::Client;
 
@@ -117,7 +119,8 @@ fn known_options(known: &[String]) -> String {
 type Open = fn(&ClientSetup) -> Result<Arc<dyn Client>, ClientError>;
 
 /// Every driver by name, in alphabetical order.
-const DRIVERS: &[(&str, Open)] = &[("etcd", etcd::open), ("http", http::open), ("redis", redis::open)];
+const DRIVERS: &[(&str, Open)] =
+    &[("etcd", etcd::open), ("http", http::open), ("program", program::open), ("redis", redis::open)];
 
 /// The names of all drivers.
 pub fn drivers() -> impl Iterator<Item = &'static str> {
