@@ -8,7 +8,7 @@ mod client;
 mod driver;
 mod raft;
 
-pub use client::{ClientError, ClientSetup, OVSDB_SCHEMA, drivers, open};
+pub use client::{ClientError, ClientSetup, OVSDB_SCHEMA, RuleOutcome, RuleReport, check_client, drivers, open};
 pub use driver::{
     Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, Preparation, ProbeError, Pushed, Watch,
 };

@@ -23,6 +23,7 @@ mod options;
 mod ovsdb;
 mod pool;
 mod postgres;
+mod program;
 mod redis;
 #[cfg(test)]
 mod trial;
@@ -41,8 +42,8 @@ use chaos_plan::definition::{HttpExchange, HttpOperation, Scope};
 pub(crate) use answer::{
     done, failed, foreign, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
 };
-
 pub use ovsdb::SCHEMA as OVSDB_SCHEMA;
+pub use program::conformance::{RuleOutcome, RuleReport, check_client};
 
 use crate::driver::Client;
 
@@ -136,6 +137,7 @@ const DRIVERS: &[(&str, Open)] = &[
     ("nats", nats::open),
     ("ovsdb", ovsdb::open),
     ("postgres", postgres::open),
+    ("program", program::open),
     ("redis", redis::open),
     ("zookeeper", zookeeper::open),
 ];
