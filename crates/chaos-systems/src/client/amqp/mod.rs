@@ -31,7 +31,7 @@ use futures::future::BoxFuture;
 
 use self::session::{AmqpSession, Broken, Login, Method, Said, text_entry};
 use super::options::Options;
-use super::wire::{Pool, Trouble, answered, escaped};
+use super::wire::{Pool, Trouble, answered, at_any, escaped};
 use super::{ClientError, ClientSetup, shortened, written_as_bytes};
 use crate::driver::{Answer, Client, ProbeError};
 
@@ -82,22 +82,8 @@ impl Client for Amqp {
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<(), ProbeError>> {
-        async move {
-            let silent = |trouble| match trouble {
-                Trouble::Definite(error) | Trouble::Unknown(error) => ProbeError::Silent(error),
-            };
-            let mut last = None;
-            for node in self.0.pool.nodes() {
-                last = Some((node, self.0.pool.take(node).await.map_err(silent)?));
-            }
-            let (node, mut session) = last.ok_or_else(|| ProbeError::Silent("there are no nodes".to_owned()))?;
-            for queue in &self.0.queues {
-                declare(&mut session, queue).await.map_err(|broken| ProbeError::Silent(broken.error))?;
-            }
-            self.0.pool.put_back(node, session);
-            Ok(())
-        }
-        .boxed()
+        // The first node speaks for all, since all must be there.
+        at_any(self.0.pool.nodes().take(1), |_| self.0.make_queues()).boxed()
     }
 }
 
@@ -123,6 +109,20 @@ impl Shared {
                 Err(Trouble::Definite("a queue has no words for registers and locks".to_owned()))
             }
         }
+    }
+
+    /// Makes the queues, once every node can be reached.
+    async fn make_queues(&self) -> Result<(), Trouble> {
+        let mut last = None;
+        for node in self.pool.nodes() {
+            last = Some((node, self.pool.take(node).await?));
+        }
+        let (node, mut session) = last.expect("somebody asked at a node");
+        for queue in &self.queues {
+            declare(&mut session, queue).await.map_err(|broken| Trouble::Unknown(broken.error))?;
+        }
+        self.pool.put_back(node, session);
+        Ok(())
     }
 
     async fn elements(&self, node: NodeId, queue: &str) -> Result<OpResult, Trouble> {

@@ -39,7 +39,7 @@ use serde_json::json;
 
 use self::session::{Code, KafkaSession, Metadata};
 use super::options::Options;
-use super::wire::{Pool, Trouble, answered, escaped};
+use super::wire::{Pool, Trouble, answered, at_any, escaped};
 use super::{ClientError, ClientSetup, named, written_as_bytes};
 use crate::driver::{Answer, Client, ProbeError};
 
@@ -107,20 +107,7 @@ impl Client for Kafka {
     fn prepare(&self) -> BoxFuture<'_, Result<(), ProbeError>> {
         async move {
             for topic in &self.0.topics {
-                let mut last = ProbeError::Silent("there are no nodes".to_owned());
-                let mut is_there = false;
-                for node in self.0.pool.nodes() {
-                    match self.0.make_topic(node, topic).await {
-                        Ok(()) => is_there = true,
-                        Err(Trouble::Definite(error) | Trouble::Unknown(error)) => last = ProbeError::Silent(error),
-                    }
-                    if is_there {
-                        break;
-                    }
-                }
-                if !is_there {
-                    return Err(last);
-                }
+                at_any(self.0.pool.nodes(), |node| self.0.make_topic(node, topic)).await?;
             }
             Ok(())
         }

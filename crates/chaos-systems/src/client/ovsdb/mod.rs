@@ -31,7 +31,7 @@ use serde_json::{Value as Json, json};
 
 use self::session::OvsdbSession;
 use super::options::Options;
-use super::wire::{Pool, Trouble, answered};
+use super::wire::{Pool, Trouble, answered, at_any};
 use super::{ClientError, ClientSetup, shortened, written_as};
 use crate::driver::{Answer, Client, ProbeError};
 
@@ -98,17 +98,7 @@ impl Client for Ovsdb {
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<(), ProbeError>> {
-        async move {
-            let mut last = ProbeError::Silent("there are no nodes".to_owned());
-            for node in self.0.pool.nodes() {
-                match self.0.insert_count(node).await {
-                    Ok(()) => return Ok(()),
-                    Err(Trouble::Definite(error) | Trouble::Unknown(error)) => last = ProbeError::Silent(error),
-                }
-            }
-            Err(last)
-        }
-        .boxed()
+        at_any(self.0.pool.nodes(), |node| self.0.insert_count(node)).boxed()
     }
 }
 

@@ -35,7 +35,7 @@ use serde_json::json;
 
 use self::session::{Login, Notice, Outcome, PostgresSession, Row};
 use super::options::Options;
-use super::wire::{Pool, Trouble, answered, escaped};
+use super::wire::{Pool, Trouble, answered, at_any, escaped};
 use super::{ClientError, ClientSetup, written_as};
 use crate::driver::{Answer, Client, ProbeError};
 
@@ -82,17 +82,7 @@ impl Client for Postgres {
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<(), ProbeError>> {
-        async move {
-            let mut last = ProbeError::Silent("there are no nodes".to_owned());
-            for node in self.0.pool.nodes() {
-                match self.0.make_tables(node).await {
-                    Ok(()) => return Ok(()),
-                    Err(Trouble::Definite(error) | Trouble::Unknown(error)) => last = ProbeError::Silent(error),
-                }
-            }
-            Err(last)
-        }
-        .boxed()
+        at_any(self.0.pool.nodes(), |node| self.0.make_tables(node)).boxed()
     }
 
     fn ask(&self, node: NodeId, question: &str) -> BoxFuture<'_, Result<serde_json::Value, ProbeError>> {
