@@ -8,7 +8,7 @@ mod client;
 mod driver;
 mod raft;
 
-pub use client::{ClientError, ClientSetup, RuleOutcome, RuleReport, check_client, drivers, open};
+pub use client::{ClientError, ClientSetup, PROTOCOL_TEXT, RuleOutcome, RuleReport, check_client, drivers, open};
 pub use driver::{
     Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, Preparation, ProbeError, Pushed, Watch,
 };

@@ -65,7 +65,7 @@ impl Failure {
 }
 
 /// Text in which a node's or a file's words may stand, without what could steer a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| if c.is_control() && c != '\n' { c.escape_unicode().collect() } else { vec![c] })
         .collect()

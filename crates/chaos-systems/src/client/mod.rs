@@ -33,6 +33,7 @@ use chaos_plan::definition::{HttpExchange, HttpOperation, Scope};
 #[cfg(test)]
 pub(crate) use answer::foreign;
 pub(crate) use answer::{done, failed, member, named, no_words, shortened, unknown, written_as, written_as_bytes};
+pub use program::PROTOCOL_TEXT;
 pub use program::conformance::{RuleOutcome, RuleReport, check_client};
 
 use crate::driver::Client;
