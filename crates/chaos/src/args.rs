@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Language,
     /// Try everything that a run needs of this host, and say what to change for what is missing.
     Doctor(DoctorArguments),
+    /// Try or explain client programs, which speak chaos-client/1 with the harness and anything with a system.
+    Client(crate::client_check::ClientArguments),
     /// Print completions for a shell.
     Completions(CompletionsArguments),
     /// Print the manual page of chaos, or write those of all commands into a directory.

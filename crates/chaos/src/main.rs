@@ -3,6 +3,7 @@
 mod again;
 mod args;
 mod bench_floor;
+mod client_check;
 mod compare;
 mod completions;
 mod doctor;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Language => show::language(),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Client(arguments) => client_check::client(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),
     };

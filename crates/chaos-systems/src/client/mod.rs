@@ -43,6 +43,7 @@ pub(crate) use answer::{
     done, failed, foreign, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
 };
 pub use ovsdb::SCHEMA as OVSDB_SCHEMA;
+pub use program::PROTOCOL_TEXT;
 pub use program::conformance::{RuleOutcome, RuleReport, check_client};
 
 use crate::driver::Client;

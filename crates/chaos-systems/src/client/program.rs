@@ -28,6 +28,8 @@ use self::session::{Ended, Phase, Session};
 use super::{ClientError, ClientSetup, failed, shortened, unknown};
 use crate::driver::{Answer, Client, ProbeError};
 
+/// The protocol `chaos-client/1`, for people.
+pub const PROTOCOL_TEXT: &str = include_str!("chaos-client-1.md");
 /// A program that ends at once is not started again before this has passed.
 const BETWEEN_STARTS: Duration = Duration::from_millis(200);
 

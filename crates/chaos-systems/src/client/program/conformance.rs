@@ -55,12 +55,19 @@ pub enum RuleOutcome {
 
 /// Tries every rule on the program that `command` starts. With `endpoint`, a real server, its answers are checked too; the keys
 /// written there contain `salt`. `options` are what `hello` carries.
+///
+/// # Errors
+/// If the program can't be started at all.
+///
+/// # Panics
+/// If the command is empty.
 pub async fn check_client(
     command: &[String],
     endpoint: Option<SocketAddr>,
     options: &BTreeMap<String, String>,
     salt: u64,
-) -> Vec<RuleReport> {
+) -> std::io::Result<Vec<RuleReport>> {
+    drop(spawn(command)?);
     let suite = Suite { command, options, salt };
     let mut reports = Vec::new();
     let mut add = |rule, demands, outcome: Result<Tried, String>| {
@@ -75,7 +82,7 @@ pub async fn check_client(
     let is_ready = ready.is_ok();
     add("ready", "answers `hello` with `ready`, which names operations that there are", ready);
     if !is_ready {
-        return reports;
+        return Ok(reports);
     }
     add("skips-unknown", "skips messages and fields that it doesn't know", suite.skips_unknown().await);
     add("refused", "does not say `ok` if nobody listens", suite.refused().await);
@@ -95,7 +102,7 @@ pub async fn check_client(
         None => no_server(),
     };
     add("set", "finds every element that it added", set);
-    reports
+    Ok(reports)
 }
 
 /// What came of a rule that is not broken.

@@ -176,7 +176,7 @@ async fn questions_are_answered_or_refused() {
 
 /// The names of the rules that a program breaks.
 async fn broken(script: &str) -> Vec<&'static str> {
-    let reports = check_client(&shell(script), None, &std::collections::BTreeMap::new(), 1_000_000).await;
+    let reports = check_client(&shell(script), None, &std::collections::BTreeMap::new(), 1_000_000).await.unwrap();
     let broken = reports.iter().filter(|report| matches!(report.outcome, RuleOutcome::Failed(_)));
     broken.map(|report| report.rule).collect()
 }
@@ -190,6 +190,13 @@ fn answering(answer: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_program_that_can_not_be_started_is_no_broken_rule() {
+    let command = ["/nowhere/to/be/found".to_owned()];
+    let error = check_client(&command, None, &std::collections::BTreeMap::new(), 0).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn the_suite_convicts_programs_that_claim_too_much() {
     let done =
         |outcome: &str| answering(&format!(r#"echo "{{\"type\":\"done\",\"id\":$id,\"outcome\":\"{outcome}\"}}""#));
@@ -200,7 +207,7 @@ async fn the_suite_convicts_programs_that_claim_too_much() {
     let twice = r#"for i in 1 2; do echo "{\"type\":\"done\",\"id\":$id,\"outcome\":\"info\"}"; done"#;
     assert_eq!(broken(&answering(twice)).await, ["each-once"]);
     assert_eq!(broken("read hello; echo nonsense").await, ["ready"]);
-    let deaf = format!("trap '' PIPE; {}; sleep 60", done("info").replace("exit", "true"));
+    let deaf = format!("trap '' PIPE; {}; exec sleep 60", done("info").replace("exit", "true"));
     assert_eq!(broken(&deaf).await, ["close", "end-of-input"]);
 }
 
@@ -240,7 +247,7 @@ async fn example_keeps_the_rules(interpreter: &str, path: &str) {
         }
     }
     let endpoint = server.is_some().then_some(address);
-    let reports = check_client(&command, endpoint, &std::collections::BTreeMap::new(), 2_000_000).await;
+    let reports = check_client(&command, endpoint, &std::collections::BTreeMap::new(), 2_000_000).await.unwrap();
     assert!(reports.len() >= 10, "{reports:#?}");
     for report in &reports {
         let skipped = matches!(report.outcome, RuleOutcome::Skipped(_));
