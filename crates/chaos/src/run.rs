@@ -20,8 +20,8 @@ use crate::events::{Events, RunFormat};
 use crate::failure::{Failure, never_hides_a_violation};
 use crate::follow::{Alarms, Follow, Started};
 use crate::live::{Live, SummaryTo};
-use crate::wrap::{Company, Wrap};
 use crate::system::{self, Opened};
+use crate::wrap::{Company, Wrap};
 use crate::{again, judge, repeat, report};
 
 /// What is to be run, and how: what the arguments of `run` and `wrap` have in common.

@@ -282,6 +282,11 @@ pub struct Observer {
     pub identity: Option<Expression>,
     /// For whom the node voted in the term.
     pub voted_for: Option<Expression>,
+    /// Whether a node is asked twice, and believed only if both answers are the same. A system that reads role and term one after the
+    /// other may mix two terms. Terms only rise: if both answers have one term, it did not move between its two readings, and one
+    /// of the two readings of the role lies between them, whichever of role and term is read first (a double collect: Afek et al.,
+    /// "Atomic Snapshots of Shared Memory", J. ACM 1993).
+    pub confirm: bool,
     /// How often, if not as often as the workload says.
     pub every: Option<Duration>,
 }

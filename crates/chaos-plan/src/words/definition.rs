@@ -138,6 +138,12 @@ pub(crate) static OBSERVER: Table = Table {
         word("leader", "answer.leader", "whom the node takes for the leader [nodes speak only of themselves]"),
         word("identity", "answer.id", "what the node calls itself [its id or address]"),
         word("voted-for", "answer.vote", "for whom the node voted in the term [not shown]"),
+        word(
+            "confirm",
+            "true",
+            "ask twice, and believe what is the same in both: for systems that put their answer together from parts which \
+             change one after the other [false]",
+        ),
         word("every", "50ms", "how often it asks [as the workload says]"),
     ],
 };

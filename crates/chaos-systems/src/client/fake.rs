@@ -26,6 +26,7 @@ pub(crate) fn setup(driver: &str, endpoints: &[SocketAddr], options: &[(&str, &s
         ip: endpoint.ip().to_string(),
         dir: "/nowhere".to_owned(),
         data: "/nowhere/data".to_owned(),
+        run: "/nowhere/run".to_owned(),
     };
     ClientSetup {
         driver: driver.to_owned(),

@@ -22,9 +22,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use self::belief::Identities;
+use crate::access::{Addresses, Enter};
 use crate::client::ClientSetup;
 use crate::driver::{Answer, Client, Driver, Launch, Preparation, ProbeError, Watch};
-use crate::access::{Addresses, Enter};
 use crate::probe::{LogTail, Means, Reply};
 
 pub use programs::{Programs, cache};
@@ -228,6 +228,19 @@ impl DefinedDriver {
 
     /// Asks a node by one of the observers, the first of which decides.
     async fn ask(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
+        let first = self.ask_once(index, node).await?;
+        if !self.observers[index].observer.confirm {
+            return Ok(first);
+        }
+        let second = self.ask_once(index, node).await?;
+        if first == second {
+            Ok(second)
+        } else {
+            Err(ProbeError::Silent("its view moved while it was asked".to_owned()))
+        }
+    }
+
+    async fn ask_once(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
         let Asked { observer, tail } = &self.observers[index];
         let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
         let context = self.context(node, &reply, observer.pattern.as_ref())?;

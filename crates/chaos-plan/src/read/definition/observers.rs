@@ -60,6 +60,14 @@ impl Reader {
         let (term, leader) = (expression(fields.get("term")), expression(fields.get("leader")));
         let (identity, voted_for) = (expression(fields.get("identity")), expression(fields.get("voted-for")));
         let every = fields.get("every").and_then(|field| self.duration_within(field, EVERY));
+        let confirm = fields.get("confirm").and_then(|field| self.boolean(field)).unwrap_or(false);
+        if confirm
+            && fields.get("term").is_none()
+            && let Some(field) = fields.get("confirm")
+        {
+            let mistake = Mistake::at(field.key, "nothing to confirm by").label("the observer has no `term`");
+            self.note(mistake.help("an answer is confirmed if the term is the same in two answers"));
+        }
         // An observer with a mistake still has its name, so that it isn't called unknown as well.
         Some(Observer {
             name: field.name.to_owned(),
@@ -75,6 +83,7 @@ impl Reader {
             leader,
             identity,
             voted_for,
+            confirm,
             every,
         })
     }
