@@ -55,7 +55,11 @@ pub(crate) static WORKLOAD: Table = Table {
         word("seed", "7", "fixes every random choice [drawn, printed, stored]"),
         word("network", "netns", "how faults of the network are made; `{ filter: iptables }` [netns with nftables]"),
         word("observe", "{ every: 5ms, timeout: 250ms }", "how often each node is asked who leads"),
-        word("clients", "[register: { rate: 200/s }]", "the loads, one of each kind at most [one register load]"),
+        word(
+            "clients",
+            "[register: { rate: 200/s }]",
+            "the loads, one of each kind at most, or `none` [one register load]",
+        ),
         word("faults", "faults/isolate-leader.yaml", "a file, a built-in name, `none`, or a fault plan written here"),
         word("checks", "[election-safety, linearizable]", "what must hold [the four safety checks]"),
         word("expect", "{ outage.max: < 3s }", "what is hoped for; a miss is exit code 3, never a violation"),
