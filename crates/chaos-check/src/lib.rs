@@ -11,8 +11,8 @@
 //! |---|---|---|
 //! | [`Property::ElectionSafety`], [`Property::SingleVote`] | observations | `election.rs` |
 //! | [`Property::TermMonotonic`] | observations | `terms.rs` |
-//! | [`Property::Linearizable`] | operations | `register/` |
-//! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs` |
+//! | [`Property::Linearizable`] | operations | `register/`, `set/linear.rs` |
+//! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs`, `set/lost.rs` |
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
 //!
@@ -33,6 +33,7 @@ mod election;
 pub mod linear;
 mod reelection;
 mod register;
+mod set;
 mod stale_leader;
 mod terms;
 mod text;

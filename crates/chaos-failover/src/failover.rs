@@ -55,7 +55,7 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
             case.failover(&outages, &overlaps, &stalls)
         })
         .collect();
-    let lost_writes = lost_writes(&operations, &failovers);
+    let lost_writes = lost_writes(&operations, &failovers, history.header.nodes);
     for failover in &mut failovers {
         failover.lost_writes = lost_writes.iter().filter(|lost| lost.fault == Some(failover.fault)).count() as u64;
     }
