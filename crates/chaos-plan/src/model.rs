@@ -37,6 +37,8 @@ pub struct Workload {
     pub checks: Vec<Check>,
     /// What is hoped for: a miss is exit code 3, never a violation.
     pub expect: Vec<Expectation>,
+    /// Which of the checks this workload shows violated. Empty for all but demonstrations.
+    pub expect_violations: Vec<Check>,
     /// How long a cluster may take until a majority names a leader for the first time.
     pub start_within: Duration,
     /// How long the load goes on after the last fault has ended.

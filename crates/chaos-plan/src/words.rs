@@ -54,7 +54,11 @@ pub(crate) static WORKLOAD: Table = Table {
         word("clients", "[register: { rate: 200/s }]", "the loads, one of each kind at most [one register load]"),
         word("faults", "faults/isolate-leader.yaml", "a file, a built-in name, `none`, or a fault plan written here"),
         word("checks", "[election-safety, linearizable]", "what must hold [the four safety checks]"),
-        word("expect", "{ outage.max: < 3s }", "what is hoped for; a miss is exit code 3, never a violation"),
+        word(
+            "expect",
+            "{ outage.max: < 3s }",
+            "what is hoped for; a miss is exit code 3; or which `violation` is shown",
+        ),
         word("start-within", "10s", "how long the first election may take [10s]"),
         word("settle", "3s", "how long the load goes on after the last fault [3s; outlasts every bound]"),
         word("limit", "5min", "when the run is ended whatever happens [5min]"),
@@ -272,6 +276,10 @@ pub(crate) static METRICS: Table = Table {
         ),
         word("failovers.count", "at least 8", "how many failovers there were"),
         word("outage.FIGURE", "< 3s", "times without service, as clients saw it; also `outage.total`"),
+        word("overlap.max", "'> 1s'", "two leaders at once, in whatever terms; also `overlap.total`"),
+        word("stale-leader.FIGURE", "< 1s", "for how long an old leader still claimed to lead beside a newer one"),
+        word("lost-writes", "'> 0'", "acknowledged writes that are surely gone, of demonstrations"),
+        word("violation", "no-lost-writes", "checks that this plan shows violated: exit code 0 if they are, 3 if not"),
         word("availability", "above 90%", "the share of operations that were acknowledged"),
     ],
 };

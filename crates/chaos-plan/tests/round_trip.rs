@@ -230,6 +230,7 @@ fn workload() -> impl Strategy<Value = Workload> {
                 observe: Observe { every, timeout },
                 clients,
                 faults,
+                expect_violations: checks.iter().copied().step_by(2).filter(|_| iptables).collect(),
                 checks,
                 expect: Vec::new(),
                 start_within,

@@ -27,6 +27,7 @@ pub(crate) struct WorkloadFields<'n> {
     observe: Observe,
     clients: Vec<Clients>,
     checks: Vec<Check>,
+    expect_violations: Vec<Check>,
     /// The expectations, and where each is written.
     pub(crate) expect: Vec<(Expectation, Field<'n>)>,
     start_within: Duration,
@@ -65,6 +66,7 @@ impl WorkloadFields<'_> {
             clients: self.clients,
             faults,
             checks: self.checks,
+            expect_violations: self.expect_violations,
             expect: self.expect.into_iter().map(|(expectation, _)| expectation).collect(),
             start_within: self.start_within,
             settle: self.settle,
@@ -111,6 +113,7 @@ impl Reader {
         let limit_field = fields.get("limit");
         let checks = self.checks(fields.get("checks"));
         let settle_default = settle_for(&checks);
+        let expect_violations = fields.get("expect").map(|field| self.violations(field, &checks)).unwrap_or_default();
         Some(WorkloadFields {
             name: match fields.get("name") {
                 Some(field) => self.name(field).unwrap_or_default(),
@@ -127,6 +130,7 @@ impl Reader {
                 .and_then(|field| self.clients(field))
                 .unwrap_or_else(|| vec![Clients::default()]),
             checks,
+            expect_violations,
             expect: fields.get("expect").map(|field| self.expectations(field)).unwrap_or_default(),
             start_within: self.duration_or(&fields, "start-within", Duration::from_secs(10)),
             settle: self.duration_or(&fields, "settle", settle_default),

@@ -224,7 +224,7 @@ fn read(plan: &Value) -> Result<(), PlanErrors> {
 }
 
 /// Beginnings and pieces of messages of meaning: each is about something that no shape of a single value can say.
-const OF_MEANING: [&str; 26] = [
+const OF_MEANING: [&str; 28] = [
     "a majorities ring of",
     "` without its ",
     "must be longer than nothing",
@@ -238,6 +238,8 @@ const OF_MEANING: [&str; 26] = [
     "a load without clients",
     "a mix of nothing",
     "a second ",
+    "` is not checked",
+    "is expected already",
     "a set to which nothing is added",
     "is checked already",
     "the fault plan takes",
