@@ -377,6 +377,8 @@ pub enum Check {
     Linearizable,
     /// Acknowledged writes are there at the end.
     NoAcknowledgedWriteLost,
+    /// In the end all nodes hold the same state.
+    ReplicasAgree,
     /// Whenever a majority clique is up, connected and unpaused, it has a leader within the bound.
     BoundedReelection {
         /// The bound.
@@ -439,6 +441,7 @@ impl Check {
             Self::TermMonotonic => "term-monotonic",
             Self::Linearizable => "linearizable",
             Self::NoAcknowledgedWriteLost => "no-lost-writes",
+            Self::ReplicasAgree => "replicas-agree",
             Self::BoundedReelection { .. } => "reelection",
             Self::NoStaleLeaderAfterHeal { .. } => "no-stale-leader",
         }

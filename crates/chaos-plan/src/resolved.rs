@@ -153,7 +153,11 @@ fn write_checks(out: &mut String, checks: &[Check]) -> fmt::Result {
             Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => {
                 writeln!(out, "  - {}: {{ within: {} }}", check.name(), write_duration(*within))?;
             }
-            Check::ElectionSafety | Check::TermMonotonic | Check::Linearizable | Check::NoAcknowledgedWriteLost => {
+            Check::ElectionSafety
+            | Check::TermMonotonic
+            | Check::Linearizable
+            | Check::NoAcknowledgedWriteLost
+            | Check::ReplicasAgree => {
                 writeln!(out, "  - {}", check.name())?;
             }
         }

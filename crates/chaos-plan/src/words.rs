@@ -258,6 +258,7 @@ pub(crate) static CHECKS: Table = Table {
         word("term-monotonic", "", "a node's term never goes back, restarts included"),
         word("linearizable", "", "every key behaves as one register"),
         word("no-lost-writes", "", "acknowledged writes are there at the end"),
+        word("replicas-agree", "", "in the end all nodes hold the same state, where they tell it or are read"),
         word("reelection", "{ within: 3s }", "while a majority is up and connected, it has a leader within the bound"),
         word("no-stale-leader", "{ within: 3s }", "after a heal, one node at most claims to lead after the bound"),
     ],

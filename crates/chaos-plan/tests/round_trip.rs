@@ -202,7 +202,7 @@ fn clients() -> impl Strategy<Value = Vec<Clients>> {
 }
 
 fn checks() -> impl Strategy<Value = Vec<Check>> {
-    (duration(), duration(), 1_usize..=6).prop_map(|(within, later, count)| {
+    (duration(), duration(), 1_usize..=7).prop_map(|(within, later, count)| {
         let all = [
             Check::BoundedReelection { within },
             Check::Linearizable,
@@ -210,6 +210,7 @@ fn checks() -> impl Strategy<Value = Vec<Check>> {
             Check::ElectionSafety,
             Check::NoAcknowledgedWriteLost,
             Check::TermMonotonic,
+            Check::ReplicasAgree,
         ];
         all[..count].to_vec()
     })

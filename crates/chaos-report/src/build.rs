@@ -231,7 +231,8 @@ fn group(property: Property) -> CheckGroup {
         | Property::SingleVote
         | Property::TermMonotonic
         | Property::Linearizable
-        | Property::NoAcknowledgedWriteLost => CheckGroup::Safety,
+        | Property::NoAcknowledgedWriteLost
+        | Property::ReplicasAgree => CheckGroup::Safety,
         Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } => CheckGroup::Liveness,
     }
 }

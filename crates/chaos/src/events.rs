@@ -157,7 +157,11 @@ impl Follow for Events {
                     self.tell(&json!({"event": "leader", "at_ns": now.0, "node": node, "term": term.0}));
                 }
             }
-            Event::Tick | Event::Completed(_) | Event::Conclude { .. } | Event::Node { life: NodeLife::Ready, .. } => {}
+            Event::Tick
+            | Event::Completed(_)
+            | Event::Compared { .. }
+            | Event::Conclude { .. }
+            | Event::Node { life: NodeLife::Ready, .. } => {}
         }
         if now.since(self.told) >= PROGRESS_EVERY {
             self.progress(now, engine);

@@ -152,6 +152,7 @@ pub(crate) fn properties(check: Check) -> Vec<Property> {
         Check::TermMonotonic => vec![Property::TermMonotonic],
         Check::Linearizable => vec![Property::Linearizable],
         Check::NoAcknowledgedWriteLost => vec![Property::NoAcknowledgedWriteLost],
+        Check::ReplicasAgree => vec![Property::ReplicasAgree],
         Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
         Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
     }
@@ -163,6 +164,7 @@ fn cut_short(history: &History) -> Option<String> {
         history.events.iter().filter_map(|recorded| match &recorded.event {
             Event::Note(note) => note.mark.map(|mark| (mark, note.text.as_str())),
             Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => None,
+            Event::Replica(_) => None,
         })
     };
     if let Some((_, text)) = marks().find(|(mark, _)| *mark == Mark::Interrupted) {

@@ -90,6 +90,7 @@ fn properties(word: &Word) -> Vec<&'static str> {
         Check::TermMonotonic,
         Check::Linearizable,
         Check::NoAcknowledgedWriteLost,
+        Check::ReplicasAgree,
         Check::BoundedReelection { within },
         Check::NoStaleLeaderAfterHeal { within },
     ];

@@ -57,6 +57,7 @@ impl Reader {
             "term-monotonic" => self.without_bound(named, Check::TermMonotonic),
             "linearizable" => self.without_bound(named, Check::Linearizable),
             "no-lost-writes" => self.without_bound(named, Check::NoAcknowledgedWriteLost),
+            "replicas-agree" => self.without_bound(named, Check::ReplicasAgree),
             "reelection" => self.bound(named).map(|within| Check::BoundedReelection { within }),
             "no-stale-leader" => self.bound(named).map(|within| Check::NoStaleLeaderAfterHeal { within }),
             unknown => {
