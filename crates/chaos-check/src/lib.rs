@@ -11,8 +11,9 @@
 //! |---|---|---|
 //! | [`Property::ElectionSafety`], [`Property::SingleVote`] | observations | `election.rs` |
 //! | [`Property::TermMonotonic`] | observations | `terms.rs` |
-//! | [`Property::Linearizable`] | operations | `register/` |
-//! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs` |
+//! | [`Property::Linearizable`] | operations | `register/`, `set/linear.rs` |
+//! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs`, `set/lost.rs` |
+//! | [`Property::ReplicasAgree`] | comparisons of replicas, final reads of sets | `replicas.rs` |
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
 //!
@@ -33,6 +34,8 @@ mod election;
 pub mod linear;
 mod reelection;
 mod register;
+mod replicas;
+mod set;
 mod stale_leader;
 mod terms;
 mod text;
@@ -57,6 +60,7 @@ pub fn check(history: &History, property: Property, budget: &Budget<'_>) -> Outc
         Property::TermMonotonic => terms::term_monotonic(history),
         Property::Linearizable => register::linearizable(history, budget),
         Property::NoAcknowledgedWriteLost => acknowledged::no_acknowledged_write_lost(history),
+        Property::ReplicasAgree => replicas::replicas_agree(history),
         Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
         Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),
     };

@@ -146,6 +146,7 @@ fn end(history: &History) -> RunNanos {
     let ends = |event: &Event| match event {
         Event::Note(note) => matches!(note.mark, Some(Mark::RunEnd | Mark::Interrupted)),
         Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => false,
+        Event::Replica(_) => false,
     };
     let marked = history.events.iter().filter(|recorded| ends(&recorded.event)).map(|recorded| recorded.at).min();
     marked.unwrap_or_else(|| history.end())
@@ -189,7 +190,7 @@ fn changes(history: &History) -> Vec<(RunNanos, usize, Change<'_>)> {
                 changes.push((begin, line, first));
                 changes.push((confirmed, line, second));
             }
-            Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::Note(_) => {}
+            Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::Note(_) | Event::Replica(_) => {}
         }
     }
     changes
@@ -217,7 +218,12 @@ impl<'a> Now<'a> {
         let nodes = history.header.nodes;
         let service = history.events.iter().filter_map(|recorded| match &recorded.event {
             Event::Node(event) => Some(event.node).filter(|node| node.index() >= nodes),
-            Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Stall(_) | Event::Note(_) => None,
+            Event::Op(_)
+            | Event::Observation(_)
+            | Event::Fault(_)
+            | Event::Stall(_)
+            | Event::Note(_)
+            | Event::Replica(_) => None,
         });
         Self { nodes, service: service.collect(), lost: BTreeSet::new(), up, faults: BTreeMap::new() }
     }
@@ -277,7 +283,12 @@ impl<'a> Now<'a> {
 pub(crate) fn stalled(history: &History, from: RunNanos, to: RunNanos) -> Duration {
     let overlap = |event: &Event| match event {
         Event::Stall(stall) => stall.to.min(to).since(stall.from.max(from)),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Note(_) => Duration::ZERO,
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::Fault(_)
+        | Event::Node(_)
+        | Event::Note(_)
+        | Event::Replica(_) => Duration::ZERO,
     };
     history.events.iter().map(|recorded| overlap(&recorded.event)).sum()
 }

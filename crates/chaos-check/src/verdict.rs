@@ -33,6 +33,8 @@ pub enum Property {
         /// The bound; may be zero.
         within: Duration,
     },
+    /// In the end all nodes hold the same state.
+    ReplicasAgree,
 }
 
 impl Property {
@@ -47,6 +49,7 @@ impl Property {
             Self::NoAcknowledgedWriteLost => "NoAcknowledgedWriteLost",
             Self::BoundedReelection { .. } => "BoundedReelection",
             Self::NoStaleLeaderAfterHeal { .. } => "NoStaleLeaderAfterHeal",
+            Self::ReplicasAgree => "ReplicasAgree",
         }
     }
 }
@@ -61,7 +64,8 @@ impl fmt::Display for Property {
             | Self::SingleVote
             | Self::TermMonotonic
             | Self::Linearizable
-            | Self::NoAcknowledgedWriteLost => f.write_str(self.name()),
+            | Self::NoAcknowledgedWriteLost
+            | Self::ReplicasAgree => f.write_str(self.name()),
         }
     }
 }

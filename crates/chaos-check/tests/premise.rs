@@ -59,7 +59,12 @@ fn altered(alter: impl Fn(&mut Vec<Recorded>)) -> History {
     // Without the node's own end, only the fault tells that there is something about it.
     history.events.retain(|recorded| match &recorded.event {
         Event::Node(node) => !matches!(node.life, NodeLife::Exited { .. }),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Stall(_) | Event::Note(_) => true,
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::Fault(_)
+        | Event::Stall(_)
+        | Event::Note(_)
+        | Event::Replica(_) => true,
     });
     alter(&mut history.events);
     history.events.sort_by_key(|recorded| recorded.at);
@@ -69,7 +74,12 @@ fn altered(alter: impl Fn(&mut Vec<Recorded>)) -> History {
 fn fault_of(events: &mut [Recorded]) -> &mut FaultEvent {
     let fault = events.iter_mut().find_map(|recorded| match &mut recorded.event {
         Event::Fault(fault) => Some(fault),
-        Event::Op(_) | Event::Observation(_) | Event::Node(_) | Event::Stall(_) | Event::Note(_) => None,
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::Node(_)
+        | Event::Stall(_)
+        | Event::Note(_)
+        | Event::Replica(_) => None,
     });
     fault.expect("the history has a fault")
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use chaos_engine::{Capabilities, Command, Completed, Event, Invocation, World};
 use chaos_history::{
     self as history, FaultKind, HistoryError, Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation,
-    ObservationOutcome, OpEvent, OpId, OpPhase, ProcessId, RunDir, RunNanos,
+    ObservationOutcome, OpEvent, OpId, OpPhase, ProcessId, ReplicaEvent, ReplicaOutcome, RunDir, RunNanos,
 };
 use chaos_net::Star;
 use chaos_plan::Observe;
@@ -372,6 +372,27 @@ impl RealWorld {
         Ok(())
     }
 
+    /// Asks a node what its replica holds.
+    fn compare(&mut self, node: NodeId, deadline: RunNanos) {
+        let Some(question) = self.driver.compare(node) else {
+            self.ready.push_back((self.clock.now(), Event::Compared { node, outcome: None }));
+            return;
+        };
+        let (messages, clock) = (self.messages.clone(), self.clock);
+        self.runtime.spawn(async move {
+            let sent = clock.now();
+            let question = AssertUnwindSafe(question).catch_unwind();
+            let outcome = match tokio::time::timeout(deadline.since(sent), question).await {
+                Ok(Ok(Ok(state))) => ReplicaOutcome::Told(state),
+                Ok(Ok(Err(error))) => ReplicaOutcome::Silent(error.to_string()),
+                Ok(Err(_)) => ReplicaOutcome::Silent("the driver panicked".to_owned()),
+                Err(_) => ReplicaOutcome::Silent("no answer in time".to_owned()),
+            };
+            let event = ReplicaEvent { node, sent, received: clock.now(), outcome };
+            messages.send_from_task(Message::Compared(event)).await;
+        });
+    }
+
     fn handle(&mut self, message: Message) -> Result<(), WorldError> {
         match message {
             Message::Observed(observation) => self.observed(observation),
@@ -379,6 +400,10 @@ impl RealWorld {
                 let Some((process, node)) = self.under_way.remove(&completed.id) else { return Ok(()) };
                 let event = OpEvent { id: completed.id, process, node, phase: completed.phase.clone() };
                 self.record(at, history::Event::Op(event), Some(Event::Completed(completed)))
+            }
+            Message::Compared(event) => {
+                let compared = Event::Compared { node: event.node, outcome: Some(event.outcome.clone()) };
+                self.record(event.received, history::Event::Replica(event), Some(compared))
             }
             Message::Ended { node, which: Ended::Main { incarnation }, at } => self.ended(node, incarnation, at),
             Message::Ended { node, which: Ended::Further { serial }, at } => {
@@ -477,6 +502,10 @@ impl World for RealWorld {
         match command {
             Command::Fault(fault) => self.fault(fault),
             Command::Invoke(invocation) => self.invoke(invocation),
+            Command::Compare { node, deadline } => {
+                self.compare(node, deadline);
+                Ok(())
+            }
             Command::Mark(mark, text) => self.mark(mark, text),
             Command::Remark(text) => self.remark(text),
             Command::Relieve { fault, change, nodes, process } => {

@@ -380,6 +380,7 @@ mod tests {
             Command::Invoke(_)
             | Command::Mark(..)
             | Command::Remark(_)
+            | Command::Compare { .. }
             | Command::Relieve { .. }
             | Command::Finish(_) => None,
         };

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use chaos_history::{
     Action, ClientRole, FaultEdge, FaultEvent, FaultId, FaultKind, Link, Mark, NodeId, NodeLife, Observation, OpId,
-    OpPhase, ProcessId, RunNanos, SourcePlace, Term,
+    OpPhase, ProcessId, ReplicaOutcome, RunNanos, SourcePlace, Term,
 };
 use chaos_plan::{Fault, FaultPlan, KillSignal, ProcessTarget, Step, StepAction};
 
@@ -23,6 +23,13 @@ pub enum Command {
     Mark(Mark, String),
     /// Write a remark for people into the history: a note without a landmark.
     Remark(String),
+    /// Ask a node what its replica holds, and answer with [`Event::Compared`] by `deadline` at the latest.
+    Compare {
+        /// The node.
+        node: NodeId,
+        /// After this, it counts as silent.
+        deadline: RunNanos,
+    },
     /// Take a kill or a pause back for some of its nodes while it goes on for the others. The fault itself ends later, once
     /// for all its nodes, so this is no edge: nothing is recorded but the nodes' own life (a remark if it fails), and there is
     /// no answer.
@@ -131,6 +138,13 @@ pub enum Event {
     Observed(Observation),
     /// An operation ended.
     Completed(Completed),
+    /// A node was asked what it holds.
+    Compared {
+        /// The node.
+        node: NodeId,
+        /// Its answer; `None` if the system knows no such question, which is not recorded.
+        outcome: Option<ReplicaOutcome>,
+    },
     /// A fault command was executed; the event carries its stamps and, if it failed, the error.
     FaultDone(FaultEvent),
     /// A node process started, became ready or ended.

@@ -55,7 +55,7 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
             case.failover(&outages, &overlaps, &stalls)
         })
         .collect();
-    let lost_writes = lost_writes(&operations, &failovers);
+    let lost_writes = lost_writes(&operations, &failovers, history.header.nodes);
     for failover in &mut failovers {
         failover.lost_writes = lost_writes.iter().filter(|lost| lost.fault == Some(failover.fault)).count() as u64;
     }
@@ -82,7 +82,12 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
 fn stalls(history: &History) -> Vec<Stall> {
     let stall = |event: &Event| match event {
         Event::Stall(stall) => Some(*stall),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Note(_) => None,
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::Fault(_)
+        | Event::Node(_)
+        | Event::Note(_)
+        | Event::Replica(_) => None,
     };
     history.events.iter().filter_map(|recorded| stall(&recorded.event)).collect()
 }

@@ -134,11 +134,11 @@ impl Sample {
             Action::Read { .. } => OpResult::Read { value: None, revision: None },
             Action::Write { .. } => OpResult::Written { revision: None },
             Action::Cas { .. } => OpResult::Cas { swapped: true, observed: None, revision: None },
-            Action::Add { .. }
-            | Action::Elements { .. }
-            | Action::Acquire { .. }
-            | Action::Release { .. }
-            | Action::Access { .. } => unreachable!("samples are of registers"),
+            Action::Add { .. } => OpResult::Written { revision: None },
+            Action::Elements { .. } => OpResult::Elements { values: Vec::new(), revision: None },
+            Action::Acquire { .. } | Action::Release { .. } | Action::Access { .. } => {
+                unreachable!("samples are of registers and sets")
+            }
         };
         let event = |phase| Event::Op(OpEvent { id, process: ProcessId(id.0), node: node(who), phase });
         let due = at(invoked);

@@ -37,6 +37,8 @@ pub struct Workload {
     pub checks: Vec<Check>,
     /// What is hoped for: a miss is exit code 3, never a violation.
     pub expect: Vec<Expectation>,
+    /// Which of the checks this workload shows violated. Empty for all but demonstrations.
+    pub expect_violations: Vec<Check>,
     /// How long a cluster may take until a majority names a leader for the first time.
     pub start_within: Duration,
     /// How long the load goes on after the last fault has ended.
@@ -427,6 +429,8 @@ pub enum Check {
     Linearizable,
     /// Acknowledged writes are there at the end.
     NoAcknowledgedWriteLost,
+    /// In the end all nodes hold the same state.
+    ReplicasAgree,
     /// Whenever a majority clique is up, connected and unpaused, it has a leader within the bound.
     BoundedReelection {
         /// The bound.
@@ -489,6 +493,7 @@ impl Check {
             Self::TermMonotonic => "term-monotonic",
             Self::Linearizable => "linearizable",
             Self::NoAcknowledgedWriteLost => "no-lost-writes",
+            Self::ReplicasAgree => "replicas-agree",
             Self::BoundedReelection { .. } => "reelection",
             Self::NoStaleLeaderAfterHeal { .. } => "no-stale-leader",
         }

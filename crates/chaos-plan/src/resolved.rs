@@ -55,8 +55,12 @@ fn write_workload(out: &mut String, workload: &Workload) -> fmt::Result {
     writeln!(out, "observe: {{ every: {every}, timeout: {timeout} }}")?;
     write_clients(out, &workload.clients)?;
     write_checks(out, &workload.checks)?;
-    if !workload.expect.is_empty() {
+    if !workload.expect.is_empty() || !workload.expect_violations.is_empty() {
         writeln!(out, "expect:")?;
+        if !workload.expect_violations.is_empty() {
+            let names: Vec<&str> = workload.expect_violations.iter().map(|check| check.name()).collect();
+            writeln!(out, "  violation: [{}]", names.join(", "))?;
+        }
         for expectation in &workload.expect {
             let (metric, comparison) = expectation.text.split_once(' ').unwrap_or((&expectation.text, ""));
             writeln!(out, "  {}: {}", text(metric), text(comparison))?;
@@ -181,7 +185,11 @@ fn write_checks(out: &mut String, checks: &[Check]) -> fmt::Result {
             Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => {
                 writeln!(out, "  - {}: {{ within: {} }}", check.name(), write_duration(*within))?;
             }
-            Check::ElectionSafety | Check::TermMonotonic | Check::Linearizable | Check::NoAcknowledgedWriteLost => {
+            Check::ElectionSafety
+            | Check::TermMonotonic
+            | Check::Linearizable
+            | Check::NoAcknowledgedWriteLost
+            | Check::ReplicasAgree => {
                 writeln!(out, "  - {}", check.name())?;
             }
         }

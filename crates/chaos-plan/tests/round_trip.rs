@@ -209,7 +209,7 @@ fn clients() -> impl Strategy<Value = Vec<Clients>> {
 }
 
 fn checks() -> impl Strategy<Value = Vec<Check>> {
-    (duration(), duration(), 1_usize..=6).prop_map(|(within, later, count)| {
+    (duration(), duration(), 1_usize..=7).prop_map(|(within, later, count)| {
         let all = [
             Check::BoundedReelection { within },
             Check::Linearizable,
@@ -217,6 +217,7 @@ fn checks() -> impl Strategy<Value = Vec<Check>> {
             Check::ElectionSafety,
             Check::NoAcknowledgedWriteLost,
             Check::TermMonotonic,
+            Check::ReplicasAgree,
         ];
         all[..count].to_vec()
     })
@@ -237,6 +238,7 @@ fn workload() -> impl Strategy<Value = Workload> {
                 observe: Observe { every, timeout },
                 clients,
                 faults,
+                expect_violations: checks.iter().copied().step_by(2).filter(|_| iptables).collect(),
                 checks,
                 expect: Vec::new(),
                 start_within,

@@ -96,6 +96,7 @@ fn properties(word: &Word) -> Vec<&'static str> {
         Check::TermMonotonic,
         Check::Linearizable,
         Check::NoAcknowledgedWriteLost,
+        Check::ReplicasAgree,
         Check::BoundedReelection { within },
         Check::NoStaleLeaderAfterHeal { within },
     ];

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chaos_engine::{Capabilities, Command, Completed, Event, FaultChange, FaultCommand, Finished, Invocation, World};
 use chaos_history::{
     Action, Belief, ElectionRole, FaultEvent, FaultKind, Link, NodeId, NodeLife, Observation, ObservationOutcome,
-    ObservationSource, OpEvent, OpPhase, OpResult, ProcessId, Recorded, RunNanos, Stamps, Term, Value,
+    ObservationSource, OpEvent, OpPhase, OpResult, ProcessId, Recorded, ReplicaOutcome, RunNanos, Stamps, Term, Value,
 };
 
 const POLL: Duration = Duration::from_millis(5);
@@ -38,6 +38,8 @@ pub(crate) struct Quirks {
     pub(crate) forgets: Option<(u64, BTreeSet<NodeId>)>,
     /// Until when this node answers reads of sets as if they were empty.
     pub(crate) lags: Option<(NodeId, RunNanos)>,
+    /// What a node answers when it is asked what it holds.
+    pub(crate) replicas: Option<fn(NodeId, RunNanos) -> ReplicaOutcome>,
     /// Whether nodes that don't lead read sets too.
     pub(crate) followers_read: bool,
 }
@@ -304,6 +306,10 @@ impl World for FakeWorld {
             Command::Relieve { process: Some(_), .. } => {}
             Command::Relieve { fault: _, change, nodes, process: None } => self.change(&change, &nodes),
             Command::Mark(..) | Command::Remark(_) => {}
+            Command::Compare { node, deadline: _ } => {
+                let told = self.quirks.replicas.as_ref().map(|replicas| replicas(node, self.now));
+                self.queue(self.now + OPERATION_TAKES, Event::Compared { node, outcome: told });
+            }
             Command::Finish(finished) => self.finished = Some(finished),
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 mod audit;
 mod clients;
+mod comparisons;
 mod fake_world;
 mod faults;
 mod holds;

@@ -54,6 +54,7 @@ pub(crate) fn workload(nodes: usize, steps: Vec<StepAction>) -> Workload {
         faults: FaultPlan { name: "test plan".to_owned(), about: String::new(), steps },
         checks: Vec::new(),
         expect: Vec::new(),
+        expect_violations: Vec::new(),
         start_within: ms(5_000),
         settle: ms(500),
         limit: ms(300_000),

@@ -48,7 +48,7 @@ impl Reader {
             Check::ElectionSafety | Check::TermMonotonic => one_leader == OneLeader::PerTerm,
             Check::Linearizable => reads == Reads::Linearizable,
             Check::NoAcknowledgedWriteLost => acknowledged_writes == AcknowledgedWrites::Kept,
-            Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } => false,
+            Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } | Check::ReplicasAgree => false,
         });
         let checks: Vec<Check> = promised.filter(|&check| lacking(check, definition).is_none()).collect();
         if checks.is_empty()
@@ -95,6 +95,7 @@ impl Reader {
             "term-monotonic" => self.without_bound(named, Check::TermMonotonic),
             "linearizable" => self.without_bound(named, Check::Linearizable),
             "no-lost-writes" => self.without_bound(named, Check::NoAcknowledgedWriteLost),
+            "replicas-agree" => self.without_bound(named, Check::ReplicasAgree),
             "reelection" => self.bound(named).map(|within| Check::BoundedReelection { within }),
             "no-stale-leader" => self.bound(named).map(|within| Check::NoStaleLeaderAfterHeal { within }),
             unknown => {
@@ -148,6 +149,6 @@ fn lacking(check: Check, definition: &SystemDefinition) -> Option<(&'static str,
         Check::Linearizable | Check::NoAcknowledgedWriteLost => {
             definition.client.is_none().then_some(("it has no client", "add `client: { driver: … }` to its definition"))
         }
-        Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } => None,
+        Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } | Check::ReplicasAgree => None,
     }
 }

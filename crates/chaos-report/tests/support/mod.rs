@@ -275,6 +275,7 @@ pub(crate) fn input<'a>(
         outcomes,
         lines,
         analysis: analyse(history, Some(&timing())),
+        expected_violations: &[],
         expectations: vec![ExpectationResult {
             text: "failover.writable.max < 1500ms".to_owned(),
             judgement: Judgement::Met { value: Figure::TimeNs(412 * MS) },
