@@ -11,9 +11,10 @@
 //! |---|---|---|
 //! | [`Property::ElectionSafety`], [`Property::SingleVote`] | observations | `election.rs` |
 //! | [`Property::TermMonotonic`] | observations | `terms.rs` |
-//! | [`Property::Linearizable`] | operations | `register/` |
-//! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs` |
+//! | [`Property::Linearizable`] | operations | `register/`, `set/linear.rs` |
+//! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs`, `set/lost.rs` |
 //! | [`Property::MutualExclusion`], [`Property::FencingMonotonic`], [`Property::ExclusiveAccess`] | operations | `locks/` |
+//! | [`Property::ReplicasAgree`] | comparisons of replicas, final reads of sets | `replicas.rs` |
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
 //!
@@ -35,6 +36,8 @@ pub mod linear;
 mod locks;
 mod reelection;
 mod register;
+mod replicas;
+mod set;
 mod stale_leader;
 mod terms;
 mod text;
@@ -62,6 +65,7 @@ pub fn check(history: &History, property: Property, budget: &Budget<'_>) -> Outc
         Property::MutualExclusion => locks::mutual_exclusion(history),
         Property::FencingMonotonic => locks::fencing(history),
         Property::ExclusiveAccess => locks::exclusive_access(history),
+        Property::ReplicasAgree => replicas::replicas_agree(history),
         Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
         Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),
     };

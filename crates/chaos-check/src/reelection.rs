@@ -105,6 +105,7 @@ fn load_begin(history: &History) -> RunNanos {
     let begins = |event: &Event| match event {
         Event::Note(note) => note.mark == Some(Mark::LoadBegin),
         Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => false,
+        Event::Replica(_) => false,
     };
     history.events.iter().find(|recorded| begins(&recorded.event)).map_or(RunNanos(0), |recorded| recorded.at)
 }

@@ -39,6 +39,8 @@ pub enum Property {
         /// The bound; may be zero.
         within: Duration,
     },
+    /// In the end all nodes hold the same state.
+    ReplicasAgree,
 }
 
 impl Property {
@@ -56,6 +58,7 @@ impl Property {
             Self::ExclusiveAccess => "ExclusiveAccess",
             Self::BoundedReelection { .. } => "BoundedReelection",
             Self::NoStaleLeaderAfterHeal { .. } => "NoStaleLeaderAfterHeal",
+            Self::ReplicasAgree => "ReplicasAgree",
         }
     }
 }
@@ -73,7 +76,8 @@ impl fmt::Display for Property {
             | Self::NoAcknowledgedWriteLost
             | Self::MutualExclusion
             | Self::FencingMonotonic
-            | Self::ExclusiveAccess => f.write_str(self.name()),
+            | Self::ExclusiveAccess
+            | Self::ReplicasAgree => f.write_str(self.name()),
         }
     }
 }

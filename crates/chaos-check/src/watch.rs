@@ -68,7 +68,7 @@ impl Watch {
         let (property, sentence) = match event {
             Event::Observation(observation) => self.observation(observation)?,
             Event::Op(op) => self.operation(op)?,
-            Event::Fault(_) | Event::Node(_) | Event::Stall(_) | Event::Note(_) => return None,
+            Event::Fault(_) | Event::Node(_) | Event::Stall(_) | Event::Note(_) | Event::Replica(_) => return None,
         };
         Some(Alarm { property, sentence })
     }

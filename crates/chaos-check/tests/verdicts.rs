@@ -21,6 +21,7 @@ fn property(text: &str) -> Property {
         "SingleVote" => Property::SingleVote,
         "TermMonotonic" => Property::TermMonotonic,
         "Linearizable" => Property::Linearizable,
+        "ReplicasAgree" => Property::ReplicasAgree,
         "NoAcknowledgedWriteLost" => Property::NoAcknowledgedWriteLost,
         "MutualExclusion" => Property::MutualExclusion,
         "FencingMonotonic" => Property::FencingMonotonic,

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use chaos_engine::Completed;
-use chaos_history::{NodeId, Observation, RunNanos, Stall};
+use chaos_history::{NodeId, Observation, ReplicaEvent, RunNanos, Stall};
 
 use crate::resource::Asked;
 
@@ -26,6 +26,8 @@ pub(crate) enum Message {
     Completed { at: RunNanos, completed: Completed },
     /// A process of a node ended. It is a zombie until the owner takes its status.
     Ended { node: NodeId, which: Ended, at: RunNanos },
+    /// A node was asked what it holds.
+    Compared(ReplicaEvent),
     /// The host stalled.
     Stalled(Stall),
     /// Somebody asks for an end: who or what, for people.

@@ -19,6 +19,7 @@ mod process;
 mod recorder;
 mod resource;
 mod sessions;
+mod single;
 mod start;
 mod sys;
 mod watchdog;

@@ -30,7 +30,7 @@ impl Recorder {
     /// If the file can't be written.
     pub fn record(&mut self, at: RunNanos, event: Event) -> Result<(), HistoryError> {
         let at_once = match event {
-            Event::Fault(_) | Event::Node(_) | Event::Note(_) => true,
+            Event::Fault(_) | Event::Node(_) | Event::Note(_) | Event::Replica(_) => true,
             Event::Op(_) | Event::Observation(_) | Event::Stall(_) => false,
         };
         self.writer.append(at, event)?;

@@ -82,7 +82,8 @@ impl RealWorld {
         let nodes = (0..self.star.nodes()).map(|index| (self.star.address(index), NodeId::from_index(index)));
         let desk = Desk { messages: self.messages.clone(), nodes: nodes.collect() };
         let listener = self.runtime.block_on(tokio::net::TcpListener::bind(address));
-        let listener = listener.map_err(|source| WorldError::Setup { action: "open the resource for locks", source })?;
+        let listener =
+            listener.map_err(|source| WorldError::Setup { action: "open the resource for locks", source })?;
         let service = Router::new().route("/access/{lock}", get(access).post(access)).with_state(desk);
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         // It never ends by itself; the runtime takes it away.

@@ -152,7 +152,15 @@ impl HoldLoad {
             self.under_way.insert(id, index);
             let client = &holder.client;
             let (process, node, role) = (client.process(), client.node(), client.role());
-            out.push(Command::Invoke(Invocation { id, process, node, role, due, deadline: now + self.timeout, action }));
+            out.push(Command::Invoke(Invocation {
+                id,
+                process,
+                node,
+                role,
+                due,
+                deadline: now + self.timeout,
+                action,
+            }));
         }
     }
 

@@ -7,6 +7,7 @@
 //! and nothing here has an order that differs between runs.
 
 mod client;
+mod comparison;
 mod drive;
 mod engine;
 mod estimate;
@@ -29,6 +30,6 @@ mod world;
 pub use drive::drive;
 pub use engine::{Engine, Rounds};
 pub use load::Counts;
-pub use resource::Resource;
 pub use progress::{NodeBelief, NodeState, NodeStatus, Phase, Progress};
+pub use resource::Resource;
 pub use world::{Capabilities, Command, Completed, Event, FaultChange, FaultCommand, Finished, Invocation, World};

@@ -34,6 +34,8 @@ struct LastBelief {
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterView {
     nodes: usize,
+    /// How many service nodes there are; they are numbered after the others, and nothing is believed of them.
+    service: usize,
     fresh: Duration,
     beliefs: BTreeMap<NodeId, LastBelief>,
     /// Why a node gave no belief when it was last asked.
@@ -41,6 +43,8 @@ pub(crate) struct ClusterView {
     exited: BTreeSet<NodeId>,
     killed: BTreeSet<NodeId>,
     paused: BTreeSet<NodeId>,
+    /// The single processes that faults hold: their nodes count as up.
+    processes: BTreeSet<(FaultKind, NodeId, String)>,
     cut: BTreeSet<Link>,
     /// The last node that a majority named, and the last other one before it.
     last: Option<NodeId>,
@@ -54,17 +58,24 @@ impl ClusterView {
     pub(crate) fn new(nodes: usize, every: Duration) -> Self {
         Self {
             nodes,
+            service: 0,
             fresh: (every * FRESH_POLLS).max(FRESH_MIN),
             beliefs: BTreeMap::new(),
             silence: BTreeMap::new(),
             exited: BTreeSet::new(),
             killed: BTreeSet::new(),
             paused: BTreeSet::new(),
+            processes: BTreeSet::new(),
             cut: BTreeSet::new(),
             last: None,
             old: None,
             settled: None,
         }
+    }
+
+    /// The same with service nodes beside the others.
+    pub(crate) fn with_service(self, service: usize) -> Self {
+        Self { service, ..self }
     }
 
     /// Takes in an observation. Answers may arrive out of order; the youngest counts.
@@ -105,9 +116,10 @@ impl ClusterView {
 
     /// Takes in which faults are under way. Any change starts the clock of [`ClusterView::stable_since`] anew.
     pub(crate) fn faults(&mut self, faults: &FaultsUnderWay) {
-        let (killed, paused, cut) = (faults.hit(FaultKind::Kill), faults.hit(FaultKind::Pause), faults.cut());
-        if (&killed, &paused, &cut) != (&self.killed, &self.paused, &self.cut) {
-            (self.killed, self.paused, self.cut) = (killed, paused, cut);
+        let (killed, paused, cut) = (faults.whole(FaultKind::Kill), faults.whole(FaultKind::Pause), faults.cut());
+        let processes = faults.processes();
+        if (&killed, &paused, &cut, &processes) != (&self.killed, &self.paused, &self.cut, &self.processes) {
+            (self.killed, self.paused, self.cut, self.processes) = (killed, paused, cut, processes);
             self.settled = None;
         }
     }
@@ -134,6 +146,24 @@ impl ClusterView {
     /// Every node of the cluster.
     pub(crate) fn all(&self) -> impl Iterator<Item = NodeId> + Clone + use<> {
         NodeId::all(self.nodes)
+    }
+
+    /// The service nodes.
+    pub(crate) fn service(&self) -> impl Iterator<Item = NodeId> + Clone + use<> {
+        NodeId::all(self.nodes + self.service).skip(self.nodes)
+    }
+
+    /// Whether a fault of this kind holds this process of the node.
+    pub(crate) fn is_held(&self, kind: FaultKind, node: NodeId, process: &str) -> bool {
+        self.processes.contains(&(kind, node, process.to_owned()))
+    }
+
+    /// Whether a node has claimed to lead since then that is not this leader, nor one of an older term.
+    pub(crate) fn another_leads(&self, before: Option<Leader>, since: RunNanos) -> bool {
+        self.beliefs.iter().any(|(node, last)| {
+            let newer = before.is_none_or(|(leader, term)| *node != leader && last.belief.term > term);
+            last.received >= since && last.belief.role == ElectionRole::Leader && newer
+        })
     }
 
     /// Whether the node's process runs and is not stopped.
@@ -308,6 +338,7 @@ pub(crate) mod tests {
         let mut faults = FaultsUnderWay::default();
         let links = [(1, 2), (1, 3)].map(|(from, to)| Link { from: n(from), to: n(to) });
         let cut = Aimed {
+            process: None,
             kind: FaultKind::Partition,
             label: String::new(),
             nodes: vec![n(1)],

@@ -125,7 +125,7 @@ pub struct Failover {
 }
 
 /// An acknowledged write that is surely gone: every final read of its key shows a value that was acknowledged before it began, or
-/// none at all. A lower bound: of concurrent writes and of unknown outcomes nothing is said.
+/// none at all; of a set, no node's last answer has the element. A lower bound: of concurrent writes and of unknown outcomes nothing is said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LostWrite {
     /// The key.

@@ -55,7 +55,7 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
             case.failover(&outages, &overlaps, &stalls)
         })
         .collect();
-    let lost_writes = lost_writes(&operations, &failovers);
+    let lost_writes = lost_writes(&operations, &failovers, history.header.nodes);
     for failover in &mut failovers {
         failover.lost_writes = lost_writes.iter().filter(|lost| lost.fault == Some(failover.fault)).count() as u64;
     }
@@ -82,7 +82,12 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
 fn stalls(history: &History) -> Vec<Stall> {
     let stall = |event: &Event| match event {
         Event::Stall(stall) => Some(*stall),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Note(_) => None,
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::Fault(_)
+        | Event::Node(_)
+        | Event::Note(_)
+        | Event::Replica(_) => None,
     };
     history.events.iter().filter_map(|recorded| stall(&recorded.event)).collect()
 }
@@ -208,6 +213,8 @@ impl Case<'_> {
     /// election is none of this failover's; a killed leader has lost its leadership for good.
     fn election_close(&self) -> RunNanos {
         match (self.fault.begin.kind, self.fault.ended) {
+            // One process of the leader's: the rest of it may lead on.
+            (FaultKind::Kill, Some(ended)) if self.fault.begin.process.is_some() => ended.hi.min(self.close()),
             (FaultKind::Pause | FaultKind::Partition, Some(ended)) => ended.hi.min(self.close()),
             (FaultKind::Pause | FaultKind::Partition, None) | (FaultKind::Kill, Some(_) | None) => self.close(),
         }

@@ -111,6 +111,7 @@ impl Sample {
     ) -> &mut Self {
         let both = |(from, to): &(u16, u16)| Link { from: node(*from), to: node(*to) };
         let fault = FaultEvent {
+            process: None,
             id: FaultId(id),
             edge,
             kind,
@@ -133,11 +134,11 @@ impl Sample {
             Action::Read { .. } => OpResult::Read { value: None, revision: None },
             Action::Write { .. } => OpResult::Written { revision: None },
             Action::Cas { .. } => OpResult::Cas { swapped: true, observed: None, revision: None },
-            Action::Add { .. }
-            | Action::Elements { .. }
-            | Action::Acquire { .. }
-            | Action::Release { .. }
-            | Action::Access { .. } => unreachable!("samples are of registers"),
+            Action::Add { .. } => OpResult::Written { revision: None },
+            Action::Elements { .. } => OpResult::Elements { values: Vec::new(), revision: None },
+            Action::Acquire { .. } | Action::Release { .. } | Action::Access { .. } => {
+                unreachable!("samples are of registers and sets")
+            }
         };
         let event = |phase| Event::Op(OpEvent { id, process: ProcessId(id.0), node: node(who), phase });
         let due = at(invoked);

@@ -10,6 +10,7 @@
 //! {"at":90211334,"node":{"node":"n1","incarnation":1,"life":{"started":{"pid":7}}}}
 //! {"at":4122900117,"stall":{"from":4110000000,"to":4122900117}}
 //! {"at":60001200999,"note":{"mark":"load_end"}}
+//! {"at":60010400120,"replica":{"node":"n1","sent":60009100230,"received":60010400120,"outcome":{"told":{"value":"5f3a","revision":812}}}}
 //! ```
 //!
 //! Lines are ordered by when they were written, which for concurrent events is not always the order of their stamps: sort
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, FaultEvent, NodeEvent, NoteEvent, Observation, Recorded, Stall};
+use crate::event::{Event, FaultEvent, NodeEvent, NoteEvent, Observation, Recorded, ReplicaEvent, Stall};
 use crate::{OpEvent, RunNanos, Seed};
 
 /// The version of the format that this crate writes.
@@ -63,6 +64,8 @@ struct Line {
     stall: Option<Stall>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     note: Option<NoteEvent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replica: Option<ReplicaEvent>,
 }
 
 impl Line {
@@ -75,19 +78,21 @@ impl Line {
             Event::Node(event) => line.node = Some(event),
             Event::Stall(event) => line.stall = Some(event),
             Event::Note(event) => line.note = Some(event),
+            Event::Replica(event) => line.replica = Some(event),
         }
         line
     }
 
     /// The event, or `None` if the line holds only what a newer version knows.
     fn event(self) -> Option<Event> {
-        let Self { at: _, op, observation, fault, node, stall, note } = self;
+        let Self { at: _, op, observation, fault, node, stall, note, replica } = self;
         op.map(Event::Op)
             .or(observation.map(Event::Observation))
             .or(fault.map(Event::Fault))
             .or(node.map(Event::Node))
             .or(stall.map(Event::Stall))
             .or(note.map(Event::Note))
+            .or(replica.map(Event::Replica))
     }
 }
 

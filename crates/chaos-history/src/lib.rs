@@ -20,7 +20,8 @@ mod rundir;
 
 pub use event::{
     Belief, ElectionRole, Event, FaultEdge, FaultEvent, FaultKind, Link, Mark, NodeEvent, NodeLife, NoteEvent,
-    Observation, ObservationOutcome, ObservationSource, Recorded, SourcePlace, Stall, Stamps,
+    Observation, ObservationOutcome, ObservationSource, Recorded, ReplicaEvent, ReplicaOutcome, ReplicaState,
+    SourcePlace, Stall, Stamps,
 };
 pub use format::{Header, History, HistoryError, HistoryWriter};
 pub use id::{FaultId, NodeId, OpId, ParseNodeIdError, ProcessId, Revision, RunNanos, Seed, Term, Value};

@@ -37,6 +37,8 @@ pub struct Workload {
     pub checks: Vec<Check>,
     /// What is hoped for: a miss is exit code 3, never a violation.
     pub expect: Vec<Expectation>,
+    /// Which of the checks this workload shows violated. Empty for all but demonstrations.
+    pub expect_violations: Vec<Check>,
     /// How long a cluster may take until a majority names a leader for the first time.
     pub start_within: Duration,
     /// How long the load goes on after the last fault has ended.
@@ -61,6 +63,31 @@ impl System {
         match self {
             Self::Raft(_) => "raft",
             Self::Defined(defined) => &defined.definition.name,
+        }
+    }
+
+    /// How many nodes stand beside those under test; they are numbered after them.
+    #[must_use]
+    pub fn service_nodes(&self) -> usize {
+        match self {
+            Self::Raft(_) => 0,
+            Self::Defined(defined) => defined.service_nodes(),
+        }
+    }
+
+    /// What faults may call the processes of a node, service nodes included.
+    #[must_use]
+    pub fn process_names(&self) -> Vec<String> {
+        match self {
+            Self::Raft(_) => vec!["node".to_owned()],
+            Self::Defined(defined) => {
+                let definition = &defined.definition;
+                let service = definition.service.iter().flat_map(|service| &service.part.processes);
+                let mut names: Vec<String> =
+                    definition.nodes.processes.iter().chain(service).map(|process| process.name.clone()).collect();
+                names.dedup();
+                names
+            }
         }
     }
 }
@@ -265,8 +292,28 @@ pub struct Choice {
 pub enum Hold {
     /// After a time, drawn from the range; the plan waits for it.
     For(DurationRange),
+    /// When another leader has been seen, and a time later; the plan waits for it.
+    Until(Until),
     /// By a later restart, resume or heal, or at the plan's end; the plan goes on at once.
     Open,
+}
+
+/// What a fault waits for before it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Until {
+    /// How much longer it lasts once a node claims to lead that is not the one which led when the fault was aimed.
+    pub plus: Duration,
+    /// When it ends although nobody else has been seen to lead.
+    pub within: Duration,
+}
+
+/// One process of a node, by the name that the system's definition gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessTarget {
+    /// Its name.
+    pub name: String,
+    /// Whether its descendants are hit too.
+    pub with_children: bool,
 }
 
 /// A fault and whom it hits.
@@ -276,6 +323,8 @@ pub enum Fault {
     Kill {
         /// Whose.
         target: Target,
+        /// Which; `None`: all of the node.
+        process: Option<ProcessTarget>,
         /// How.
         signal: KillSignal,
     },
@@ -283,6 +332,8 @@ pub enum Fault {
     Pause {
         /// Whose.
         target: Target,
+        /// Which; `None`: all of the node.
+        process: Option<ProcessTarget>,
     },
     /// Drops packets between nodes.
     Partition(Partition),
@@ -340,7 +391,9 @@ pub enum Target {
     MinorityWithLeader,
     /// All nodes.
     All,
-    /// These nodes.
+    /// All service nodes: those that the nodes under test depend on. No other word means them.
+    Service,
+    /// These nodes; service nodes may be among them.
     Nodes(Vec<NodeId>),
 }
 
@@ -357,6 +410,7 @@ impl fmt::Display for Target {
             Self::Minority => "minority",
             Self::MinorityWithLeader => "minority-with-leader",
             Self::All => "all",
+            Self::Service => "service",
             Self::Nodes(nodes) => {
                 let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
                 return f.write_str(&nodes.join(", "));
@@ -400,6 +454,8 @@ pub enum Check {
     Fencing,
     /// What a lock protects is used by one holder after the other.
     ExclusiveAccess,
+    /// In the end all nodes hold the same state.
+    ReplicasAgree,
     /// Whenever a majority clique is up, connected and unpaused, it has a leader within the bound.
     BoundedReelection {
         /// The bound.
@@ -484,6 +540,7 @@ impl Check {
             Self::MutualExclusion => "mutual-exclusion",
             Self::Fencing => "fencing",
             Self::ExclusiveAccess => "exclusive-access",
+            Self::ReplicasAgree => "replicas-agree",
             Self::BoundedReelection { .. } => "reelection",
             Self::NoStaleLeaderAfterHeal { .. } => "no-stale-leader",
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_history::{Action, Belief, NodeId, OpPhase, ProcessId};
+use chaos_history::{Action, Belief, NodeId, OpPhase, ProcessId, ReplicaState};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
@@ -162,6 +162,13 @@ pub trait Driver: Send + Sync {
 
     /// Listens to a node's own announcements, if the system makes any. Ends with the node's process.
     fn watch(&self, node: NodeId) -> Option<BoxFuture<'_, Result<Watch, ProbeError>>>;
+
+    /// Asks a node for what stands for all that its replica holds; `None` if the system has no such question. The caller limits the
+    /// time, and asks only while nothing is written.
+    fn compare(&self, node: NodeId) -> Option<BoxFuture<'static, Result<ReplicaState, ProbeError>>> {
+        let _ = node;
+        None
+    }
 
     /// Sends one operation to a node. The caller limits the time; an operation dropped half-way is of unknown outcome.
     fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer>;

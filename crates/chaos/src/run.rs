@@ -13,6 +13,7 @@ use chaos_history::{Header, Mark, NodeId, RunDir, RunNanos, Seed, format};
 use chaos_net::isolation::{self, EnterOptions};
 use chaos_net::{FilterKind, NetError, Star};
 use chaos_plan::{Clients, Filter, System, Work, Workload};
+use chaos_report::CheckVerdict;
 use election::specimens::SpecimenName;
 
 use crate::args::RunArguments;
@@ -120,7 +121,8 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
         report::place_expectations(&mut report, written);
     }
     let written = judge::write(&directory, &report);
-    if report.exit_code != 1 && !order.keep {
+    let violated = report.checks.iter().any(|check| check.verdict == CheckVerdict::Invalid);
+    if !violated && !order.keep {
         remove_data(&directory, workload.nodes);
     }
     kept_company?;

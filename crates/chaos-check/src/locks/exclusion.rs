@@ -77,7 +77,10 @@ fn witness(lock: &str, (first, until): (&Hold<'_>, Moment), second: &Hold<'_>) -
         lines.push(second.asked.line);
     }
     steps.push(if both {
-        format!("by lines {} and {} both held {lock} at {}", first.acquired.line, second.acquired.line, second.acquired.at)
+        format!(
+            "by lines {} and {} both held {lock} at {}",
+            first.acquired.line, second.acquired.line, second.acquired.at
+        )
     } else {
         let (asked, acquired) = (second.asked, second.acquired);
         format!(

@@ -168,11 +168,8 @@ fn of_resource(lock: &str, newer: &Access<'_>, older: &Access<'_>) -> Witness {
             token(access.shown)
         )
     };
-    let sentence = format!(
-        "what {lock} protects accepted token {} after token {}",
-        token(older.shown),
-        token(newer.shown)
-    );
+    let sentence =
+        format!("what {lock} protects accepted token {} after token {}", token(older.shown), token(newer.shown));
     let nodes = vec![newer.operation.node, older.operation.node];
     let lines = vec![newer.decided.line, older.decided.line];
     Witness::new(sentence, lines, vec![said(newer), said(older)], older.decided.at, nodes)

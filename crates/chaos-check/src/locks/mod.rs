@@ -142,7 +142,8 @@ impl<'a> Locks<'a> {
                 }
                 (Action::Release { .. }, Completion::Ok(OpResult::Released), Some(_)) => {
                     let hold = held.insert(holds, None).flatten();
-                    let hold = hold.ok_or_else(|| format!("line {line}: a client gave {key} back without holding it"))?;
+                    let hold =
+                        hold.ok_or_else(|| format!("line {line}: a client gave {key} back without holding it"))?;
                     lock.holds[hold].until = Some(asked);
                 }
                 (Action::Release { .. }, Completion::Fail(_) | Completion::Info(_), _) => {

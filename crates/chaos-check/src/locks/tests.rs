@@ -1,8 +1,8 @@
 //! The lock checkers against the engine of `linear`, which decides by search, over random histories.
 
 use chaos_history::{
-    Action, ClientRole, Event, Header, History, NodeId, OpEvent, OpId, OpPhase, OpResult, ProcessId, Recorded, RunNanos,
-    Seed,
+    Action, ClientRole, Event, Header, History, NodeId, OpEvent, OpId, OpPhase, OpResult, ProcessId, Recorded,
+    RunNanos, Seed,
 };
 
 use crate::linear::models::{FencedLock, FencedLockOp, Hold as Section, LeaseLock, LeaseLockOp};

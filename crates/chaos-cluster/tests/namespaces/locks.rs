@@ -56,10 +56,7 @@ fn who_holds_has_a_session() {
     assert_eq!(done(&mut rig, 1, 1, acquire("answered")), held);
     assert_eq!(done(&mut rig, 2, 2, acquire("answered")), held);
     assert_eq!((opened(&rig), alive(&rig)), (2, 2), "each has its own");
-    assert_eq!(
-        done(&mut rig, 3, 1, Action::Release { key: "answered".to_owned() }),
-        OpPhase::Ok(OpResult::Released)
-    );
+    assert_eq!(done(&mut rig, 3, 1, Action::Release { key: "answered".to_owned() }), OpPhase::Ok(OpResult::Released));
     assert_eq!((opened(&rig), alive(&rig)), (2, 2), "and keeps it");
     assert!(matches!(done(&mut rig, 4, 1, acquire("never")), OpPhase::Info { .. }));
     assert_eq!((opened(&rig), alive(&rig)), (2, 1), "until nobody knows what it holds");

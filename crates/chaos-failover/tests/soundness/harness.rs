@@ -146,6 +146,7 @@ impl Harness<'_> {
             let begin = edge == FaultEdge::Begin;
             let leader = fault.leader.filter(|_| begin);
             let event = FaultEvent {
+                process: None,
                 id: FaultId(u32::try_from(index).unwrap_or(0) + 1),
                 edge,
                 kind,

@@ -48,9 +48,9 @@ impl Reader {
             Check::ElectionSafety | Check::TermMonotonic => one_leader == OneLeader::PerTerm,
             Check::Linearizable => reads == Reads::Linearizable,
             Check::NoAcknowledgedWriteLost => acknowledged_writes == AcknowledgedWrites::Kept,
-            Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } => false,
             // Added for the loads that can show them.
             Check::MutualExclusion | Check::Fencing | Check::ExclusiveAccess => false,
+            Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } | Check::ReplicasAgree => false,
         });
         let checks: Vec<Check> = promised.filter(|&check| lacking(check, definition).is_none()).collect();
         if checks.is_empty()
@@ -100,6 +100,7 @@ impl Reader {
             "mutual-exclusion" => self.without_bound(named, Check::MutualExclusion),
             "fencing" => self.without_bound(named, Check::Fencing),
             "exclusive-access" => self.without_bound(named, Check::ExclusiveAccess),
+            "replicas-agree" => self.without_bound(named, Check::ReplicasAgree),
             "reelection" => self.bound(named).map(|within| Check::BoundedReelection { within }),
             "no-stale-leader" => self.bound(named).map(|within| Check::NoStaleLeaderAfterHeal { within }),
             unknown => {
@@ -157,6 +158,6 @@ fn lacking(check: Check, definition: &SystemDefinition) -> Option<(&'static str,
         | Check::ExclusiveAccess => {
             definition.client.is_none().then_some(("it has no client", "add `client: { driver: … }` to its definition"))
         }
-        Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } => None,
+        Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } | Check::ReplicasAgree => None,
     }
 }

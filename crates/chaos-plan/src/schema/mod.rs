@@ -265,6 +265,7 @@ fn expectations() -> Value {
     const FIGURE: &str = "(min|max|p0*[1-9][0-9]?)";
     let phases: Vec<&str> = words::PHASES.names().collect();
     let failover = format!("^failover\\.((kill|pause|partition)\\.)?({})\\.{FIGURE}$", phases.join("|"));
+    let stale = format!("^stale-leader\\.{FIGURE}$");
     let outage = format!("^outage\\.({FIGURE}|total)$");
     json!({
         "type": "object",
@@ -272,10 +273,15 @@ fn expectations() -> Value {
         "properties": {
             "failovers.count": reference("compared-with-count"),
             "availability": reference("compared-with-share"),
+            "overlap.max": reference("compared-with-time"),
+            "overlap.total": reference("compared-with-time"),
+            "lost-writes": reference("at-least-count"),
+            "violation": { "anyOf": [of_words(&words::CHECKS), at_least_one(of_words(&words::CHECKS))] },
         },
         "patternProperties": {
             failover: reference("compared-with-time"),
             outage: reference("compared-with-time"),
+            stale: reference("compared-with-time"),
         },
         "examples": [{ "outage.max": "< 3s", "failover.writable.p50": "< 1500ms" }],
     })

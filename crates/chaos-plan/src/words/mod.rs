@@ -55,10 +55,18 @@ pub(crate) static WORKLOAD: Table = Table {
         word("seed", "7", "fixes every random choice [drawn, printed, stored]"),
         word("network", "netns", "how faults of the network are made; `{ filter: iptables }` [netns with nftables]"),
         word("observe", "{ every: 5ms, timeout: 250ms }", "how often each node is asked who leads"),
-        word("clients", "[register: { rate: 200/s }]", "the loads, one of each kind at most [one register load]"),
+        word(
+            "clients",
+            "[register: { rate: 200/s }]",
+            "the loads, one of each kind at most, or `none` [one register load]",
+        ),
         word("faults", "faults/isolate-leader.yaml", "a file, a built-in name, `none`, or a fault plan written here"),
         word("checks", "[election-safety, linearizable]", "what must hold [the four safety checks]"),
-        word("expect", "{ outage.max: < 3s }", "what is hoped for; a miss is exit code 3, never a violation"),
+        word(
+            "expect",
+            "{ outage.max: < 3s }",
+            "what is hoped for; a miss is exit code 3; or which `violation` is shown",
+        ),
         word("start-within", "10s", "how long the first election may take [10s]"),
         word("settle", "3s", "how long the load goes on after the last fault [3s; outlasts every bound]"),
         word("limit", "5min", "when the run is ended whatever happens [5min]"),
@@ -121,7 +129,11 @@ pub(crate) static LOADS: Table = Table {
     words: &[
         word("register", "{ keys: 4, rate: 200/s }", "reads, writes and compare-and-sets over a few keys"),
         word("set", "{ keys: 1, rate: 500/s }", "additions of new elements to a few sets, all of them read at the end"),
-        word("lock", "{ clients: 4, fencing: true }", "clients that take a lock, use what it protects, and give it back"),
+        word(
+            "lock",
+            "{ clients: 4, fencing: true }",
+            "clients that take a lock, use what it protects, and give it back",
+        ),
         word("election", "{ candidates: 3 }", "clients that campaign for a leadership, hold it, and resign"),
     ],
 };
@@ -224,6 +236,7 @@ pub(crate) static MODIFIERS: Table = Table {
     owner: "beside the verb of a step",
     words: &[
         word("for", "2s..3s", "how long the fault lasts; without it, until a later restart, resume or heal"),
+        word("until", "{ leader: another, plus: 2s }", "or: until another node claims to lead, and so much longer"),
         word("steps", "[…]", "what `repeat` repeats"),
         word("place", "file.yaml:6:9", "where the step was written; saved plans have it"),
     ],
@@ -231,7 +244,30 @@ pub(crate) static MODIFIERS: Table = Table {
 
 pub(crate) static KILL: Table = Table {
     owner: "`kill`",
-    words: &[word("node", "leader", "whose processes"), word("signal", "TERM", "KILL or TERM [KILL]")],
+    words: &[
+        word("node", "leader", "whose processes"),
+        word("process", "agent", "which, by the name in the system's definition [all of the node]"),
+        word("with-children", "true", "whether the descendants of that process are hit too [false]"),
+        word("signal", "TERM", "KILL or TERM [KILL]"),
+    ],
+};
+
+pub(crate) static PAUSE: Table = Table {
+    owner: "`pause`",
+    words: &[
+        word("node", "leader", "whose processes"),
+        word("process", "agent", "which, by the name in the system's definition [all of the node]"),
+        word("with-children", "true", "whether the descendants of that process are hit too [false]"),
+    ],
+};
+
+pub(crate) static UNTIL: Table = Table {
+    owner: "`until`",
+    words: &[
+        word("leader", "another", "a node claims to lead that didn't when the fault was aimed"),
+        word("plus", "2s", "how much longer the fault lasts then [no longer]"),
+        word("within", "60s", "for how long it lasts at most if nobody does [30s]"),
+    ],
 };
 
 pub(crate) static PARTITION: Table = Table {
@@ -286,6 +322,7 @@ pub(crate) static TARGETS: Table = Table {
         word("minority", "", "a largest minority, drawn"),
         word("minority-with-leader", "", "a largest minority that includes the leader"),
         word("all", "", "all nodes"),
+        word("service", "", "all service nodes, which the others depend on"),
     ],
 };
 
@@ -299,6 +336,7 @@ pub(crate) static CHECKS: Table = Table {
         word("mutual-exclusion", "", "no two clients hold one lock at one moment, as far as both have proof"),
         word("fencing", "", "fencing tokens rise from holder to holder"),
         word("exclusive-access", "", "what a lock protects is used by one holder after the other"),
+        word("replicas-agree", "", "in the end all nodes hold the same state, where they tell it or are read"),
         word("reelection", "{ within: 3s }", "while a majority is up and connected, it has a leader within the bound"),
         word("no-stale-leader", "{ within: 3s }", "after a heal, one node at most claims to lead after the bound"),
     ],
@@ -317,6 +355,10 @@ pub(crate) static METRICS: Table = Table {
         ),
         word("failovers.count", "at least 8", "how many failovers there were"),
         word("outage.FIGURE", "< 3s", "times without service, as clients saw it; also `outage.total`"),
+        word("overlap.max", "'> 1s'", "two leaders at once, in whatever terms; also `overlap.total`"),
+        word("stale-leader.FIGURE", "< 1s", "for how long an old leader still claimed to lead beside a newer one"),
+        word("lost-writes", "'> 0'", "acknowledged writes that are surely gone, of demonstrations"),
+        word("violation", "no-lost-writes", "checks that this plan shows violated: exit code 0 if they are, 3 if not"),
         word("availability", "above 90%", "the share of operations that were acknowledged"),
     ],
 };
@@ -333,7 +375,7 @@ pub(crate) static PHASES: Table = Table {
 };
 
 /// Every table, in the order of the reference.
-static ALL: [&Table; 25] = [
+static ALL: [&Table; 27] = [
     &WORKLOAD,
     &SYSTEMS,
     &RAFT,
@@ -353,7 +395,9 @@ static ALL: [&Table; 25] = [
     &VERBS,
     &MODIFIERS,
     &TARGETS,
+    &UNTIL,
     &KILL,
+    &PAUSE,
     &PARTITION,
     &ONE_WAY,
     &AWAIT,

@@ -166,4 +166,20 @@ Unknown: the cluster was never whole for long enough.
 In a plan: `checks: [no-stale-leader: { within: 1s }]`. Source: Raft, section 5.1 (a leader that hears a higher term steps
 down); Ongaro's thesis, section 6.2 (one that hears no majority does, too). Seen failing: the specimen `no-step-down`.",
     ),
+    (
+        "replicas-agree",
+        &["ReplicasAgree", "divergence", "diverge", "replica"],
+        "in the end all nodes hold the same state",
+        "
+Promises: once all faults are over and the load has stopped, every node holds what every other holds.
+
+Checked: each node is asked for a value that stands for its whole state, and for its revision where the system tells, until all are
+the same or 10 s have passed. Different values of one revision refute it at once; without revisions, nodes that differ after
+5 s do. Sets are read at every node too: a node that lacks what another shows and what was there before it was asked, 5 s or
+more after the load, disagrees.
+
+Unknown: fewer than two nodes told, their revisions never met, or nobody was asked again for long enough.
+
+In a plan: `checks: [replicas-agree]`. It is not among the checks of a workload that names none.",
+    ),
 ];
