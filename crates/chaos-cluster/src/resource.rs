@@ -26,7 +26,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chaos_history::{
-    self as history, Action, ClientRole, NodeId, OpEvent, OpId, OpPhase, OpResult, ProcessId, RunNanos,
+    self as history, Action, ClientRole, NodeId, OpEvent, OpId, OpPhase, OpResult, ProcessId,
 };
 use tokio::sync::oneshot;
 
