@@ -15,6 +15,11 @@
 //! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs` |
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
+//! | [`Property::OneLeaderAtATime`] | observations, faults, node life | `one_leader/` |
+//!
+//! What a property makes of a system that shows no terms, or whose nodes speak only of themselves
+//! ([`Testimony`](chaos_history::Testimony)), stands at the head of its file: numbers that the harness gave to reigns are never
+//! taken for terms.
 //!
 //! *Objects of your own.* To check one, implement [`linear::Model`]: a first state, and `apply`, which says what follows from a
 //! state and an operation, or that it can't be. Everything else is optional and makes checks faster or counterexamples
@@ -31,6 +36,7 @@ mod acknowledged;
 mod answers;
 mod election;
 pub mod linear;
+mod one_leader;
 mod reelection;
 mod register;
 mod stale_leader;
@@ -59,6 +65,7 @@ pub fn check(history: &History, property: Property, budget: &Budget<'_>) -> Outc
         Property::NoAcknowledgedWriteLost => acknowledged::no_acknowledged_write_lost(history),
         Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
         Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),
+        Property::OneLeaderAtATime { allowed } => one_leader::one_leader(history, allowed),
     };
     if history.torn {
         basis.push_str("; the history's last line is torn");

@@ -140,7 +140,9 @@ impl Topology {
 fn end(history: &History) -> RunNanos {
     let ends = |event: &Event| match event {
         Event::Note(note) => matches!(note.mark, Some(Mark::RunEnd | Mark::Interrupted)),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => false,
+        Event::Op(_) | Event::Observation(_) | Event::View(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => {
+            false
+        }
     };
     let marked = history.events.iter().filter(|recorded| ends(&recorded.event)).map(|recorded| recorded.at).min();
     marked.unwrap_or_else(|| history.end())
@@ -177,7 +179,7 @@ fn changes(history: &History) -> Vec<(RunNanos, usize, Change<'_>)> {
                 changes.push((begin, line, first));
                 changes.push((confirmed, line, second));
             }
-            Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::Note(_) => {}
+            Event::Op(_) | Event::Observation(_) | Event::View(_) | Event::Stall(_) | Event::Note(_) => {}
         }
     }
     changes
@@ -248,7 +250,9 @@ impl<'a> Now<'a> {
 pub(crate) fn stalled(history: &History, from: RunNanos, to: RunNanos) -> Duration {
     let overlap = |event: &Event| match event {
         Event::Stall(stall) => stall.to.min(to).since(stall.from.max(from)),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Note(_) => Duration::ZERO,
+        Event::Op(_) | Event::Observation(_) | Event::View(_) | Event::Fault(_) | Event::Node(_) | Event::Note(_) => {
+            Duration::ZERO
+        }
     };
     history.events.iter().map(|recorded| overlap(&recorded.event)).sum()
 }

@@ -33,6 +33,11 @@ pub enum Property {
         /// The bound; may be zero.
         within: Duration,
     },
+    /// At no instant do two nodes both lead, whatever their terms; or for no longer than this at a stretch.
+    OneLeaderAtATime {
+        /// For how long two may lead; usually zero.
+        allowed: Duration,
+    },
 }
 
 impl Property {
@@ -47,6 +52,7 @@ impl Property {
             Self::NoAcknowledgedWriteLost => "NoAcknowledgedWriteLost",
             Self::BoundedReelection { .. } => "BoundedReelection",
             Self::NoStaleLeaderAfterHeal { .. } => "NoStaleLeaderAfterHeal",
+            Self::OneLeaderAtATime { .. } => "OneLeaderAtATime",
         }
     }
 }
@@ -57,7 +63,11 @@ impl fmt::Display for Property {
             Self::BoundedReelection { within } | Self::NoStaleLeaderAfterHeal { within } => {
                 write!(f, "{} within {within:?}", self.name())
             }
-            Self::ElectionSafety
+            Self::OneLeaderAtATime { allowed } if !allowed.is_zero() => {
+                write!(f, "{} but for {allowed:?}", self.name())
+            }
+            Self::OneLeaderAtATime { .. }
+            | Self::ElectionSafety
             | Self::SingleVote
             | Self::TermMonotonic
             | Self::Linearizable

@@ -16,6 +16,7 @@ mod observer;
 mod process;
 mod recorder;
 mod sys;
+mod testimony;
 mod watchdog;
 mod world;
 

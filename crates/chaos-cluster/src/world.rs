@@ -30,6 +30,7 @@ use crate::inbox::{Message, Outbox, inbox};
 use crate::observer::Observers;
 use crate::process::{NodeProcess, ProcessError};
 use crate::recorder::Recorder;
+use crate::testimony::Testimonies;
 use crate::watchdog::Watchdog;
 
 /// How long the world waits for a message at most: for the flush, and for kills that take too long.
@@ -147,6 +148,7 @@ pub struct RealWorld {
     /// Recorded events that the engine has not seen yet.
     ready: VecDeque<(RunNanos, Event)>,
     driver: Arc<dyn Driver>,
+    testimonies: Testimonies,
     recorder: Recorder,
     watch: Option<Watch>,
     directory: RunDir,
@@ -209,6 +211,7 @@ impl RealWorld {
             nodes: processes,
             pending_kills: Vec::new(),
             ready: VecDeque::new(),
+            testimonies: Testimonies::new(driver.observers()),
             driver,
             recorder,
             watch,
@@ -428,7 +431,17 @@ impl RealWorld {
 
     fn handle(&mut self, message: Message) -> Result<(), WorldError> {
         match message {
-            Message::Observed(observation) => self.observed(observation),
+            Message::Observed(observation) => {
+                let observation = self.testimonies.observed(observation);
+                self.observed(observation)
+            }
+            Message::Viewed { observer, observation } => {
+                let at = observation.received;
+                match self.testimonies.viewed(observer, observation) {
+                    Some(view) => self.record(at, history::Event::View(view), None),
+                    None => Ok(()),
+                }
+            }
             Message::Completed { at, completed } => {
                 let Some((process, node)) = self.under_way.remove(&completed.id) else { return Ok(()) };
                 let event = OpEvent { id: completed.id, process, node, phase: completed.phase.clone() };

@@ -268,7 +268,7 @@ fn signs_of_life(history: &History) -> (SignsOfLife, SignsOfLife) {
                     .push(Interval::new(observation.sent, observation.received)),
                 ObservationOutcome::Silent(_) => {}
             },
-            Event::Op(_) | Event::Fault(_) | Event::Stall(_) | Event::Note(_) => {}
+            Event::Op(_) | Event::View(_) | Event::Fault(_) | Event::Stall(_) | Event::Note(_) => {}
         }
     }
     starts.values_mut().chain(answers.values_mut()).for_each(|signs| signs.sort_by_key(|sign| sign.lo));
@@ -280,7 +280,7 @@ fn load(history: &History, end: RunNanos) -> Interval {
     let at = |wanted: Mark| {
         history.events.iter().find_map(|recorded| match &recorded.event {
             Event::Note(note) if note.mark == Some(wanted) => Some(recorded.at),
-            Event::Note(_) | Event::Op(_) | Event::Observation(_) | Event::Fault(_) => None,
+            Event::Note(_) | Event::Op(_) | Event::Observation(_) | Event::View(_) | Event::Fault(_) => None,
             Event::Node(_) | Event::Stall(_) => None,
         })
     };

@@ -82,7 +82,9 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
 fn stalls(history: &History) -> Vec<Stall> {
     let stall = |event: &Event| match event {
         Event::Stall(stall) => Some(*stall),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Note(_) => None,
+        Event::Op(_) | Event::Observation(_) | Event::View(_) | Event::Fault(_) | Event::Node(_) | Event::Note(_) => {
+            None
+        }
     };
     history.events.iter().filter_map(|recorded| stall(&recorded.event)).collect()
 }

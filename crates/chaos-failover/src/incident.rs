@@ -46,7 +46,7 @@ fn incident(recorded: &Recorded) -> Option<Incident> {
             }
             NodeLife::Started { .. } | NodeLife::Ready | NodeLife::Exited { expected: true, .. } => None,
         },
-        Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::Note(_) => None,
+        Event::Op(_) | Event::Observation(_) | Event::View(_) | Event::Stall(_) | Event::Note(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chaos_history::{
     Action, Belief, ClientRole, ElectionRole, Event, FaultEdge, FaultEvent, FaultId, FaultKind, Header, History, Link,
     Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation, ObservationOutcome, ObservationSource, OpEvent, OpId,
-    OpPhase, OpResult, ProcessId, Recorded, RunNanos, Seed, Stall, Stamps, Term, Value,
+    OpPhase, OpResult, ProcessId, Recorded, RunNanos, Seed, Stall, Stamps, Term, TermsFrom, Testimony, Value,
 };
 
 use crate::interval::Interval;
@@ -29,13 +29,20 @@ pub(crate) fn interval(lo: u64, hi: u64) -> Interval {
 /// A history under construction.
 pub(crate) struct Sample {
     nodes: usize,
+    testimony: Testimony,
     events: Vec<Recorded>,
     operations: u64,
 }
 
 impl Sample {
     pub(crate) fn new(nodes: usize) -> Self {
-        Self { nodes, events: Vec::new(), operations: 0 }
+        Self { nodes, testimony: Testimony::default(), events: Vec::new(), operations: 0 }
+    }
+
+    /// Nodes speak only of themselves, and their terms are numbers of reigns.
+    pub(crate) fn of_claims(nodes: usize) -> Self {
+        let testimony = Testimony { terms: TermsFrom::Reigns, names_leader: false };
+        Self { testimony, ..Self::new(nodes) }
     }
 
     pub(crate) fn event(&mut self, ms: u64, event: Event) -> &mut Self {
@@ -178,6 +185,7 @@ impl Sample {
             seed: Seed(7),
             started: "2026-11-21T02:48:11Z".to_owned(),
             chaos: "0.1.0".to_owned(),
+            testimony: self.testimony,
         };
         History { header, events: self.events.clone(), torn: false }
     }

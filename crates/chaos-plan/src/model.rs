@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chaos_history::{NodeId, Seed, SourcePlace};
+use chaos_history::{NodeId, Seed, SourcePlace, Testimony};
 
 use crate::definition::DefinedSystem;
 use crate::expect::Expectation;
@@ -61,6 +61,15 @@ impl System {
         match self {
             Self::Raft(_) => "raft",
             Self::Defined(defined) => &defined.definition.name,
+        }
+    }
+
+    /// What its nodes' answers are.
+    #[must_use]
+    pub fn testimony(&self) -> Testimony {
+        match self {
+            Self::Raft(_) => Testimony::default(),
+            Self::Defined(defined) => defined.testimony(),
         }
     }
 }
@@ -373,6 +382,11 @@ pub enum Check {
         /// The bound.
         within: Duration,
     },
+    /// At no instant do two nodes both lead, whatever their terms.
+    OneLeaderAtATime {
+        /// For how long two may lead nevertheless; zero unless the plan says otherwise.
+        overlap: Duration,
+    },
 }
 
 impl Default for RaftOptions {
@@ -419,6 +433,7 @@ impl Check {
             Self::NoAcknowledgedWriteLost => "no-lost-writes",
             Self::BoundedReelection { .. } => "reelection",
             Self::NoStaleLeaderAfterHeal { .. } => "no-stale-leader",
+            Self::OneLeaderAtATime { .. } => "one-leader",
         }
     }
 }

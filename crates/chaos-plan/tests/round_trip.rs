@@ -194,7 +194,7 @@ fn clients() -> impl Strategy<Value = Clients> {
 }
 
 fn checks() -> impl Strategy<Value = Vec<Check>> {
-    (duration(), duration(), 1_usize..=6).prop_map(|(within, later, count)| {
+    (duration(), duration(), 1_usize..=7).prop_map(|(within, later, count)| {
         let all = [
             Check::BoundedReelection { within },
             Check::Linearizable,
@@ -202,6 +202,7 @@ fn checks() -> impl Strategy<Value = Vec<Check>> {
             Check::ElectionSafety,
             Check::NoAcknowledgedWriteLost,
             Check::TermMonotonic,
+            Check::OneLeaderAtATime { overlap: within },
         ];
         all[..count].to_vec()
     })

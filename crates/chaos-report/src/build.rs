@@ -171,7 +171,8 @@ fn group(property: Property) -> CheckGroup {
         | Property::SingleVote
         | Property::TermMonotonic
         | Property::Linearizable
-        | Property::NoAcknowledgedWriteLost => CheckGroup::Safety,
+        | Property::NoAcknowledgedWriteLost
+        | Property::OneLeaderAtATime { .. } => CheckGroup::Safety,
         Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } => CheckGroup::Liveness,
     }
 }

@@ -8,6 +8,7 @@ mod driver;
 mod raft;
 
 pub use driver::{
-    Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, Preparation, ProbeError, Pushed, Watch,
+    Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, ObserverFacts, Preparation, ProbeError,
+    Pushed, Watch,
 };
 pub use raft::RaftDriver;

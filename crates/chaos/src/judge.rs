@@ -143,6 +143,7 @@ pub(crate) fn properties(check: Check) -> Vec<Property> {
         Check::NoAcknowledgedWriteLost => vec![Property::NoAcknowledgedWriteLost],
         Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
         Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
+        Check::OneLeaderAtATime { overlap } => vec![Property::OneLeaderAtATime { allowed: overlap }],
     }
 }
 
@@ -151,7 +152,12 @@ fn cut_short(history: &History) -> Option<String> {
     let marks = || {
         history.events.iter().filter_map(|recorded| match &recorded.event {
             Event::Note(note) => note.mark.map(|mark| (mark, note.text.as_str())),
-            Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => None,
+            Event::Op(_)
+            | Event::Observation(_)
+            | Event::View(_)
+            | Event::Fault(_)
+            | Event::Node(_)
+            | Event::Stall(_) => None,
         })
     };
     if let Some((_, text)) = marks().find(|(mark, _)| *mark == Mark::Interrupted) {

@@ -92,6 +92,7 @@ fn properties(word: &Word) -> Vec<&'static str> {
         Check::NoAcknowledgedWriteLost,
         Check::BoundedReelection { within },
         Check::NoStaleLeaderAfterHeal { within },
+        Check::OneLeaderAtATime { overlap: Duration::ZERO },
     ];
     let meant = all.into_iter().filter(|check| check.name() == word.name);
     meant.flat_map(judge::properties).map(chaos_check::Property::name).collect()

@@ -1,5 +1,8 @@
 //! What must hold.
 
+use std::time::Duration;
+
+use super::fields::DURATION_MAX;
 use super::{Field, Reader};
 use crate::error::Mistake;
 use crate::model::Check;
@@ -59,6 +62,7 @@ impl Reader {
             "no-lost-writes" => self.without_bound(named, Check::NoAcknowledgedWriteLost),
             "reelection" => self.bound(named).map(|within| Check::BoundedReelection { within }),
             "no-stale-leader" => self.bound(named).map(|within| Check::NoStaleLeaderAfterHeal { within }),
+            "one-leader" => self.overlap(named).map(|overlap| Check::OneLeaderAtATime { overlap }),
             unknown => {
                 let names: Vec<_> = words::CHECKS.names().collect();
                 self.unknown(named.key, "check", unknown, &names);
@@ -67,17 +71,27 @@ impl Reader {
         }
     }
 
-    fn without_bound(&mut self, field: Field<'_>, check: Check) -> Option<Check> {
+    fn without_bound<T>(&mut self, field: Field<'_>, meant: T) -> Option<T> {
         // A scalar item is its own name; `linearizable:` with nothing after it is the same.
         let bare = field.node.kind == NodeKind::Null
             || matches!(field.node.kind, NodeKind::Scalar(_) if field.key == field.node.place);
         if !bare {
             self.note(Mistake::at(field.node.place, format!("`{}` has no options", field.name)));
         }
-        Some(check)
+        Some(meant)
     }
 
-    fn bound(&mut self, field: Field<'_>) -> Option<std::time::Duration> {
+    /// `one-leader`, or `one-leader: { overlap: 100ms }`.
+    fn overlap(&mut self, field: Field<'_>) -> Option<Duration> {
+        let NodeKind::Map(_) = field.node.kind else { return self.without_bound(field, Duration::ZERO) };
+        let fields = self.open(field, &[&words::OVERLAP])?;
+        match fields.get("overlap") {
+            Some(overlap) => self.duration_within(overlap, Duration::ZERO..=DURATION_MAX),
+            None => fields.all_known.then_some(Duration::ZERO),
+        }
+    }
+
+    fn bound(&mut self, field: Field<'_>) -> Option<Duration> {
         let NodeKind::Map(_) = field.node.kind else {
             let mistake = Mistake::at(field.key, format!("`{}` without its bound", field.name))
                 .help(format!("write `{}: {{ within: 3s }}`", field.name));

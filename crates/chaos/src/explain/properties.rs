@@ -118,4 +118,21 @@ Unknown: the cluster was never whole for long enough.
 In a plan: `checks: [no-stale-leader: { within: 1s }]`. Source: Raft, section 5.1 (a leader that hears a higher term steps
 down); Ongaro's thesis, section 6.2 (one that hears no majority does, too). Seen failing: the specimen `no-step-down`.",
     ),
+    (
+        "one-leader",
+        &["OneLeaderAtATime", "one leader at a time", "two leaders at once"],
+        "two nodes never lead at once, whatever their terms",
+        "
+Promises: at no instant do two nodes both lead; or, with `overlap`, never for longer than that at a stretch. Raft doesn't promise
+it: an old leader may lead its old term until it hears of the new one. Locks, leases that are waited out and virtual
+addresses do.
+
+Checked: two claims of one reign by one node prove everything between them, except while its process was stopped or down; another
+node's claim inside of that refutes the property. Where the system shows no term, claims are of one reign if they follow each
+other within 1 s and nothing else was said.
+
+Unknown: nobody ever claimed to lead, or a node was never heard. What happens between two polls is not seen.
+
+In a plan: `checks: [one-leader]` or `checks: [one-leader: { overlap: 100ms }]`. Source: Gray and Cheriton, Leases, SOSP 1989.",
+    ),
 ];
