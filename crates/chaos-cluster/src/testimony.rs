@@ -64,7 +64,7 @@ mod tests {
         let facts = |name: &str, terms| ObserverFacts {
             name: name.to_owned(),
             of: TestimonyOf::Coordinator,
-            testimony: Testimony { terms, names_leader: true },
+            testimony: Testimony { terms, ..Testimony::default() },
             every: None,
         };
         let (real, none) = (TermsFrom::System, TermsFrom::Reigns);

@@ -262,6 +262,7 @@ fn signs_of_life(history: &History) -> (SignsOfLife, SignsOfLife) {
                 NodeLife::Ready | NodeLife::Exited { .. } => {}
             },
             Event::Observation(observation) => match observation.outcome {
+                ObservationOutcome::Answered(_) if !history.header.testimony.shows_life => {}
                 ObservationOutcome::Answered(_) => answers
                     .entry(observation.node)
                     .or_default()

@@ -41,7 +41,7 @@ impl Sample {
 
     /// Nodes speak only of themselves, and their terms are numbers of reigns.
     pub(crate) fn of_claims(nodes: usize) -> Self {
-        let testimony = Testimony { terms: TermsFrom::Reigns, names_leader: false };
+        let testimony = Testimony { terms: TermsFrom::Reigns, names_leader: false, ..Testimony::default() };
         Self { testimony, ..Self::new(nodes) }
     }
 

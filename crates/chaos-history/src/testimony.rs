@@ -15,14 +15,18 @@ pub struct Testimony {
     #[serde(default)]
     pub terms: TermsFrom,
     /// Whether a node names the leader that it follows; otherwise it speaks only of itself.
-    #[serde(default = "names")]
+    #[serde(default = "yes")]
     pub names_leader: bool,
+    /// Whether only a process that runs can give an answer; a log that is read or an address that is looked for speaks on for a
+    /// process that is stopped.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub shows_life: bool,
 }
 
 impl Default for Testimony {
     /// Nodes tell their term and whom they follow, as Raft's do.
     fn default() -> Self {
-        Self { terms: TermsFrom::System, names_leader: true }
+        Self { terms: TermsFrom::System, names_leader: true, shows_life: true }
     }
 }
 
@@ -34,8 +38,13 @@ impl Testimony {
     }
 }
 
-fn names() -> bool {
+fn yes() -> bool {
     true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 /// Where the terms of observations come from.

@@ -15,7 +15,8 @@
 //!   Systems that hand over that fast should be watched through their clients (the lock workload), not through polls.
 //!
 //! While a process is stopped or down it leads nobody, whatever its log, its address or its last word say: only instants at
-//! which both processes ran for certain count ([topology](crate::topology)).
+//! which both processes ran for certain count ([topology](crate::topology)). A node that answers a question which left after it
+//! was stopped does run, if only a running process can answer: what was stopped is another process of that node.
 //!
 //! ```text
 //!   A:  ──[claim]───────────────────────[claim]──      A led on ├─────────────────────┤
@@ -39,7 +40,9 @@ mod verify;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chaos_history::{History, NodeId, ObservationSource, RunNanos, Term, TermsFrom};
+use chaos_history::{
+    Event, FaultEdge, FaultEvent, FaultId, FaultKind, History, NodeId, ObservationSource, RunNanos, Term, TermsFrom,
+};
 
 use crate::answers::{Answer, answers};
 use crate::text::{count, seconds};
@@ -53,7 +56,7 @@ pub(crate) const REIGN_GAP: Duration = Duration::from_secs(1);
 pub(crate) fn one_leader(history: &History, allowed: Duration) -> (Verdict, String) {
     let answers = answers(history);
     let topology = Topology::of(history);
-    let awake = awake(&topology);
+    let awake = awake(&topology, history);
     let mut by_node: BTreeMap<NodeId, Vec<Answer<'_>>> = BTreeMap::new();
     for answer in &answers.told {
         by_node.entry(answer.node).or_default().push(*answer);
@@ -98,18 +101,57 @@ fn span(answer: &Answer<'_>) -> Span {
 }
 
 /// When each node ran for certain, in order.
-fn awake(topology: &Topology) -> BTreeMap<NodeId, Vec<Span>> {
+fn awake(topology: &Topology, history: &History) -> BTreeMap<NodeId, Vec<Span>> {
     let mut awake: BTreeMap<NodeId, Vec<Span>> = BTreeMap::new();
     for epoch in &topology.epochs {
         for &node in &epoch.usable {
-            let spans = awake.entry(node).or_default();
-            match spans.last_mut().filter(|last| last.1 == epoch.from) {
-                Some(last) => last.1 = epoch.to,
-                None => spans.push((epoch.from, epoch.to)),
-            }
+            awake.entry(node).or_default().push((epoch.from, epoch.to));
         }
     }
+    if history.header.testimony.shows_life {
+        shown(history).into_iter().for_each(|(node, span)| awake.entry(node).or_default().push(span));
+    }
+    for spans in awake.values_mut() {
+        spans.sort_unstable();
+        spans.dedup_by(|next, last| {
+            let meets = next.0 <= last.1;
+            last.1 = if meets { last.1.max(next.1) } else { last.1 };
+            meets
+        });
+    }
     awake
+}
+
+/// When nodes that were to be stopped ran all the same: from the first question asked meanwhile that they answered meanwhile.
+fn shown(history: &History) -> Vec<(NodeId, Span)> {
+    // Each with when its end was called and when that was confirmed: what is answered in between may be of a resumed process.
+    let mut stops: BTreeMap<FaultId, (&FaultEvent, Span)> = BTreeMap::new();
+    for recorded in &history.events {
+        let Event::Fault(fault) = &recorded.event else { continue };
+        match (fault.kind, fault.edge) {
+            (FaultKind::Pause, FaultEdge::Begin) => {
+                drop(stops.insert(fault.id, (fault, (history.end(), history.end()))))
+            }
+            (FaultKind::Pause, FaultEdge::End) => {
+                let until = (fault.stamps.call_begin, fault.stamps.effect.unwrap_or(fault.stamps.call_end));
+                stops.entry(fault.id).and_modify(|stop| stop.1 = until);
+            }
+            (FaultKind::Kill | FaultKind::Partition, _) => {}
+        }
+    }
+    let answers = answers(history).told;
+    let of_stop = |(fault, (called, until)): (&FaultEvent, Span)| {
+        let from = fault.stamps.effect.unwrap_or(fault.stamps.call_end);
+        let inside = |answer: &&Answer<'_>| {
+            answer.source == ObservationSource::Poll && from < answer.sent && answer.received < called
+        };
+        let first = |node: &NodeId| {
+            let of_node = answers.iter().filter(|answer| answer.node == *node).filter(inside);
+            of_node.map(|answer| (answer.node, (answer.sent, until))).min_by_key(|(_, span)| span.0)
+        };
+        fault.nodes.iter().filter_map(first).collect::<Vec<_>>()
+    };
+    stops.into_values().flat_map(of_stop).collect()
 }
 
 /// A stretch in which a node led for certain, and the claims that prove it.

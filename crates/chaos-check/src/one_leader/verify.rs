@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use chaos_history::{
-    Belief, ElectionRole, Event, FaultEdge, FaultKind, History, NodeId, NodeLife, Observation, ObservationOutcome,
-    ObservationSource, RunNanos, TermsFrom,
+    Belief, ElectionRole, Event, FaultEdge, FaultEvent, FaultKind, History, NodeId, NodeLife, Observation,
+    ObservationOutcome, ObservationSource, RunNanos, TermsFrom,
 };
 
 use super::REIGN_GAP;
@@ -118,11 +118,36 @@ fn leads(history: &History, [first, last]: [Told<'_>; 2], (from, to): (RunNanos,
     runs(history, node, (from, to))
 }
 
+/// A time in which a fault may have kept a node from running.
+struct Stop<'a> {
+    begin: &'a FaultEvent,
+    end: Option<&'a FaultEvent>,
+}
+
+impl Stop<'_> {
+    fn overlaps(&self, (from, to): (RunNanos, RunNanos)) -> bool {
+        let until = self.end.map(|end| end.stamps.effect.unwrap_or(end.stamps.call_end));
+        self.begin.stamps.call_begin < to && until.is_none_or(|until| from < until)
+    }
+
+    /// Whether the node answered before `from` what it was asked after the stop: then it is not what was stopped.
+    fn is_refuted(&self, history: &History, node: NodeId, from: RunNanos) -> bool {
+        let stopped = self.begin.stamps.effect.unwrap_or(self.begin.stamps.call_end);
+        let answered = |told: Told<'_>| {
+            let asked = told.observation;
+            let polled = asked.node == node && asked.source == ObservationSource::Poll;
+            let meanwhile = self.end.is_none_or(|end| asked.received < end.stamps.call_begin);
+            polled && stopped < asked.sent && asked.sent <= from && meanwhile
+        };
+        let can_tell = history.header.testimony.shows_life && self.begin.kind == FaultKind::Pause;
+        can_tell && history.events.iter().filter_map(|recorded| Told::of(&recorded.event)).any(answered)
+    }
+}
+
 /// Whether nothing says that the node's process was stopped or gone in a stretch of time.
 fn runs(history: &History, node: NodeId, (from, to): (RunNanos, RunNanos)) -> Result<(), String> {
-    let mut stopped: Vec<(u32, RunNanos)> = Vec::new();
+    let mut stops: Vec<Stop<'_>> = Vec::new();
     let mut gone = false;
-    let broken = |since: RunNanos, until: RunNanos| since < to && from < until;
     for recorded in &history.events {
         match &recorded.event {
             Event::Node(event) if event.node == node => {
@@ -134,19 +159,16 @@ fn runs(history: &History, node: NodeId, (from, to): (RunNanos, RunNanos)) -> Re
                     return Err(format!("{node} ended or started meanwhile"));
                 }
             }
-            Event::Fault(fault) if fault.nodes.contains(&node) && fault.kind != FaultKind::Partition => {
-                match fault.edge {
-                    // A kill that failed says nothing: the process tells.
-                    FaultEdge::Begin if fault.kind == FaultKind::Kill && fault.error.is_some() => {}
-                    FaultEdge::Begin => stopped.push((fault.id.0, fault.stamps.call_begin)),
-                    FaultEdge::End if fault.error.is_some() => {}
-                    FaultEdge::End => {
-                        let until = fault.stamps.effect.unwrap_or(fault.stamps.call_end);
-                        let ends = |(id, since): &(u32, RunNanos)| *id == fault.id.0 && !broken(*since, until);
-                        stopped.retain(|entry| !ends(entry));
-                    }
+            Event::Fault(fault) if fault.kind != FaultKind::Partition => match fault.edge {
+                // A kill that failed says nothing: the process tells.
+                FaultEdge::Begin if fault.kind == FaultKind::Kill && fault.error.is_some() => {}
+                FaultEdge::Begin if fault.nodes.contains(&node) => stops.push(Stop { begin: fault, end: None }),
+                FaultEdge::End if fault.error.is_none() => {
+                    let ended = stops.iter_mut().filter(|stop| stop.begin.id == fault.id);
+                    ended.for_each(|stop| stop.end = Some(fault));
                 }
-            }
+                FaultEdge::Begin | FaultEdge::End => {}
+            },
             Event::Node(_)
             | Event::Fault(_)
             | Event::Op(_)
@@ -156,8 +178,6 @@ fn runs(history: &History, node: NodeId, (from, to): (RunNanos, RunNanos)) -> Re
             | Event::Note(_) => {}
         }
     }
-    if gone || stopped.iter().any(|(_, since)| *since < to) {
-        return Err(format!("{node} may have been stopped or gone meanwhile"));
-    }
-    Ok(())
+    let stops = stops.iter().any(|stop| stop.overlaps((from, to)) && !stop.is_refuted(history, node, from));
+    if gone || stops { Err(format!("{node} may have been stopped or gone meanwhile")) } else { Ok(()) }
 }

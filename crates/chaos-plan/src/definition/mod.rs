@@ -292,7 +292,17 @@ impl Observer {
     #[must_use]
     pub fn testimony(&self) -> Testimony {
         let terms = if self.term.is_some() { TermsFrom::System } else { TermsFrom::Reigns };
-        Testimony { terms, names_leader: self.leader.is_some() }
+        // A command may read a file or an interface as well as ask the process: it is believed the less.
+        let shows_life = match self.ask {
+            Ask::Http { .. }
+            | Ask::Prometheus { .. }
+            | Ask::Tcp { .. }
+            | Ask::Resp { .. }
+            | Ask::UnixJsonRpc { .. }
+            | Ask::Client { .. } => true,
+            Ask::Exec { .. } | Ask::Log { .. } | Ask::Address { .. } => false,
+        };
+        Testimony { terms, names_leader: self.leader.is_some(), shows_life }
     }
 }
 
