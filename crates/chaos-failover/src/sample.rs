@@ -5,7 +5,8 @@ use std::time::Duration;
 use chaos_history::{
     Action, Belief, ClientRole, ElectionRole, Event, FaultEdge, FaultEvent, FaultId, FaultKind, Header, History, Link,
     Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation, ObservationOutcome, ObservationSource, OpEvent, OpId,
-    OpPhase, OpResult, ProcessId, Recorded, RunNanos, Seed, Stall, Stamps, Term, TermsFrom, Testimony, Value,
+    OpPhase, OpResult, ProcessId, Recorded, RunNanos, Seed, Stall, Stamps, Term, TermsFrom, Testimony, TestimonyOf,
+    Value, View,
 };
 
 use crate::interval::Interval;
@@ -60,6 +61,16 @@ impl Sample {
     /// Asked at `sent`, node `who` answers by `received` that `leader` leads `term` (0: it knows of no leader).
     pub(crate) fn follows(&mut self, who: u16, sent: u64, received: u64, term: u64, leader: u16) -> &mut Self {
         self.observe(ObservationSource::Poll, who, sent, received, belief(who, term, leader))
+    }
+
+    /// The observer `sentinel` is told at `who`, asked at `sent`, that `leader` leads (0: nobody), 2 ms later.
+    pub(crate) fn viewed(&mut self, who: u16, sent: u64, leader: u16) -> &mut Self {
+        let (node, received) = (node(who), at(sent + 2));
+        let belief = Belief { role: ElectionRole::Follower, ..belief(who, 9, leader) };
+        let (source, outcome) = (ObservationSource::Poll, ObservationOutcome::Answered(belief));
+        let observation = Observation { node, incarnation: 1, source, sent: at(sent), received, outcome };
+        let (observer, of) = ("sentinel".to_owned(), TestimonyOf::Coordinator);
+        self.event(sent + 2, Event::View(View { observer, of, terms: TermsFrom::System, observation }))
     }
 
     /// All of `who` answer alike, asked at `sent`, 2 ms later.

@@ -4,12 +4,13 @@
 //! no more than "I hold it" or "I don't". A reader that takes the one for the other convicts the innocent, so a history says at
 //! its head what its observations are.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Observation;
 
 /// What the main observations of a history are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Testimony {
     /// Where their terms come from.
     #[serde(default)]
@@ -48,7 +49,7 @@ fn is_yes(flag: &bool) -> bool {
 }
 
 /// Where the terms of observations come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TermsFrom {
     /// The system shows them.

@@ -130,7 +130,7 @@ fn shown(history: &History) -> Vec<(NodeId, Span)> {
         let Event::Fault(fault) = &recorded.event else { continue };
         match (fault.kind, fault.edge) {
             (FaultKind::Pause, FaultEdge::Begin) => {
-                drop(stops.insert(fault.id, (fault, (history.end(), history.end()))))
+                stops.entry(fault.id).or_insert((fault, (history.end(), history.end())));
             }
             (FaultKind::Pause, FaultEdge::End) => {
                 let until = (fault.stamps.call_begin, fault.stamps.effect.unwrap_or(fault.stamps.call_end));
