@@ -71,19 +71,23 @@ impl Reader {
         }
     }
 
-    fn without_bound<T>(&mut self, field: Field<'_>, meant: T) -> Option<T> {
-        // A scalar item is its own name; `linearizable:` with nothing after it is the same.
-        let bare = field.node.kind == NodeKind::Null
-            || matches!(field.node.kind, NodeKind::Scalar(_) if field.key == field.node.place);
-        if !bare {
+    fn without_bound(&mut self, field: Field<'_>, check: Check) -> Option<Check> {
+        if !is_bare(field) {
             self.note(Mistake::at(field.node.place, format!("`{}` has no options", field.name)));
         }
-        Some(meant)
+        Some(check)
     }
 
     /// `one-leader`, or `one-leader: { overlap: 100ms }`.
     fn overlap(&mut self, field: Field<'_>) -> Option<Duration> {
-        let NodeKind::Map(_) = field.node.kind else { return self.without_bound(field, Duration::ZERO) };
+        if !matches!(field.node.kind, NodeKind::Map(_)) {
+            if !is_bare(field) {
+                let mistake = Mistake::at(field.node.place, "`one-leader` without the name of its option")
+                    .help("write `one-leader: { overlap: 100ms }`, or only `one-leader` if no two may lead at once");
+                self.note(mistake);
+            }
+            return Some(Duration::ZERO);
+        }
         let fields = self.open(field, &[&words::OVERLAP])?;
         match fields.get("overlap") {
             Some(overlap) => self.duration_within(overlap, Duration::ZERO..=DURATION_MAX),
@@ -109,4 +113,9 @@ impl Reader {
             }
         }
     }
+}
+
+/// Whether a check is named and nothing else said: a scalar item is its own name; `linearizable:` with nothing after it is the same.
+fn is_bare(field: Field<'_>) -> bool {
+    field.node.kind == NodeKind::Null || matches!(field.node.kind, NodeKind::Scalar(_) if field.key == field.node.place)
 }
