@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 
 use chaos_history::{ElectionRole, Event, History, NodeId, ObservationOutcome, RunNanos};
 
-/// Per observer and node, whom it named and until when at the latest that was so, in the order of the answers.
+/// When an answer was there, and whom it named.
+type Told = (RunNanos, Option<NodeId>);
+
+/// Per observer and node, whom it was told to lead, in the order of the answers.
 #[derive(Debug, Default)]
 pub(crate) struct Views {
-    told: BTreeMap<(String, NodeId), Vec<(RunNanos, Option<NodeId>)>>,
+    told: BTreeMap<(String, NodeId), Vec<Told>>,
     count: u64,
 }
 
@@ -39,8 +42,8 @@ impl Views {
     /// When the first observer at another node had stopped naming `old` for certain, after `t0` and until `close`.
     pub(crate) fn first_loss(&self, old: NodeId, t0: RunNanos, close: RunNanos) -> Option<RunNanos> {
         let elsewhere = self.told.iter().filter(|((_, node), _)| *node != old).map(|(_, told)| told);
-        let loss = |told: &Vec<(RunNanos, Option<NodeId>)>| {
-            let stops = |pair: &&[(RunNanos, Option<NodeId>)]| pair[0].1 == Some(old) && pair[1].1 != Some(old);
+        let loss = |told: &Vec<Told>| {
+            let stops = |pair: &&[Told]| pair[0].1 == Some(old) && pair[1].1 != Some(old);
             told.windows(2).filter(stops).map(|pair| pair[1].0).find(|at| *at > t0 && *at <= close)
         };
         elsewhere.filter_map(loss).min()
