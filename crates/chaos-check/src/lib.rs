@@ -16,6 +16,11 @@
 //! | [`Property::ReplicasAgree`] | comparisons of replicas, final reads of sets | `replicas.rs` |
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
+//! | [`Property::OneLeaderAtATime`] | observations, faults, node life | `one_leader/` |
+//!
+//! What a property makes of a system that shows no terms, or whose nodes speak only of themselves
+//! ([`Testimony`](chaos_history::Testimony)), stands at the head of its file: numbers that the harness gave to reigns are never
+//! taken for terms.
 //!
 //! *Objects of your own.* To check one, implement [`linear::Model`]: a first state, and `apply`, which says what follows from a
 //! state and an operation, or that it can't be. Everything else is optional and makes checks faster or counterexamples
@@ -32,6 +37,7 @@ mod acknowledged;
 mod answers;
 mod election;
 pub mod linear;
+mod one_leader;
 mod reelection;
 mod register;
 mod replicas;
@@ -63,6 +69,7 @@ pub fn check(history: &History, property: Property, budget: &Budget<'_>) -> Outc
         Property::ReplicasAgree => replicas::replicas_agree(history),
         Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
         Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),
+        Property::OneLeaderAtATime { allowed } => one_leader::one_leader(history, allowed),
     };
     if history.torn {
         basis.push_str("; the history's last line is torn");

@@ -35,6 +35,11 @@ pub enum Property {
     },
     /// In the end all nodes hold the same state.
     ReplicasAgree,
+    /// At no instant do two nodes both lead, whatever their terms; or for no longer than this at a stretch.
+    OneLeaderAtATime {
+        /// For how long two may lead; usually zero.
+        allowed: Duration,
+    },
 }
 
 impl Property {
@@ -50,6 +55,7 @@ impl Property {
             Self::BoundedReelection { .. } => "BoundedReelection",
             Self::NoStaleLeaderAfterHeal { .. } => "NoStaleLeaderAfterHeal",
             Self::ReplicasAgree => "ReplicasAgree",
+            Self::OneLeaderAtATime { .. } => "OneLeaderAtATime",
         }
     }
 }
@@ -60,7 +66,11 @@ impl fmt::Display for Property {
             Self::BoundedReelection { within } | Self::NoStaleLeaderAfterHeal { within } => {
                 write!(f, "{} within {within:?}", self.name())
             }
-            Self::ElectionSafety
+            Self::OneLeaderAtATime { allowed } if !allowed.is_zero() => {
+                write!(f, "{} but for {allowed:?}", self.name())
+            }
+            Self::OneLeaderAtATime { .. }
+            | Self::ElectionSafety
             | Self::SingleVote
             | Self::TermMonotonic
             | Self::Linearizable

@@ -25,6 +25,7 @@ fn property(text: &str) -> Property {
         "NoAcknowledgedWriteLost" => Property::NoAcknowledgedWriteLost,
         "BoundedReelection" => Property::BoundedReelection { within },
         "NoStaleLeaderAfterHeal" => Property::NoStaleLeaderAfterHeal { within },
+        "OneLeaderAtATime" => Property::OneLeaderAtATime { allowed: within },
         _ => panic!("unknown property {name}"),
     }
 }

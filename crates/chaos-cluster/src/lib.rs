@@ -19,6 +19,7 @@ mod recorder;
 mod single;
 mod start;
 mod sys;
+mod testimony;
 mod watchdog;
 mod world;
 

@@ -30,6 +30,7 @@ use crate::observer::Observers;
 use crate::process::{FurtherEnd, NodeProcess, ProcessError};
 use crate::recorder::Recorder;
 use crate::single::PendingEnd;
+use crate::testimony::Testimonies;
 use crate::watchdog::Watchdog;
 
 /// How long the world waits for a message at most: for the flush, and for kills that take too long.
@@ -113,6 +114,7 @@ pub struct RealWorld {
     /// Recorded events that the engine has not seen yet.
     ready: VecDeque<(RunNanos, Event)>,
     pub(crate) driver: Arc<dyn Driver>,
+    testimonies: Testimonies,
     recorder: Recorder,
     watch: Option<Watch>,
     pub(crate) directory: RunDir,
@@ -178,6 +180,7 @@ impl RealWorld {
             pending_kills: Vec::new(),
             pending_ends: Vec::new(),
             ready: VecDeque::new(),
+            testimonies: Testimonies::new(driver.observers()),
             driver,
             recorder,
             watch,
@@ -395,7 +398,17 @@ impl RealWorld {
 
     fn handle(&mut self, message: Message) -> Result<(), WorldError> {
         match message {
-            Message::Observed(observation) => self.observed(observation),
+            Message::Observed(observation) => {
+                let observation = self.testimonies.observed(observation);
+                self.observed(observation)
+            }
+            Message::Viewed { observer, observation } => {
+                let at = observation.received;
+                match self.testimonies.viewed(observer, observation) {
+                    Some(view) => self.record(at, history::Event::View(view), None),
+                    None => Ok(()),
+                }
+            }
             Message::Completed { at, completed } => {
                 let Some((process, node)) = self.under_way.remove(&completed.id) else { return Ok(()) };
                 let event = OpEvent { id: completed.id, process, node, phase: completed.phase.clone() };

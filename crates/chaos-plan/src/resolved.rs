@@ -185,6 +185,9 @@ fn write_checks(out: &mut String, checks: &[Check]) -> fmt::Result {
             Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => {
                 writeln!(out, "  - {}: {{ within: {} }}", check.name(), write_duration(*within))?;
             }
+            Check::OneLeaderAtATime { overlap } => {
+                writeln!(out, "  - {}: {{ overlap: {} }}", check.name(), write_duration(*overlap))?;
+            }
             Check::ElectionSafety
             | Check::TermMonotonic
             | Check::Linearizable

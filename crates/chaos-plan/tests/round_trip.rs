@@ -218,6 +218,7 @@ fn checks() -> impl Strategy<Value = Vec<Check>> {
             Check::NoAcknowledgedWriteLost,
             Check::TermMonotonic,
             Check::ReplicasAgree,
+            Check::OneLeaderAtATime { overlap: within },
         ];
         all[..count].to_vec()
     })

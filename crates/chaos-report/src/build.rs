@@ -232,7 +232,8 @@ fn group(property: Property) -> CheckGroup {
         | Property::TermMonotonic
         | Property::Linearizable
         | Property::NoAcknowledgedWriteLost
-        | Property::ReplicasAgree => CheckGroup::Safety,
+        | Property::ReplicasAgree
+        | Property::OneLeaderAtATime { .. } => CheckGroup::Safety,
         Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } => CheckGroup::Liveness,
     }
 }

@@ -155,6 +155,7 @@ pub(crate) fn properties(check: Check) -> Vec<Property> {
         Check::ReplicasAgree => vec![Property::ReplicasAgree],
         Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
         Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
+        Check::OneLeaderAtATime { overlap } => vec![Property::OneLeaderAtATime { allowed: overlap }],
     }
 }
 
@@ -164,7 +165,7 @@ fn cut_short(history: &History) -> Option<String> {
         history.events.iter().filter_map(|recorded| match &recorded.event {
             Event::Note(note) => note.mark.map(|mark| (mark, note.text.as_str())),
             Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => None,
-            Event::Replica(_) => None,
+            Event::Replica(_) | Event::View(_) => None,
         })
     };
     if let Some((_, text)) = marks().find(|(mark, _)| *mark == Mark::Interrupted) {

@@ -99,6 +99,7 @@ fn properties(word: &Word) -> Vec<&'static str> {
         Check::ReplicasAgree,
         Check::BoundedReelection { within },
         Check::NoStaleLeaderAfterHeal { within },
+        Check::OneLeaderAtATime { overlap: Duration::ZERO },
     ];
     let meant = all.into_iter().filter(|check| check.name() == word.name);
     meant.flat_map(judge::properties).map(chaos_check::Property::name).collect()

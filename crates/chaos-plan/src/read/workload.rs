@@ -265,8 +265,12 @@ impl Reader {
 fn settle_for(checks: &[Check]) -> Duration {
     let bounds = checks.iter().filter_map(|check| match check {
         Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => Some(*within),
-        Check::ElectionSafety | Check::TermMonotonic | Check::Linearizable | Check::NoAcknowledgedWriteLost => None,
-        Check::ReplicasAgree => None,
+        Check::ElectionSafety
+        | Check::TermMonotonic
+        | Check::Linearizable
+        | Check::NoAcknowledgedWriteLost
+        | Check::OneLeaderAtATime { .. }
+        | Check::ReplicasAgree => None,
     });
     bounds.map(|bound| bound + Duration::from_secs(1)).max().unwrap_or_default().max(Duration::from_secs(3))
 }

@@ -309,10 +309,14 @@ pub(crate) static CHECKS: Table = Table {
         word("replicas-agree", "", "in the end all nodes hold the same state, where they tell it or are read"),
         word("reelection", "{ within: 3s }", "while a majority is up and connected, it has a leader within the bound"),
         word("no-stale-leader", "{ within: 3s }", "after a heal, one node at most claims to lead after the bound"),
+        word("one-leader", "{ overlap: 0ms }", "two nodes never lead at once, or no longer than the overlap"),
     ],
 };
 
 pub(crate) static WITHIN: Table = Table { owner: "a check", words: &[word("within", "3s", "the bound")] };
+
+pub(crate) static OVERLAP: Table =
+    Table { owner: "`one-leader`", words: &[word("overlap", "0ms", "for how long two may lead; nothing by default")] };
 
 /// First words of an expectation.
 pub(crate) static METRICS: Table = Table {
@@ -345,7 +349,7 @@ pub(crate) static PHASES: Table = Table {
 };
 
 /// Every table, in the order of the reference.
-static ALL: [&Table; 25] = [
+static ALL: [&Table; 26] = [
     &WORKLOAD,
     &SYSTEMS,
     &RAFT,
@@ -357,6 +361,7 @@ static ALL: [&Table; 25] = [
     &MIX,
     &CHECKS,
     &WITHIN,
+    &OVERLAP,
     &METRICS,
     &PHASES,
     &FAULT_PLAN,

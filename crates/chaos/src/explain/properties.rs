@@ -134,4 +134,21 @@ Unknown: fewer than two nodes told, their revisions never met, or nobody was ask
 
 In a plan: `checks: [replicas-agree]`. It is not among the checks of a workload that names none.",
     ),
+    (
+        "one-leader",
+        &["OneLeaderAtATime", "one leader at a time", "two leaders at once"],
+        "two nodes never lead at once, whatever their terms",
+        "
+Promises: at no instant do two nodes both lead; or, with `overlap`, never for longer than that at a stretch. Raft doesn't promise
+it: an old leader may lead its old term until it hears of the new one. Locks, leases that are waited out and virtual
+addresses do.
+
+Checked: two claims of one reign by one node prove everything between them, except while its process was stopped or down; another
+node's claim inside of that refutes the property. Where the system shows no term, claims are of one reign if they follow each
+other within 1 s and nothing else was said.
+
+Unknown: nobody ever claimed to lead, or a node was never heard. What happens between two polls is not seen.
+
+In a plan: `checks: [one-leader]` or `checks: [one-leader: { overlap: 100ms }]`. Source: Gray and Cheriton, Leases, SOSP 1989.",
+    ),
 ];
