@@ -41,7 +41,7 @@ pub(crate) fn recovers(history: &History, within: Duration) -> (Verdict, String)
         return (Verdict::Unknown("the load never began".to_owned()), "no load".to_owned());
     };
     let topology = Topology::of(history);
-    let (mut judged, mut slowest) = (0, Duration::ZERO);
+    let (mut judged, mut slowest): (usize, Option<Duration>) = (0, None);
     let (mut violation, mut unknown) = (None, None);
     for epoch in topology.epochs.iter().filter(|epoch| epoch.is_whole(topology.nodes)) {
         let epoch = Epoch { from: epoch.from.max(begin), to: epoch.to.min(end), ..epoch.clone() };
@@ -49,16 +49,17 @@ pub(crate) fn recovers(history: &History, within: Duration) -> (Verdict, String)
             continue;
         }
         judged += 1;
-        match judge(history, &changes, &epoch, within, topology.nodes) {
-            Ok(after) => slowest = slowest.max(after),
-            Err(Verdict::Invalid(witness)) => violation = violation.or(Some(witness)),
-            Err(Verdict::Unknown(reason)) => unknown = unknown.or(Some(reason)),
-            Err(Verdict::Valid) => unreachable!("what recovers is told with its time"),
+        let (verdict, after) = judge(history, &changes, &epoch, within, topology.nodes);
+        slowest = slowest.max(after);
+        match verdict {
+            Verdict::Valid => {}
+            Verdict::Invalid(witness) => violation = violation.or(Some(witness)),
+            Verdict::Unknown(reason) => unknown = unknown.or(Some(reason)),
         }
     }
     let basis = format!(
-        "slowest {} (bound {within:?}), {} without a fault and longer than the bound, {}",
-        brief(slowest),
+        "{} (bound {within:?}), {} without a fault and longer than the bound, {}",
+        slowest.map_or_else(|| "no recovery".to_owned(), |slowest| format!("slowest recovery {}", brief(slowest))),
         count(judged, "period"),
         count(changes.len(), "change")
     );
@@ -74,24 +75,24 @@ pub(crate) fn recovers(history: &History, within: Duration) -> (Verdict, String)
     (verdict, basis)
 }
 
-/// How long after the epoch's begin the first change was acknowledged.
+/// Whether the epoch shows a recovery, and how long after its begin the first change was acknowledged.
 fn judge(
     history: &History,
     changes: &[&Operation],
     epoch: &Epoch,
     within: Duration,
     nodes: usize,
-) -> Result<Duration, Verdict> {
+) -> (Verdict, Option<Duration>) {
     let bound = epoch.from + within;
     let asked = || changes.iter().filter(|change| change.invoked >= epoch.from && change.invoked < bound);
     let acknowledged = asked().filter(|change| is_acknowledged(change)).filter_map(|change| change.completed).min();
     if let Some(at) = acknowledged.filter(|&at| at <= bound) {
-        return Ok(at.since(epoch.from));
+        return (Verdict::Valid, Some(at.since(epoch.from)));
     }
     let stall = stalled(history, epoch.from, bound);
     if stall > within / DOUBT_SHARE {
         let what = format!("the host stalled for {} of {}", brief(stall), place(epoch, bound));
-        return Err(Verdict::Unknown(what));
+        return (Verdict::Unknown(what), None);
     }
     let late = epoch.from + within / 2;
     let in_vain = asked()
@@ -100,9 +101,9 @@ fn judge(
     let at: BTreeSet<NodeId> = in_vain.iter().map(|change| change.node).collect();
     if let Some(missing) = NodeId::all(nodes).find(|node| !at.contains(node)) {
         let what = format!("no client asked {missing} for a change late in {}", place(epoch, bound));
-        return Err(Verdict::Unknown(what));
+        return (Verdict::Unknown(what), None);
     }
-    Err(Verdict::Invalid(witness(epoch, bound, asked().count(), &in_vain)))
+    (Verdict::Invalid(witness(epoch, bound, asked().count(), &in_vain)), None)
 }
 
 fn witness(epoch: &Epoch, bound: RunNanos, asked: usize, in_vain: &[&&Operation]) -> Witness {

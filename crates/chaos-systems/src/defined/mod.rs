@@ -15,9 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_history::{Action, Belief, NodeId, OpPhase, ReplicaState, Seed, Value};
-use chaos_plan::definition::{
-    Ask, Comparer, DefinedSystem, EvaluateError, Observer, Pattern, Ready, Scope, TemplateValue,
-};
+use chaos_plan::definition::{Ask, Comparer, DefinedSystem, EvaluateError, Observer, Ready, Scope};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -25,7 +23,7 @@ use self::belief::Identities;
 use crate::access::{Addresses, Enter};
 use crate::client::ClientSetup;
 use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, ProbeError, Watch};
-use crate::probe::{LogTail, Means, Reply};
+use crate::probe::{LogTail, Means};
 
 pub use programs::{Programs, cache};
 
@@ -165,14 +163,7 @@ impl DefinedDriver {
         }
         let refused = |why: String| DefinedError::Client { system: name.clone(), why };
         let client = client_of(&setup, &scope).map_err(refused)?;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(setup.connect_timeout)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| refused(error.to_string()))?;
+        let http = crate::client::web::client(setup.connect_timeout).map_err(|error| refused(error.to_string()))?;
         let main_process = definition.nodes.processes[0].name.clone();
         let means = Arc::new(Means {
             addresses: setup.addresses.clone(),
@@ -185,29 +176,15 @@ impl DefinedDriver {
             ports: definition.ports.clone(),
             programs,
         });
-        let observers = definition.observers.iter().map(|observer| {
-            let tail = match &observer.ask {
-                Ask::Log { process, stderr } => {
-                    let stream = if *stderr { "stderr.log" } else { "stdout.log" };
-                    let name = if *process == main_process { stream.to_owned() } else { format!("{process}.{stream}") };
-                    Some(LogTail::new(name, &setup.directories[..setup.nodes]))
-                }
-                Ask::Http { .. }
-                | Ask::Prometheus { .. }
-                | Ask::Tcp { .. }
-                | Ask::Resp { .. }
-                | Ask::UnixJsonRpc { .. }
-                | Ask::Exec { .. }
-                | Ask::Address { .. }
-                | Ask::Client { .. } => None,
-            };
-            Asked { observer: observer.clone(), tail }
-        });
+        let asked = |observer: &Observer| Asked {
+            tail: tail_of(observer, &main_process, &setup.directories[..setup.nodes]),
+            observer: observer.clone(),
+        };
         Ok(Self {
             members: setup.nodes,
             launches,
             after_start,
-            observers: observers.collect(),
+            observers: definition.observers.iter().map(asked).collect(),
             one_by_one: [
                 definition.nodes.one_by_one,
                 definition.service.as_ref().is_some_and(|service| service.part.one_by_one),
@@ -245,14 +222,6 @@ impl DefinedDriver {
         let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
         let context = self.means.context(node, &reply, observer.pattern.as_ref())?;
         belief::belief(observer, node, self.members, &context, &self.identities)
-    }
-
-    fn context(&self, node: NodeId, reply: &Reply, pattern: Option<&Pattern>) -> Result<TemplateValue, ProbeError> {
-        reply.context(&self.means.scopes[node.index()], pattern).ok_or_else(|| {
-            let shown: String = reply.text.trim().chars().take(200).collect();
-            let pattern = pattern.map(Pattern::text).unwrap_or_default();
-            ProbeError::Garbage(format!("`{pattern}` does not match `{}`", shown.escape_debug()))
-        })
     }
 
     /// Whether one condition holds of every node; otherwise what is missing.
@@ -301,6 +270,25 @@ impl DefinedDriver {
             }
         }
         Err(seen)
+    }
+}
+
+/// Where an observer that reads a log stands in it.
+fn tail_of(observer: &Observer, main_process: &str, directories: &[PathBuf]) -> Option<LogTail> {
+    match &observer.ask {
+        Ask::Log { process, stderr } => {
+            let stream = if *stderr { "stderr.log" } else { "stdout.log" };
+            let name = if process == main_process { stream.to_owned() } else { format!("{process}.{stream}") };
+            Some(LogTail::new(name, directories))
+        }
+        Ask::Http { .. }
+        | Ask::Prometheus { .. }
+        | Ask::Tcp { .. }
+        | Ask::Resp { .. }
+        | Ask::UnixJsonRpc { .. }
+        | Ask::Exec { .. }
+        | Ask::Address { .. }
+        | Ask::Client { .. } => None,
     }
 }
 
