@@ -21,7 +21,7 @@ use chaos_plan::definition::{
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use self::belief::Identities;
+use self::belief::{Identities, Shown};
 use crate::access::{Addresses, Enter};
 use crate::client::ClientSetup;
 use crate::driver::{Answer, Client, Driver, Launch, Preparation, ProbeError, Watch};
@@ -120,6 +120,7 @@ pub enum DefinedError {
 struct Asked {
     observer: Observer,
     tail: Option<LogTail>,
+    shown: Shown,
 }
 
 /// Drives a cluster of a defined system.
@@ -201,7 +202,7 @@ impl DefinedDriver {
                 | Ask::Address { .. }
                 | Ask::Client { .. } => None,
             };
-            Asked { observer: observer.clone(), tail }
+            Asked { observer: observer.clone(), tail, shown: Shown::default() }
         });
         Ok(Self {
             members: setup.nodes,
@@ -241,10 +242,10 @@ impl DefinedDriver {
     }
 
     async fn ask_once(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
-        let Asked { observer, tail } = &self.observers[index];
+        let Asked { observer, tail, shown } = &self.observers[index];
         let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
         let context = self.context(node, &reply, observer.pattern.as_ref())?;
-        belief::belief(observer, node, self.members, &context, &self.identities)
+        belief::belief(observer, node, self.members, &context, &self.identities, shown)
     }
 
     fn context(&self, node: NodeId, reply: &Reply, pattern: Option<&Pattern>) -> Result<TemplateValue, ProbeError> {
@@ -262,7 +263,7 @@ impl DefinedDriver {
             match condition {
                 Ready::Observed { observer, that } => {
                     let named = |asked: &&Asked| asked.observer.name == *observer;
-                    let Asked { observer, tail } =
+                    let Asked { observer, tail, .. } =
                         self.observers.iter().find(named).expect("definitions name observers that they have");
                     let pattern = observer.pattern.as_ref();
                     let reply = self.means.ask(node, &observer.ask, pattern, tail.as_ref()).await;
