@@ -15,13 +15,16 @@
 //! A write is over when it was answered, or, if its value has no other writer, when somebody had seen the value. A final
 //! read of a value that no write can have left is a violation, too. One pass per key, O(n). Any one write per final read
 //! can be proved lost; the sentence also says how many acknowledged writes are newer than the value found, each of which is
-//! lost or was overwritten by a lost one. A key with acknowledged writes but no final read after them is unknown.
+//! lost or was overwritten by a lost one. Sets have a rule of their own ([`lost`]). A key with acknowledged writes but no final read after them is unknown.
 
 use std::collections::BTreeMap;
 
-use chaos_history::{Action, ClientRole, Completion, History, OpResult, Operation, RunNanos, Value, operations};
+use chaos_history::{
+    Action, ClientRole, Completion, History, ObjectKind, OpResult, Operation, RunNanos, Value, operations,
+};
 
-use crate::text::count;
+use crate::set::{SetKey, lost};
+use crate::text::{count, grouped};
 use crate::verdict::{Verdict, Witness};
 
 /// The final reads show nothing older than an acknowledged write.
@@ -30,25 +33,39 @@ pub(crate) fn no_acknowledged_write_lost(history: &History) -> (Verdict, String)
         Ok(operations) => operations,
         Err(error) => return (Verdict::Unknown(error.to_string()), "malformed operations".to_owned()),
     };
-    let mut keys: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
+    let mut keys: BTreeMap<(&str, ObjectKind), Vec<&Operation>> = BTreeMap::new();
     for operation in &operations {
         if operation.completed.is_some_and(|completed| completed < operation.invoked) {
             let reason = format!("line {}: an operation was answered before it was invoked", operation.invoke_line);
             return (Verdict::Unknown(reason), "malformed operations".to_owned());
         }
-        keys.entry(operation.action.key()).or_default().push(operation);
+        let (key, kind) = (operation.action.key(), operation.action.object());
+        if kind != ObjectKind::Lock {
+            keys.entry((key, kind)).or_default().push(operation);
+        }
     }
-    let (mut writes, mut reads, mut violated) = (0, 0, 0);
+    let (mut writes, mut reads, mut violated, mut lost_elements) = (0, 0, 0, 0);
     let mut violation: Option<Witness> = None;
     let mut unknown: Option<String> = None;
-    for (key, of_key) in &keys {
-        let key = KeyWrites::new(key, of_key);
-        writes += key.acknowledged.len();
-        reads += key.finals.len();
-        let lost = key.finals.iter().find_map(|read| key.lost_by(read));
-        violated += usize::from(lost.is_some());
-        unknown = unknown.or_else(|| key.unread());
-        violation = violation.or(lost);
+    let mut remarks: Vec<String> = Vec::new();
+    for (&(key, kind), of_key) in &keys {
+        let (broken, unread) = if kind == ObjectKind::Set {
+            let key = SetKey::new(key, of_key);
+            writes += key.added.len();
+            reads += key.finals.len();
+            let lost::Finding { violation, unknown, lost, remark } = lost::judge(&key, history.header.nodes);
+            lost_elements += lost;
+            remarks.extend(remark);
+            (violation, unknown)
+        } else {
+            let key = KeyWrites::new(key, of_key);
+            writes += key.acknowledged.len();
+            reads += key.finals.len();
+            (key.finals.iter().find_map(|read| key.lost_by(read)), key.unread())
+        };
+        violated += usize::from(broken.is_some());
+        unknown = unknown.or(unread);
+        violation = violation.or(broken);
     }
     let mut basis = format!(
         "{}, {} of {}",
@@ -58,6 +75,12 @@ pub(crate) fn no_acknowledged_write_lost(history: &History) -> (Verdict, String)
     );
     if violated > 1 {
         basis.push_str(&format!(", {} violated", count(violated, "key")));
+    }
+    if lost_elements > 0 {
+        basis.push_str(&format!(", {} of the acknowledged additions lost", grouped(lost_elements)));
+    }
+    for remark in remarks {
+        basis.push_str(&format!("; {remark}"));
     }
     let verdict = match (violation, unknown) {
         (Some(witness), _) => Verdict::Invalid(witness),

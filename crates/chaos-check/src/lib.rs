@@ -11,10 +11,16 @@
 //! |---|---|---|
 //! | [`Property::ElectionSafety`], [`Property::SingleVote`] | observations | `election.rs` |
 //! | [`Property::TermMonotonic`] | observations | `terms.rs` |
-//! | [`Property::Linearizable`] | operations | `register/` |
-//! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs` |
+//! | [`Property::Linearizable`] | operations | `register/`, `set/linear.rs` |
+//! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs`, `set/lost.rs` |
+//! | [`Property::ReplicasAgree`] | comparisons of replicas, final reads of sets | `replicas.rs` |
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
+//! | [`Property::OneLeaderAtATime`] | observations, faults, node life | `one_leader/` |
+//!
+//! What a property makes of a system that shows no terms, or whose nodes speak only of themselves
+//! ([`Testimony`](chaos_history::Testimony)), stands at the head of its file: numbers that the harness gave to reigns are never
+//! taken for terms.
 //!
 //! *Objects of your own.* To check one, implement [`linear::Model`]: a first state, and `apply`, which says what follows from a
 //! state and an operation, or that it can't be. Everything else is optional and makes checks faster or counterexamples
@@ -31,8 +37,11 @@ mod acknowledged;
 mod answers;
 mod election;
 pub mod linear;
+mod one_leader;
 mod reelection;
 mod register;
+mod replicas;
+mod set;
 mod stale_leader;
 mod terms;
 mod text;
@@ -57,8 +66,10 @@ pub fn check(history: &History, property: Property, budget: &Budget<'_>) -> Outc
         Property::TermMonotonic => terms::term_monotonic(history),
         Property::Linearizable => register::linearizable(history, budget),
         Property::NoAcknowledgedWriteLost => acknowledged::no_acknowledged_write_lost(history),
+        Property::ReplicasAgree => replicas::replicas_agree(history),
         Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
         Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),
+        Property::OneLeaderAtATime { allowed } => one_leader::one_leader(history, allowed),
     };
     if history.torn {
         basis.push_str("; the history's last line is torn");

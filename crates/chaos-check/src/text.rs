@@ -4,6 +4,19 @@ use std::time::Duration;
 
 /// A count with its noun, digits grouped by thousands: `61,204 observations`, `1 observation`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
+/// The first few of a list, and how many more there are.
+pub(crate) fn some_of(items: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = items[..items.len().min(SHOWN)].join(", ");
+    if items.len() > SHOWN { format!("{shown} and {} more", grouped(items.len() - SHOWN)) } else { shown }
+}
+
+/// A number with its digits grouped by thousands: `61,204`.
+pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -12,8 +25,7 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
         }
         grouped.push(digit);
     }
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{grouped} {noun}{plural}")
+    grouped
 }
 
 /// A duration in seconds, to the millisecond.

@@ -9,6 +9,8 @@
 //!   and `effect` both begin a new epoch, so the time in between is nobody's premise.
 //! * A node is up from `ready` (from `started` in a history without any `ready`) to `exited`, or to the `call_begin` of a
 //!   kill aimed at it. A node of which the history has no event at all is up throughout.
+//! * A node of which a fault holds one process, or which has lost one, is not usable: it may be up, and may be lame. The same
+//!   holds of a node that is cut off from a service node, and of all nodes while a service node is down or disturbed.
 //! * A pause or partition whose begin reports an error may be half there: it holds until its end. One whose end reports an
 //!   error holds to the end of the history. A kill that reports an error says nothing: the process tells.
 //!
@@ -102,6 +104,9 @@ enum Change<'a> {
     Exited(NodeId, u64),
     Killed(&'a FaultEvent),
     Holds(&'a FaultEvent),
+    /// A node goes on without one of its processes.
+    Lost(NodeId, &'a str),
+    Regained(NodeId, &'a str),
     Over(FaultId),
     /// Something is changing, or has just been confirmed to have changed.
     Uncertain,
@@ -141,6 +146,7 @@ fn end(history: &History) -> RunNanos {
     let ends = |event: &Event| match event {
         Event::Note(note) => matches!(note.mark, Some(Mark::RunEnd | Mark::Interrupted)),
         Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => false,
+        Event::Replica(_) | Event::View(_) => false,
     };
     let marked = history.events.iter().filter(|recorded| ends(&recorded.event)).map(|recorded| recorded.at).min();
     marked.unwrap_or_else(|| history.end())
@@ -153,14 +159,14 @@ fn changes(history: &History) -> Vec<(RunNanos, usize, Change<'_>)> {
     for recorded in &history.events {
         let (at, line) = (recorded.at, recorded.line);
         match &recorded.event {
-            // Service nodes have lives too, and elect nobody.
-            Event::Node(event) if event.node.index() >= history.header.nodes => {}
             Event::Node(event) => {
-                let change = match event.life {
-                    NodeLife::Started { .. } if tells_ready => Change::Uncertain,
+                let is_asked = event.node.index() < history.header.nodes;
+                let change = match &event.life {
+                    NodeLife::Started { .. } if tells_ready && is_asked => Change::Uncertain,
                     NodeLife::Started { .. } | NodeLife::Ready => Change::Up(event.node, event.incarnation),
                     NodeLife::Exited { .. } => Change::Exited(event.node, event.incarnation),
-                    NodeLife::ProcessStarted { .. } | NodeLife::ProcessExited { .. } => Change::Uncertain,
+                    NodeLife::ProcessStarted { process, .. } => Change::Regained(event.node, process),
+                    NodeLife::ProcessExited { process, .. } => Change::Lost(event.node, process),
                 };
                 changes.push((at, line, change));
             }
@@ -168,6 +174,10 @@ fn changes(history: &History) -> Vec<(RunNanos, usize, Change<'_>)> {
                 let (begin, confirmed) =
                     (fault.stamps.call_begin, fault.stamps.effect.unwrap_or(fault.stamps.call_end));
                 let (first, second) = match (fault.edge, fault.kind, fault.error.is_some()) {
+                    // One process of a node: the node may be up without, and is nobody's premise until it is whole again.
+                    (FaultEdge::Begin, FaultKind::Kill, _) if fault.process.is_some() => {
+                        (Change::Holds(fault), Change::Uncertain)
+                    }
                     (FaultEdge::Begin, FaultKind::Kill, true) | (FaultEdge::End, _, true) => {
                         (Change::Uncertain, Change::Uncertain)
                     }
@@ -180,7 +190,12 @@ fn changes(history: &History) -> Vec<(RunNanos, usize, Change<'_>)> {
                 changes.push((begin, line, first));
                 changes.push((confirmed, line, second));
             }
-            Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::Note(_) => {}
+            Event::Op(_)
+            | Event::Observation(_)
+            | Event::Stall(_)
+            | Event::Note(_)
+            | Event::Replica(_)
+            | Event::View(_) => {}
         }
     }
     changes
@@ -188,6 +203,12 @@ fn changes(history: &History) -> Vec<(RunNanos, usize, Change<'_>)> {
 
 /// The topology at one instant.
 struct Now<'a> {
+    /// How many nodes are under test.
+    nodes: usize,
+    /// The nodes that those depend on.
+    service: BTreeSet<NodeId>,
+    /// The processes, beside the main one, that nodes have lost.
+    lost: BTreeSet<(NodeId, &'a str)>,
     /// The incarnation of each node that is up.
     up: BTreeMap<NodeId, u64>,
     faults: BTreeMap<FaultId, &'a FaultEvent>,
@@ -199,7 +220,18 @@ impl<'a> Now<'a> {
             history.events.iter().any(|recorded| matches!(&recorded.event, Event::Node(event) if event.node == node))
         };
         let up = NodeId::all(history.header.nodes).filter(|&node| !lives(node)).map(|node| (node, 0)).collect();
-        Self { up, faults: BTreeMap::new() }
+        let nodes = history.header.nodes;
+        let service = history.events.iter().filter_map(|recorded| match &recorded.event {
+            Event::Node(event) => Some(event.node).filter(|node| node.index() >= nodes),
+            Event::Op(_)
+            | Event::Observation(_)
+            | Event::Fault(_)
+            | Event::Stall(_)
+            | Event::Note(_)
+            | Event::Replica(_)
+            | Event::View(_) => None,
+        });
+        Self { nodes, service: service.collect(), lost: BTreeSet::new(), up, faults: BTreeMap::new() }
     }
 
     fn apply(&mut self, change: Change<'a>) {
@@ -221,6 +253,12 @@ impl<'a> Now<'a> {
             Change::Holds(fault) => {
                 self.faults.insert(fault.id, fault);
             }
+            Change::Lost(node, process) => {
+                self.lost.insert((node, process));
+            }
+            Change::Regained(node, process) => {
+                self.lost.remove(&(node, process));
+            }
             Change::Over(id) => {
                 self.faults.remove(&id);
             }
@@ -230,20 +268,20 @@ impl<'a> Now<'a> {
 
     /// The epoch that begins now; its end is not known yet.
     fn epoch(&self, from: RunNanos, line: Option<usize>) -> Epoch {
-        let paused: BTreeSet<NodeId> = self
-            .faults
-            .values()
-            .filter(|fault| fault.kind == FaultKind::Pause)
-            .flat_map(|fault| fault.nodes.iter().copied())
-            .collect();
-        Epoch {
-            from,
-            to: from,
-            line,
-            usable: self.up.keys().copied().filter(|node| !paused.contains(node)).collect(),
-            cut: self.faults.values().flat_map(|fault| fault.links.iter().copied()).collect(),
-            faults: self.faults.len(),
-        }
+        let holds = |fault: &&FaultEvent| fault.kind == FaultKind::Pause || fault.process.is_some();
+        let held = self.faults.values().copied().filter(holds).flat_map(|fault| fault.nodes.iter().copied());
+        let lost = self.lost.iter().map(|(node, _)| *node);
+        let disturbed: BTreeSet<NodeId> = held.chain(lost).collect();
+        let cut: BTreeSet<Link> = self.faults.values().flat_map(|fault| fault.links.iter().copied()).collect();
+        // Whether nodes can elect anybody without some of those they depend on, only they know.
+        let served = self.service.iter().all(|node| self.up.contains_key(node) && !disturbed.contains(node));
+        let reaches_service = |node: NodeId| {
+            let cut = |from, to| cut.contains(&Link { from, to });
+            !self.service.iter().any(|&service| cut(node, service) || cut(service, node))
+        };
+        let mut usable: BTreeSet<NodeId> = self.up.keys().copied().filter(|node| !disturbed.contains(node)).collect();
+        usable.retain(|&node| served && node.index() < self.nodes && reaches_service(node));
+        Epoch { from, to: from, line, usable, cut, faults: self.faults.len() }
     }
 }
 
@@ -251,7 +289,13 @@ impl<'a> Now<'a> {
 pub(crate) fn stalled(history: &History, from: RunNanos, to: RunNanos) -> Duration {
     let overlap = |event: &Event| match event {
         Event::Stall(stall) => stall.to.min(to).since(stall.from.max(from)),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Note(_) => Duration::ZERO,
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::Fault(_)
+        | Event::Node(_)
+        | Event::Note(_)
+        | Event::Replica(_)
+        | Event::View(_) => Duration::ZERO,
     };
     history.events.iter().map(|recorded| overlap(&recorded.event)).sum()
 }

@@ -33,6 +33,13 @@ pub enum Property {
         /// The bound; may be zero.
         within: Duration,
     },
+    /// In the end all nodes hold the same state.
+    ReplicasAgree,
+    /// At no instant do two nodes both lead, whatever their terms; or for no longer than this at a stretch.
+    OneLeaderAtATime {
+        /// For how long two may lead; usually zero.
+        allowed: Duration,
+    },
 }
 
 impl Property {
@@ -47,6 +54,8 @@ impl Property {
             Self::NoAcknowledgedWriteLost => "NoAcknowledgedWriteLost",
             Self::BoundedReelection { .. } => "BoundedReelection",
             Self::NoStaleLeaderAfterHeal { .. } => "NoStaleLeaderAfterHeal",
+            Self::ReplicasAgree => "ReplicasAgree",
+            Self::OneLeaderAtATime { .. } => "OneLeaderAtATime",
         }
     }
 }
@@ -57,11 +66,16 @@ impl fmt::Display for Property {
             Self::BoundedReelection { within } | Self::NoStaleLeaderAfterHeal { within } => {
                 write!(f, "{} within {within:?}", self.name())
             }
-            Self::ElectionSafety
+            Self::OneLeaderAtATime { allowed } if !allowed.is_zero() => {
+                write!(f, "{} but for {allowed:?}", self.name())
+            }
+            Self::OneLeaderAtATime { .. }
+            | Self::ElectionSafety
             | Self::SingleVote
             | Self::TermMonotonic
             | Self::Linearizable
-            | Self::NoAcknowledgedWriteLost => f.write_str(self.name()),
+            | Self::NoAcknowledgedWriteLost
+            | Self::ReplicasAgree => f.write_str(self.name()),
         }
     }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use chaos_check::{Budget, Outcome, Overall, Property, Topology, Verdict, check, overall};
-use chaos_history::{History, NodeId, RunNanos};
+use chaos_history::{
+    Event, FaultEdge, FaultEvent, FaultKind, History, Link, NodeEvent, NodeId, NodeLife, Recorded, RunNanos,
+};
 
 const MS: u64 = 1_000_000;
 
@@ -49,6 +51,98 @@ fn a_killed_node_is_not_usable_from_the_call_on() {
     assert!(usable_at(30 * MS));
     assert!(!usable_at(50 * MS));
     assert!(!usable_at(200 * MS));
+}
+
+/// The same history, in which somebody else is hit by the fault, or something more happens.
+fn altered(alter: impl Fn(&mut Vec<Recorded>)) -> History {
+    let mut history = read("reelection-of-the-living-after-kill-invalid");
+    // Without the node's own end, only the fault tells that there is something about it.
+    history.events.retain(|recorded| match &recorded.event {
+        Event::Node(node) => !matches!(node.life, NodeLife::Exited { .. }),
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::Fault(_)
+        | Event::Stall(_)
+        | Event::Note(_)
+        | Event::Replica(_)
+        | Event::View(_) => true,
+    });
+    alter(&mut history.events);
+    history.events.sort_by_key(|recorded| recorded.at);
+    history
+}
+
+fn fault_of(events: &mut [Recorded]) -> &mut FaultEvent {
+    let fault = events.iter_mut().find_map(|recorded| match &mut recorded.event {
+        Event::Fault(fault) => Some(fault),
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::Node(_)
+        | Event::Stall(_)
+        | Event::Note(_)
+        | Event::Replica(_)
+        | Event::View(_) => None,
+    });
+    fault.expect("the history has a fault")
+}
+
+fn life(ms: u64, number: u16, life: NodeLife) -> Recorded {
+    let event = Event::Node(NodeEvent { node: NodeId::new(number), incarnation: 1, life });
+    Recorded { line: 100, at: RunNanos(ms * MS), event }
+}
+
+fn usable(history: &History, ms: u64) -> Vec<u16> {
+    let at = RunNanos(ms * MS);
+    let topology = Topology::of(history);
+    let epoch = topology.epochs.iter().find(|epoch| epoch.from <= at && at < epoch.to).expect("epochs have no gaps");
+    epoch.usable.iter().map(|node| node.number()).collect()
+}
+
+#[test]
+fn a_node_of_which_one_process_is_hit_is_nobodys_premise_and_is_not_down() {
+    for kind in [FaultKind::Kill, FaultKind::Pause] {
+        let history = altered(|events| {
+            let fault = fault_of(events);
+            (fault.kind, fault.process) = (kind, Some("agent".to_owned()));
+            let mut end = fault.clone();
+            (end.edge, end.stamps.call_begin, end.stamps.effect) =
+                (FaultEdge::End, RunNanos(150 * MS), Some(RunNanos(160 * MS)));
+            events.push(Recorded { line: 100, at: RunNanos(150 * MS), event: Event::Fault(end) });
+        });
+        assert_eq!((usable(&history, 40), usable(&history, 100)), (vec![1, 2, 3], vec![2, 3]), "{kind:?}");
+        assert_eq!((usable(&history, 155), usable(&history, 165)), (vec![2, 3], vec![1, 2, 3]), "up all the while");
+    }
+}
+
+#[test]
+fn a_node_that_has_lost_a_process_is_nobodys_premise_until_it_is_back() {
+    let process = || "agent".to_owned();
+    let history = altered(|events| {
+        events.retain(|recorded| !matches!(recorded.event, Event::Fault(_)));
+        let exited = NodeLife::ProcessExited { process: process(), code: Some(1), signal: None, expected: false };
+        events.push(life(60, 2, exited));
+        events.push(life(120, 2, NodeLife::ProcessStarted { process: process(), pid: 9 }));
+    });
+    let seen: Vec<Vec<u16>> = [40, 100, 140].map(|ms| usable(&history, ms)).into();
+    assert_eq!(seen, [vec![1, 2, 3], vec![1, 3], vec![1, 2, 3]]);
+}
+
+#[test]
+fn nodes_without_their_service_nodes_are_nobodys_premise() {
+    let started = || life(25, 4, NodeLife::Started { pid: 4 });
+    let killed = altered(|events| {
+        fault_of(events).nodes = vec![NodeId::new(4)];
+        events.push(started());
+    });
+    let none: Vec<u16> = Vec::new();
+    assert_eq!((usable(&killed, 20), usable(&killed, 40), usable(&killed, 100)), (none.clone(), vec![1, 2, 3], none));
+    let cut_off = altered(|events| {
+        let fault = fault_of(events);
+        (fault.kind, fault.nodes) = (FaultKind::Partition, vec![NodeId::new(3)]);
+        fault.links = vec![Link { from: NodeId::new(4), to: NodeId::new(3) }];
+        events.push(started());
+    });
+    assert_eq!((usable(&cut_off, 40), usable(&cut_off, 100)), (vec![1, 2, 3], vec![1, 2]));
 }
 
 #[test]

@@ -21,9 +21,11 @@ fn property(text: &str) -> Property {
         "SingleVote" => Property::SingleVote,
         "TermMonotonic" => Property::TermMonotonic,
         "Linearizable" => Property::Linearizable,
+        "ReplicasAgree" => Property::ReplicasAgree,
         "NoAcknowledgedWriteLost" => Property::NoAcknowledgedWriteLost,
         "BoundedReelection" => Property::BoundedReelection { within },
         "NoStaleLeaderAfterHeal" => Property::NoStaleLeaderAfterHeal { within },
+        "OneLeaderAtATime" => Property::OneLeaderAtATime { allowed: within },
         _ => panic!("unknown property {name}"),
     }
 }

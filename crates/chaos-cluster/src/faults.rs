@@ -8,6 +8,8 @@
 //! | resume | SIGCONT to every process | the call has returned |
 //! | cut | one transaction of the packet filter | probes on cut links are lost, on all others delivered |
 //!
+//! Faults of one process of a node are in [`crate::single`].
+//!
 //! A fault that hits several nodes counts as done when it hit at least one; nodes that it missed (they ended by themselves
 //! a moment before) are told in a remark.
 
@@ -16,14 +18,14 @@ use std::time::Duration;
 
 use chaos_engine::{Event, FaultChange, FaultCommand};
 use chaos_history::{self as history, FaultEvent, FaultId, Link, NodeId, RunNanos, Stamps};
-use chaos_plan::KillSignal;
+use chaos_plan::{KillSignal, ProcessTarget};
 use nix::sys::signal::Signal;
 
 use crate::process::ProcessError;
 use crate::world::{RealWorld, WorldError};
 
 /// How long a node may take over an orderly end before it is ended by force.
-const ORDERLY_END_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const ORDERLY_END_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the probes of a cut may take to agree.
 const CUT_CONFIRMED_WITHIN: Duration = Duration::from_millis(100);
@@ -46,25 +48,25 @@ impl RealWorld {
     pub(crate) fn fault(&mut self, command: FaultCommand) -> Result<(), WorldError> {
         let call_begin = self.clock.now();
         let mut stamps = Stamps { scheduled: command.scheduled, call_begin, call_end: call_begin, effect: None };
-        let error = match &command.change {
-            FaultChange::Kill(signal) => return self.kill(*signal, command, stamps),
-            FaultChange::Pause => self.pause(&command, &mut stamps)?,
-            FaultChange::Restart | FaultChange::Resume => {
-                let error = self.bring_back(command.id, &command.change, &command.nodes)?;
+        let process = command.process.clone();
+        let error = match (&command.change, &process) {
+            (FaultChange::Kill(signal), None) => return self.kill(*signal, command, stamps),
+            (FaultChange::Kill(signal), Some(process)) => return self.kill_one(*signal, process, command, stamps),
+            (FaultChange::Pause, None) => self.pause(&command, &mut stamps)?,
+            (FaultChange::Pause, Some(process)) => self.pause_one(process, &command, &mut stamps)?,
+            (FaultChange::Restart | FaultChange::Resume, process) => {
+                let error = self.bring_back(command.id, &command.change, &command.nodes, process.as_ref())?;
                 stamps.call_end = self.clock.now();
                 stamps.effect = error.is_none().then_some(stamps.call_end);
                 error
             }
-            FaultChange::Cut(links) => self.cut(links, &mut stamps)?,
+            (FaultChange::Cut(links), _) => self.cut(links, &mut stamps)?,
         };
         self.fault_done(command, stamps, error)
     }
 
     fn kill(&mut self, signal: KillSignal, command: FaultCommand, mut stamps: Stamps) -> Result<(), WorldError> {
-        let signal = match signal {
-            KillSignal::Kill => Signal::SIGKILL,
-            KillSignal::Term => Signal::SIGTERM,
-        };
+        let signal = signal_of(signal);
         let mut waiting = BTreeSet::new();
         let error = self.each_node(&command, |world, node| {
             world.nodes[node.index()].end(signal)?;
@@ -115,7 +117,8 @@ impl RealWorld {
             }
         }
         self.end_overdue(now)?;
-        Ok((!self.lingering().is_empty()).then_some(LOOK_FOR_LEFTOVERS_EVERY))
+        let single = self.tend_ends(now)?;
+        Ok((single || !self.lingering().is_empty()).then_some(LOOK_FOR_LEFTOVERS_EVERY))
     }
 
     /// Ends by force what did not end when it was asked to.
@@ -140,9 +143,14 @@ impl RealWorld {
         fault: FaultId,
         change: &FaultChange,
         nodes: &[NodeId],
+        process: Option<&ProcessTarget>,
     ) -> Result<Option<String>, WorldError> {
         let mut missed = Vec::new();
         for &node in nodes {
+            if let Some(process) = process {
+                missed.extend(self.bring_one_back(change, process, node)?.err());
+                continue;
+            }
             let outcome = match change {
                 FaultChange::Restart => self.restart(node)?,
                 // Nobody there to go on is what a resume leaves alone.
@@ -205,7 +213,7 @@ impl RealWorld {
     }
 
     /// Does something to each of the fault's nodes.
-    fn each_node(
+    pub(crate) fn each_node(
         &mut self,
         command: &FaultCommand,
         mut act: impl FnMut(&mut Self, NodeId) -> Result<(), ProcessError>,
@@ -231,16 +239,30 @@ impl RealWorld {
         Ok(None)
     }
 
-    fn fault_done(&mut self, command: FaultCommand, stamps: Stamps, error: Option<String>) -> Result<(), WorldError> {
-        let FaultCommand { id, edge, kind, label, nodes, links, leader, source, .. } = command;
+    pub(crate) fn fault_done(
+        &mut self,
+        command: FaultCommand,
+        stamps: Stamps,
+        error: Option<String>,
+    ) -> Result<(), WorldError> {
+        let FaultCommand { id, edge, kind, label, nodes, process, links, leader, source, .. } = command;
+        let process = process.map(|process| process.name);
         tracing::info!(fault = id.0, ?edge, label, error, "fault edge");
-        let event = FaultEvent { id, edge, kind, label, nodes, links, leader, stamps, source, error };
+        let event = FaultEvent { id, edge, kind, label, nodes, process, links, leader, stamps, source, error };
         self.record(stamps.call_begin, history::Event::Fault(event.clone()), Some(Event::FaultDone(event)))
     }
 }
 
+/// What a plan means by its signal.
+pub(crate) fn signal_of(signal: KillSignal) -> Signal {
+    match signal {
+        KillSignal::Kill => Signal::SIGKILL,
+        KillSignal::Term => Signal::SIGTERM,
+    }
+}
+
 /// An error with its causes, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use chaos_engine::Completed;
-use chaos_history::{NodeId, Observation, RunNanos, Stall};
+use chaos_history::{NodeId, Observation, ReplicaEvent, RunNanos, Stall};
 
 /// Several seconds of what nodes and clients say at the usual rates; a few megabytes.
 const MESSAGES_MAX: usize = 1 << 14;
@@ -20,10 +20,14 @@ const RETRY_AFTER: Duration = Duration::from_millis(1);
 pub(crate) enum Message {
     /// A node was asked, or told.
     Observed(Observation),
+    /// The same by a further observer: its place among the driver's, from 1.
+    Viewed { observer: usize, observation: Observation },
     /// An operation ended.
     Completed { at: RunNanos, completed: Completed },
     /// A process of a node ended. It is a zombie until the owner takes its status.
     Ended { node: NodeId, which: Ended, at: RunNanos },
+    /// A node was asked what it holds.
+    Compared(ReplicaEvent),
     /// The host stalled.
     Stalled(Stall),
     /// Somebody asks for an end: who or what, for people.

@@ -60,6 +60,36 @@ pub(crate) fn threads_of(process: &Task) -> Vec<Task> {
     numbers(&place).into_iter().filter_map(|shown| task(format!("{place}/{shown}"), depth)).collect()
 }
 
+/// Of these processes, the one with this number and all that descend from it. A child whose parent is gone descends from nobody.
+pub(crate) fn with_descendants(of: Pid, processes: &[Task]) -> Vec<Task> {
+    let Some(root) = processes.iter().find(|process| process.pid == of) else { return Vec::new() };
+    let mut found = vec![root.clone()];
+    let mut asked = 0;
+    while let Some(parent) = found.get(asked).map(|process| process.place.clone()) {
+        asked += 1;
+        let children = processes.iter().filter(|process| parent_of(process).as_deref() == Some(&*parent));
+        let new: Vec<Task> = children.filter(|child| !found.contains(child)).cloned().collect();
+        found.extend(new);
+    }
+    found
+}
+
+/// The parent's directory in `/proc`.
+fn parent_of(process: &Task) -> Option<String> {
+    let stat = fs::read_to_string(format!("{}/stat", process.place)).ok()?;
+    let parent = stat[stat.rfind(')')? + 1..].split_whitespace().nth(1)?;
+    Some(format!("/proc/{parent}"))
+}
+
+/// Whether a process has ended, reaped or not.
+pub(crate) fn is_gone(process: &Task) -> bool {
+    let stat = fs::read_to_string(format!("{}/stat", process.place)).unwrap_or_default();
+    match stat.rfind(')').and_then(|end| stat[end + 1..].split_whitespace().next()) {
+        Some("Z" | "X") | None => true,
+        Some(_) => false,
+    }
+}
+
 /// Whether a thread runs code of its own, as far as stopping it is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Motion {

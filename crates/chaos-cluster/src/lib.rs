@@ -16,8 +16,10 @@ mod inspect;
 mod observer;
 mod process;
 mod recorder;
+mod single;
 mod start;
 mod sys;
+mod testimony;
 mod watchdog;
 mod world;
 

@@ -30,8 +30,8 @@ impl Recorder {
     /// If the file can't be written.
     pub fn record(&mut self, at: RunNanos, event: Event) -> Result<(), HistoryError> {
         let at_once = match event {
-            Event::Fault(_) | Event::Node(_) | Event::Note(_) => true,
-            Event::Op(_) | Event::Observation(_) | Event::Stall(_) => false,
+            Event::Fault(_) | Event::Node(_) | Event::Note(_) | Event::Replica(_) => true,
+            Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::View(_) => false,
         };
         self.writer.append(at, event)?;
         if at_once || at.since(self.flushed) >= UNFLUSHED_MAX {

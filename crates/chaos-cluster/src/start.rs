@@ -271,6 +271,7 @@ impl RealWorld {
             Event::Tick
             | Event::Observed(_)
             | Event::Completed(_)
+            | Event::Compared { .. }
             | Event::FaultDone(_)
             | Event::Node {
                 life: NodeLife::Started { .. } | NodeLife::Ready | NodeLife::ProcessStarted { .. }, ..

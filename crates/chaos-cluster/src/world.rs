@@ -12,7 +12,7 @@ use std::time::Duration;
 use chaos_engine::{Capabilities, Command, Completed, Event, Invocation, World};
 use chaos_history::{
     self as history, FaultKind, HistoryError, Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation,
-    ObservationOutcome, OpEvent, OpId, OpPhase, ProcessId, RunDir, RunNanos,
+    ObservationOutcome, OpEvent, OpId, OpPhase, ProcessId, ReplicaEvent, ReplicaOutcome, RunDir, RunNanos,
 };
 use chaos_net::Star;
 use chaos_plan::Observe;
@@ -29,6 +29,8 @@ use crate::inbox::{Ended, Message, Outbox, inbox};
 use crate::observer::Observers;
 use crate::process::{FurtherEnd, NodeProcess, ProcessError};
 use crate::recorder::Recorder;
+use crate::single::PendingEnd;
+use crate::testimony::Testimonies;
 use crate::watchdog::Watchdog;
 
 /// How long the world waits for a message at most: for the flush, and for kills that take too long.
@@ -108,9 +110,11 @@ pub struct RealWorld {
     pub(crate) nodes: Vec<NodeProcess>,
     under_test: usize,
     pub(crate) pending_kills: Vec<PendingKill>,
+    pub(crate) pending_ends: Vec<PendingEnd>,
     /// Recorded events that the engine has not seen yet.
     ready: VecDeque<(RunNanos, Event)>,
     pub(crate) driver: Arc<dyn Driver>,
+    testimonies: Testimonies,
     recorder: Recorder,
     watch: Option<Watch>,
     pub(crate) directory: RunDir,
@@ -174,7 +178,9 @@ impl RealWorld {
             nodes: processes,
             under_test: nodes,
             pending_kills: Vec::new(),
+            pending_ends: Vec::new(),
             ready: VecDeque::new(),
+            testimonies: Testimonies::new(driver.observers()),
             driver,
             recorder,
             watch,
@@ -282,21 +288,14 @@ impl RealWorld {
         }
         self.take_further_endings(node)?;
         self.kill_confirmed(node, self.clock.now())?;
-        let (messages, clock) = (self.messages.clone(), self.clock);
-        let process = &mut self.nodes[node.index()];
-        let launch = self.driver.launch(node, &process.data());
-        // Before the process exists: what it answers must not count as the word of the one before.
-        self.incarnations[node.index()].store(process.incarnation + 1, Ordering::Release);
-        let started = process.start(&launch, move |which| {
-            // Nobody listens any more when the run is over.
-            messages.send(Message::Ended { node, which, at: clock.now() });
-        });
+        let ended = self.end_message(node);
+        let launch = self.driver.launch(node, &self.nodes[node.index()].data());
+        self.expect_incarnation(node, 1);
+        let started = self.nodes[node.index()].start(&launch, ended);
+        self.expect_incarnation(node, 0);
         let started = match started {
             Ok(started) => started,
-            Err(error) => {
-                self.incarnations[node.index()].store(process.incarnation, Ordering::Release);
-                return Ok(Err(error));
-            }
+            Err(error) => return Ok(Err(error)),
         };
         self.answered.remove(&node);
         let now = self.clock.now();
@@ -305,6 +304,22 @@ impl RealWorld {
             self.node_event(now, node, NodeLife::ProcessStarted { process, pid })?;
         }
         Ok(Ok(()))
+    }
+
+    /// What tells the world that a process of this node has ended.
+    pub(crate) fn end_message(&self, node: NodeId) -> impl Fn(Ended) + Clone + Send + use<> {
+        let (messages, clock) = (self.messages.clone(), self.clock);
+        move |which| {
+            // Nobody listens any more when the run is over.
+            messages.send(Message::Ended { node, which, at: clock.now() });
+        }
+    }
+
+    /// Tells observers which incarnation of a node's answers they get: so many after the present one. To be called before a new
+    /// process exists, whose answers must not count as the word of the one before, and after.
+    pub(crate) fn expect_incarnation(&self, node: NodeId, ahead: u64) {
+        let incarnation = self.nodes[node.index()].incarnation + ahead;
+        self.incarnations[node.index()].store(incarnation, Ordering::Release);
     }
 
     /// Records an event for the history and, if there is one, hands its counterpart to the engine.
@@ -331,7 +346,7 @@ impl RealWorld {
         self.record(self.clock.now(), history::Event::Note(NoteEvent { mark: None, text }), None)
     }
 
-    fn node_event(&mut self, at: RunNanos, node: NodeId, life: NodeLife) -> Result<(), WorldError> {
+    pub(crate) fn node_event(&mut self, at: RunNanos, node: NodeId, life: NodeLife) -> Result<(), WorldError> {
         let incarnation = self.nodes[node.index()].incarnation;
         let event = history::Event::Node(NodeEvent { node, incarnation, life: life.clone() });
         self.record(at, event, Some(Event::Node { node, life }))
@@ -360,13 +375,48 @@ impl RealWorld {
         Ok(())
     }
 
+    /// Asks a node what its replica holds.
+    fn compare(&mut self, node: NodeId, deadline: RunNanos) {
+        let Some(question) = self.driver.compare(node) else {
+            self.ready.push_back((self.clock.now(), Event::Compared { node, outcome: None }));
+            return;
+        };
+        let (messages, clock) = (self.messages.clone(), self.clock);
+        self.runtime.spawn(async move {
+            let sent = clock.now();
+            let question = AssertUnwindSafe(question).catch_unwind();
+            let outcome = match tokio::time::timeout(deadline.since(sent), question).await {
+                Ok(Ok(Ok(state))) => ReplicaOutcome::Told(state),
+                Ok(Ok(Err(error))) => ReplicaOutcome::Silent(error.to_string()),
+                Ok(Err(_)) => ReplicaOutcome::Silent("the driver panicked".to_owned()),
+                Err(_) => ReplicaOutcome::Silent("no answer in time".to_owned()),
+            };
+            let event = ReplicaEvent { node, sent, received: clock.now(), outcome };
+            messages.send_from_task(Message::Compared(event)).await;
+        });
+    }
+
     fn handle(&mut self, message: Message) -> Result<(), WorldError> {
         match message {
-            Message::Observed(observation) => self.observed(observation),
+            Message::Observed(observation) => {
+                let observation = self.testimonies.observed(observation);
+                self.observed(observation)
+            }
+            Message::Viewed { observer, observation } => {
+                let at = observation.received;
+                match self.testimonies.viewed(observer, observation) {
+                    Some(view) => self.record(at, history::Event::View(view), None),
+                    None => Ok(()),
+                }
+            }
             Message::Completed { at, completed } => {
                 let Some((process, node)) = self.under_way.remove(&completed.id) else { return Ok(()) };
                 let event = OpEvent { id: completed.id, process, node, phase: completed.phase.clone() };
                 self.record(at, history::Event::Op(event), Some(Event::Completed(completed)))
+            }
+            Message::Compared(event) => {
+                let compared = Event::Compared { node: event.node, outcome: Some(event.outcome.clone()) };
+                self.record(event.received, history::Event::Replica(event), Some(compared))
             }
             Message::Ended { node, which: Ended::Main { incarnation }, at } => self.ended(node, incarnation, at),
             Message::Ended { node, which: Ended::Further { serial }, at } => {
@@ -406,7 +456,7 @@ impl RealWorld {
     }
 
     /// Records the ends of a node's further processes that nobody has heard of yet.
-    fn take_further_endings(&mut self, node: NodeId) -> Result<(), WorldError> {
+    pub(crate) fn take_further_endings(&mut self, node: NodeId) -> Result<(), WorldError> {
         for end in self.nodes[node.index()].take_further_endings() {
             self.further_ended(node, end, self.clock.now())?;
         }
@@ -465,12 +515,18 @@ impl World for RealWorld {
         match command {
             Command::Fault(fault) => self.fault(fault),
             Command::Invoke(invocation) => self.invoke(invocation),
+            Command::Compare { node, deadline } => {
+                self.compare(node, deadline);
+                Ok(())
+            }
             Command::Mark(mark, text) => self.mark(mark, text),
             Command::Remark(text) => self.remark(text),
-            Command::Relieve { fault, change, nodes } => match self.bring_back(fault, &change, &nodes)? {
-                Some(error) => self.remark(format!("fault {} could not be taken back in part: {error}", fault.0)),
-                None => Ok(()),
-            },
+            Command::Relieve { fault, change, nodes, process } => {
+                match self.bring_back(fault, &change, &nodes, process.as_ref())? {
+                    Some(error) => self.remark(format!("fault {} could not be taken back in part: {error}", fault.0)),
+                    None => Ok(()),
+                }
+            }
             Command::Finish(_) => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! The engine: the phases of a run, around the nemesis and the clients.
 //!
 //! ```text
-//! starting ─▶ warm-up ─▶ faults ─▶ lifting ─▶ settling ─▶ draining ─▶ final reads ─▶ done
+//! starting ─▶ warm-up ─▶ faults ─▶ lifting ─▶ settling ─▶ draining (─▶ comparing) ─▶ final reads ─▶ done
 //!    │      (load runs …………………………………………………………)                              ▲
 //!    └ no leader in time ──────────────────────────────────────────────────────┤
 //!           interrupted, at any time: lift every fault, wait 1 s at most ──────┘
@@ -16,9 +16,10 @@
 use std::time::Duration;
 
 use chaos_history::{Mark, NodeId, RunNanos, Seed, Term};
-use chaos_plan::{System, Workload};
+use chaos_plan::{Check, System, Workload};
 
 use crate::client::Numbers;
+use crate::comparison::{self, Comparison};
 use crate::estimate;
 use crate::faults::{FaultsUnderWay, Lift};
 use crate::final_reads::{self, FinalReads, ToRead};
@@ -73,6 +74,9 @@ enum Stage {
     Draining {
         until: RunNanos,
     },
+    Comparing {
+        until: RunNanos,
+    },
     FinalReads {
         until: RunNanos,
     },
@@ -122,6 +126,9 @@ pub struct Engine {
     faults: FaultsUnderWay,
     nemesis: Nemesis,
     load: Loads,
+    /// Whether replicas are to be compared.
+    compares: bool,
+    comparison: Option<Comparison>,
     final_reads: Option<FinalReads>,
     numbers: Numbers,
 }
@@ -154,10 +161,13 @@ impl Engine {
             course: Course::OwnEnd,
             ending: Finished::Completed,
             fraction: 0.0,
-            view: ClusterView::new(workload.nodes, workload.observe.every),
+            view: ClusterView::new(workload.nodes, workload.observe.every, workload.system.testimony())
+                .with_service(workload.system.service_nodes()),
             faults: FaultsUnderWay::default(),
             nemesis: Nemesis::new(&workload.faults, seed, heartbeat),
             load,
+            compares: workload.checks.contains(&Check::ReplicasAgree),
+            comparison: None,
             final_reads: None,
             numbers,
         }
@@ -193,6 +203,11 @@ impl Engine {
                     && let Some(reads) = &mut self.final_reads
                 {
                     reads.completed(completed, now, &mut self.numbers);
+                }
+            }
+            Event::Compared { node, outcome } => {
+                if let Some(comparison) = &mut self.comparison {
+                    comparison.answered(*node, outcome.as_ref(), now);
                 }
             }
             Event::FaultDone(event) => self.faults.answered(event, now, out),
@@ -234,6 +249,10 @@ impl Engine {
             Stage::Faults => self.nemesis.deadline(&self.view).map_or(self.limit_at, |at| at.min(self.limit_at)),
             Stage::Settling { until } if self.ending == Finished::Completed => until.min(self.limit_at),
             Stage::Settling { until } => until,
+            Stage::Comparing { until } => {
+                let round = self.comparison.as_ref().and_then(Comparison::deadline);
+                round.map_or(until, |at| at.min(until))
+            }
             Stage::FinalReads { until } => {
                 let reads = self.final_reads.as_ref().and_then(|reads| reads.deadline(self.now));
                 reads.map_or(until, |at| at.min(until))
@@ -278,6 +297,7 @@ impl Engine {
                 self.becomes(Stage::Draining { until: now + patience })
             }
             Stage::Draining { until } => self.drain(until, out),
+            Stage::Comparing { until } => self.compare(until, out),
             Stage::FinalReads { until } => self.read(until, out),
             Stage::Interrupted { until } => {
                 let reading = self.final_reads.as_ref().map_or(0, FinalReads::under_way);
@@ -327,8 +347,8 @@ impl Engine {
     }
 
     fn start(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
-        if let Some((leader, term)) = self.view.working_leader(self.now) {
-            out.push(Command::Mark(Mark::LoadBegin, format!("a majority names {leader} in term {term}")));
+        if let Some((leader, term)) = self.view.awaited_leader(self.now) {
+            out.push(Command::Mark(Mark::LoadBegin, self.view.led(leader, term)));
             self.load.begin(self.now);
             return self.becomes(Stage::WarmUp { until: self.now + WARM_UP });
         }
@@ -394,6 +414,27 @@ impl Engine {
             )));
         }
         out.push(Command::Mark(Mark::LoadEnd, String::new()));
+        if self.compares && !self.is_interrupted() {
+            let until = self.now + comparison::WITHIN;
+            self.comparison = Some(Comparison::new(self.nodes, self.now, until));
+            return self.becomes(Stage::Comparing { until: until + GRACE });
+        }
+        self.begin_reading()
+    }
+
+    fn compare(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
+        let comparison = self.comparison.as_mut().expect("the comparison is made as its stage begins");
+        comparison.advance(self.now, out);
+        if !comparison.is_over(self.now) && self.now < until {
+            return false;
+        }
+        if comparison.is_impossible() {
+            out.push(Command::Remark("the system can't be asked what its replicas hold".to_owned()));
+        }
+        self.begin_reading()
+    }
+
+    fn begin_reading(&mut self) -> bool {
         let first = self.view.working_leader(self.now).map_or(NodeId::new(1), |(leader, _)| leader);
         let within = if self.is_interrupted() { READ_AFTER_INTERRUPT } else { final_reads::WITHIN };
         let until = self.now + within;
@@ -450,6 +491,8 @@ impl Engine {
             | Stage::Accompanying
             | Stage::Lifting { .. } => Stage::Lifting { until },
             Stage::Settling { .. } => Stage::Settling { until: self.now },
+            // The reads have a limit of their own, and are what is left to learn.
+            Stage::Comparing { .. } => Stage::Comparing { until: self.now },
             Stage::Draining { .. } | Stage::FinalReads { .. } => self.stage,
         };
     }
@@ -475,6 +518,7 @@ impl Engine {
             }
             Stage::Settling { until } => (Phase::Settling, format!("time to pass until {until}")),
             Stage::Draining { .. } => (Phase::Settling, format!("{} operations to end", self.load.under_way())),
+            Stage::Comparing { .. } => (Phase::FinalReads, "all nodes to hold the same".to_owned()),
             Stage::FinalReads { .. } => {
                 let unread = self.final_reads.as_ref().map_or(0, FinalReads::unread);
                 (Phase::FinalReads, format!("{unread} final reads"))
@@ -519,7 +563,9 @@ impl Engine {
             Stage::Faults => before_faults + self.nemesis.done(self.now).min(self.estimate_plan),
             Stage::BetweenRounds { .. } | Stage::Accompanying | Stage::Lifting { .. } => before_settling,
             Stage::Settling { until } => before_settling + left_of(until, self.settle),
-            Stage::Draining { .. } | Stage::FinalReads { .. } => before_settling + self.settle,
+            Stage::Draining { .. } | Stage::Comparing { .. } | Stage::FinalReads { .. } => {
+                before_settling + self.settle
+            }
             Stage::Interrupted { .. } => return self.fraction,
             Stage::Done => return 1.0,
         };

@@ -18,6 +18,7 @@ pub(crate) fn step(step: &Step) -> Duration {
     match &step.action {
         StepAction::Fault { fault: _, hold } => match hold {
             Hold::For(range) => mean(*range) + 2 * EDGE,
+            Hold::Until(until) => ELECTION.min(until.within) + until.plus + 2 * EDGE,
             Hold::Open => EDGE,
         },
         StepAction::Restart { .. } | StepAction::Resume { .. } | StepAction::Heal => EDGE,

@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chaos_history::{FaultEdge, FaultEvent, FaultId, FaultKind, Link, NodeId, RunNanos, SourcePlace, Term};
 
+use chaos_plan::ProcessTarget;
+
 use crate::world::{Command, FaultChange, FaultCommand};
 
 /// A fault that is aimed but not begun.
@@ -24,6 +26,8 @@ pub(crate) struct Aimed {
     pub(crate) kind: FaultKind,
     pub(crate) label: String,
     pub(crate) nodes: Vec<NodeId>,
+    /// The one process that is hit; `None`: all of the nodes.
+    pub(crate) process: Option<ProcessTarget>,
     pub(crate) links: Vec<Link>,
     /// The effect of a kill or a pause; `None` for a partition, whose effect depends on the others under way.
     pub(crate) change: Option<FaultChange>,
@@ -60,6 +64,13 @@ struct UnderWay {
     stage: Stage,
 }
 
+impl UnderWay {
+    /// The process that it hits, if it is one of several.
+    fn process(&self) -> Option<&str> {
+        self.aimed.process.as_ref().map(|process| process.name.as_str())
+    }
+}
+
 /// All faults under way.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FaultsUnderWay {
@@ -82,6 +93,7 @@ impl FaultsUnderWay {
             kind: command.kind,
             label: command.label,
             nodes: command.nodes,
+            process: command.process,
             links: command.links,
             leader: command.leader,
             scheduled: command.scheduled,
@@ -126,7 +138,10 @@ impl FaultsUnderWay {
     /// A process that is killed is no longer stopped, so a pause doesn't hold its node any more (though it still ends as one).
     fn note_killed(&mut self, event: &FaultEvent) {
         if (event.edge, event.kind, event.error.is_none()) == (FaultEdge::Begin, FaultKind::Kill, true) {
-            for fault in self.faults.values_mut().filter(|fault| fault.aimed.kind == FaultKind::Pause) {
+            let process = event.process.as_deref();
+            let held = |fault: &UnderWay| process.is_none() || process == fault.process();
+            let pauses = self.faults.values_mut().filter(|fault| fault.aimed.kind == FaultKind::Pause);
+            for fault in pauses.filter(|fault| held(fault)) {
                 fault.hit.retain(|node| !event.nodes.contains(node));
             }
         }
@@ -184,7 +199,12 @@ impl FaultsUnderWay {
             match fault.stage {
                 Stage::Active { .. } if !whole => {
                     fault.hit.retain(|node| !nodes.contains(node));
-                    out.push(Command::Relieve { fault: id, change: undoing(kind), nodes: back });
+                    out.push(Command::Relieve {
+                        fault: id,
+                        change: undoing(kind),
+                        nodes: back,
+                        process: fault.aimed.process.clone(),
+                    });
                 }
                 // What isn't in effect yet can't be relieved in part: the plan's other steps wait for the answer, so only a
                 // world that doesn't answer comes here, and for that one all nodes are asked back.
@@ -223,6 +243,7 @@ impl FaultsUnderWay {
             kind: aimed.kind,
             label: aimed.label,
             nodes,
+            process: aimed.process,
             links: aimed.links,
             leader: aimed.leader,
             scheduled: lift.scheduled,
@@ -243,6 +264,25 @@ impl FaultsUnderWay {
     pub(crate) fn hit(&self, kind: FaultKind) -> BTreeSet<NodeId> {
         let of_kind = self.faults.values().filter(|fault| fault.aimed.kind == kind);
         of_kind.flat_map(|fault| fault.hit.iter().copied()).collect()
+    }
+
+    /// The nodes all of which faults of this kind hold, not only one process.
+    pub(crate) fn whole(&self, kind: FaultKind) -> BTreeSet<NodeId> {
+        let of_kind = self.faults.values().filter(|fault| fault.aimed.kind == kind && fault.aimed.process.is_none());
+        of_kind.flat_map(|fault| fault.hit.iter().copied()).collect()
+    }
+
+    /// The single processes that faults hold.
+    pub(crate) fn processes(&self) -> BTreeSet<(FaultKind, NodeId, String)> {
+        let single = |fault: &UnderWay| fault.process().map(str::to_owned);
+        let held = self.faults.values().filter_map(|fault| Some((fault, single(fault)?)));
+        held.flat_map(|(fault, name)| fault.hit.iter().map(move |node| (fault.aimed.kind, *node, name.clone())))
+            .collect()
+    }
+
+    /// Whom a majority named when the fault was aimed.
+    pub(crate) fn leader_before(&self, id: FaultId) -> Option<(NodeId, Term)> {
+        self.faults.get(&id).and_then(|fault| fault.aimed.leader)
     }
 
     /// Since when the fault is in effect, if it is.
@@ -305,6 +345,7 @@ mod tests {
             kind,
             label: kind.name().to_owned(),
             nodes: nodes.iter().copied().map(NodeId::new).collect(),
+            process: None,
             links: links.to_vec(),
             change,
             leader: None,
@@ -321,6 +362,7 @@ mod tests {
             kind: FaultKind::Pause,
             label: "label".to_owned(),
             nodes: Vec::new(),
+            process: None,
             links: Vec::new(),
             leader: None,
             stamps,
@@ -338,6 +380,7 @@ mod tests {
             Command::Invoke(_)
             | Command::Mark(..)
             | Command::Remark(_)
+            | Command::Compare { .. }
             | Command::Relieve { .. }
             | Command::Finish(_) => None,
         };
@@ -391,7 +434,8 @@ mod tests {
         answer(&mut books, id, FaultEdge::Begin, None);
         out.clear();
         let ending = books.bring_back(FaultKind::Kill, &BTreeSet::from([NodeId::new(1)]), &LIFT, &mut out);
-        let relief = Command::Relieve { fault: id, change: FaultChange::Restart, nodes: vec![NodeId::new(1)] };
+        let (change, nodes) = (FaultChange::Restart, vec![NodeId::new(1)]);
+        let relief = Command::Relieve { fault: id, change, nodes, process: None };
         assert_eq!((ending.len(), &out[..]), (0, &[relief][..]));
         out.clear();
         let ending = books.bring_back(FaultKind::Kill, &BTreeSet::from([NodeId::new(2)]), &LIFT, &mut out);

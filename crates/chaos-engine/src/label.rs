@@ -1,14 +1,27 @@
 //! A plan's words for its faults, as they stand in histories, reports and the live view.
 
-use chaos_plan::{Awaited, Fault, KillSignal, Partition};
+use chaos_plan::{Awaited, Fault, KillSignal, Partition, ProcessTarget, Target};
 
 /// The fault in the plan's words, for example `isolate leader`.
 pub(crate) fn fault(fault: &Fault) -> String {
     match fault {
-        Fault::Kill { target: whom, signal: KillSignal::Kill } => format!("kill {}", whom),
-        Fault::Kill { target: whom, signal: KillSignal::Term } => format!("kill {} (SIGTERM)", whom),
-        Fault::Pause { target: whom } => format!("pause {}", whom),
+        Fault::Kill { target, process, signal: KillSignal::Kill } => {
+            format!("kill {}", whose(target, process.as_ref()))
+        }
+        Fault::Kill { target, process, signal: KillSignal::Term } => {
+            format!("kill {} (SIGTERM)", whose(target, process.as_ref()))
+        }
+        Fault::Pause { target, process } => format!("pause {}", whose(target, process.as_ref())),
         Fault::Partition(shape) => partition(shape),
+    }
+}
+
+/// `leader`, or `agent of leader`.
+fn whose(target: &Target, process: Option<&ProcessTarget>) -> String {
+    match process {
+        None => target.to_string(),
+        Some(ProcessTarget { name, with_children: false }) => format!("{name} of {target}"),
+        Some(ProcessTarget { name, with_children: true }) => format!("{name} with its children of {target}"),
     }
 }
 

@@ -7,6 +7,7 @@
 //! and nothing here has an order that differs between runs.
 
 mod client;
+mod comparison;
 mod drive;
 mod engine;
 mod estimate;

@@ -7,6 +7,8 @@
 //!   all), draws a delay again (or every such fault would come at one phase after an election), and is skipped with a remark
 //!   when none comes.
 //! - `for:` counts from the fault's confirmed effect. The plan goes on when the world has answered the fault's end.
+//! - `until:` waits for a claim, made since that effect, of another node than the one that led when the fault was aimed, in a newer
+//!   term. When none comes in time, that is remarked, and the fault ends as well.
 //! - A fault without `for:` stays; the plan goes on when the world has answered its begin.
 //! - A fault that could not be injected is remarked, undone and passed over.
 //! - `restart` and `resume` of some of a fault's nodes relieve those; the fault ends when all are back. A node that ended by
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_history::{FaultId, FaultKind, RunNanos, Seed, SourcePlace};
-use chaos_plan::{Awaited, Choice, DurationRange, Fault, FaultPlan, Hold, Step, StepAction, Target};
+use chaos_plan::{Awaited, Choice, DurationRange, Fault, FaultPlan, Hold, Step, StepAction, Target, Until};
 
 use crate::estimate;
 use crate::faults::{Aimed, FaultsUnderWay, Lift};
@@ -57,6 +59,17 @@ enum Frame {
     Random { number: usize, until: RunNanos, every: DurationRange, choices: Arc<[Choice]>, paused: bool },
 }
 
+/// How long a fault is to last.
+#[derive(Clone, Copy, Debug)]
+enum Lasting {
+    /// So long.
+    Drawn(Duration),
+    /// Until something is seen.
+    Until(Until),
+    /// It stays.
+    Open,
+}
+
 /// A fault step with what was drawn for it.
 #[derive(Clone, Debug)]
 struct FaultStep {
@@ -64,8 +77,7 @@ struct FaultStep {
     place: SourcePlace,
     label: String,
     fault: Fault,
-    /// How long it is to last; `None` for a fault that stays.
-    lasting: Option<Duration>,
+    lasting: Lasting,
     /// When it stops waiting for a leader.
     give_up: RunNanos,
 }
@@ -77,6 +89,7 @@ enum Doing {
     Aiming { step: FaultStep, at: RunNanos },
     WithoutTarget { step: FaultStep },
     Beginning { step: FaultStep, fault: FaultId, until: RunNanos },
+    Enduring { step: FaultStep, fault: FaultId, condition: Until, since: RunNanos, until: RunNanos },
     Holding { step: FaultStep, fault: FaultId, until: RunNanos },
     Ending { label: String, faults: BTreeSet<FaultId>, of_fault_step: bool, until: RunNanos },
     Awaiting { what: Awaited, within: Duration, place: SourcePlace, until: RunNanos },
@@ -156,6 +169,7 @@ impl Nemesis {
                 Some(view.stable_since().map_or(*until, |since| (since + *time).min(*until)))
             }
             Doing::Beginning { until, .. }
+            | Doing::Enduring { until, .. }
             | Doing::Holding { until, .. }
             | Doing::Ending { until, .. }
             | Doing::Awaiting { what: Awaited::Leader, until, .. }
@@ -171,6 +185,7 @@ impl Nemesis {
             Doing::Aiming { step, .. } => format!("a random phase of the heartbeat to {}", step.label),
             Doing::WithoutTarget { step } => format!("a leader, to {}", step.label),
             Doing::Beginning { step, .. } => format!("`{}` to take effect", step.label),
+            Doing::Enduring { step, .. } => format!("another leader, to end `{}`", step.label),
             Doing::Holding { step, until, .. } => format!("`{}` to last until {until}", step.label),
             Doing::Ending { label, .. } => format!("`{label}` to be taken back"),
             Doing::Awaiting { what, .. } => label::awaited(*what),
@@ -208,6 +223,9 @@ impl Nemesis {
             }
             Doing::Beginning { step, fault, until } if !around.faults.is_beginning(fault) || now >= until => {
                 (self.begun(step, fault, around), true)
+            }
+            Doing::Enduring { step, fault, condition, since, until } => {
+                self.endure(step, fault, condition, (since, until), around)
             }
             Doing::Holding { step, fault, until } if now >= until => {
                 around.faults.lift(fault, &Lift { scheduled: until, source: Some(step.place) }, around.out);
@@ -315,8 +333,9 @@ impl Nemesis {
         match step.action {
             StepAction::Fault { fault, hold } => {
                 let lasting = match hold {
-                    Hold::For(range) => Some(self.stream(step.number).within(range)),
-                    Hold::Open => None,
+                    Hold::For(range) => Lasting::Drawn(self.stream(step.number).within(range)),
+                    Hold::Until(until) => Lasting::Until(until),
+                    Hold::Open => Lasting::Open,
                 };
                 let (label, give_up) = (label::fault(&fault), now + TARGET_WITHIN);
                 self.aim(FaultStep { number: step.number, place: step.place, label, fault, lasting, give_up }, now)
@@ -370,24 +389,27 @@ impl Nemesis {
         let (view, now) = (&*around.view, around.now);
         let stream = self.stream(step.number);
         let none = BTreeSet::new();
-        let (nodes, links, change) = match &step.fault {
-            Fault::Kill { target, signal } => {
-                let nodes = target::still_to_kill(target::resolve(target, &none, view, now, stream)?, view)?;
-                (nodes, Vec::new(), Some(FaultChange::Kill(*signal)))
+        let (nodes, process, links, change) = match &step.fault {
+            Fault::Kill { target, process, signal } => {
+                let nodes = target::resolve(target, &none, view, now, stream)?;
+                let nodes = target::still_to_kill(nodes, process.as_ref(), view)?;
+                (nodes, process.clone(), Vec::new(), Some(FaultChange::Kill(*signal)))
             }
-            Fault::Pause { target } => {
-                let nodes = target::still_to_pause(target::resolve(target, &none, view, now, stream)?, view)?;
-                (nodes, Vec::new(), Some(FaultChange::Pause))
+            Fault::Pause { target, process } => {
+                let nodes = target::resolve(target, &none, view, now, stream)?;
+                let nodes = target::still_to_pause(nodes, process.as_ref(), view)?;
+                (nodes, process.clone(), Vec::new(), Some(FaultChange::Pause))
             }
             Fault::Partition(shape) => {
                 let cut = partition::resolve(shape, view, now, stream)?;
-                (cut.nodes, cut.links.into_iter().collect(), None)
+                (cut.nodes, None, cut.links.into_iter().collect(), None)
             }
         };
         Ok(Aimed {
             kind: world::kind(&step.fault),
             label: step.label.clone(),
             nodes,
+            process,
             links,
             change,
             leader: view.majority_leader(now),
@@ -408,8 +430,11 @@ impl Nemesis {
         let now = around.now;
         if let Some(since) = around.faults.active_since(fault) {
             return match step.lasting {
-                Some(lasting) => Doing::Holding { step, fault, until: since + lasting },
-                None => {
+                Lasting::Drawn(lasting) => Doing::Holding { step, fault, until: since + lasting },
+                Lasting::Until(condition) => {
+                    Doing::Enduring { step, fault, condition, since, until: since + condition.within }
+                }
+                Lasting::Open => {
                     self.faults_done += 1;
                     Doing::Next
                 }
@@ -424,6 +449,27 @@ impl Nemesis {
             return Doing::Next;
         }
         ending(step.label, BTreeSet::from([fault]), true, now)
+    }
+
+    /// Holds a fault until another node leads, or for as long as that may take.
+    fn endure(
+        &mut self,
+        step: FaultStep,
+        fault: FaultId,
+        condition: Until,
+        (since, until): (RunNanos, RunNanos),
+        around: &mut Surroundings<'_>,
+    ) -> (Doing, bool) {
+        let now = around.now;
+        if around.view.another_leads(around.faults.leader_before(fault), since) {
+            return (Doing::Holding { step, fault, until: now + condition.plus }, true);
+        }
+        if now < until {
+            return (Doing::Enduring { step, fault, condition, since, until }, false);
+        }
+        let (label, within, seen) = (&step.label, condition.within, around.view.seen(now));
+        around.out.push(Command::Remark(format!("`{label}` lasted {within:?}, and nobody else led meanwhile: {seen}")));
+        (Doing::Holding { step, fault, until: now }, true)
     }
 
     /// A restart, resume or heal.
@@ -469,7 +515,7 @@ fn ending(label: String, faults: BTreeSet<FaultId>, of_fault_step: bool, now: Ru
 
 fn is_seen(what: Awaited, around: &Surroundings<'_>) -> bool {
     match what {
-        Awaited::Leader => around.view.working_leader(around.now).is_some(),
+        Awaited::Leader => around.view.awaited_leader(around.now).is_some(),
         Awaited::Stable(time) => around.view.stable_since().is_some_and(|since| around.now.since(since) >= time),
     }
 }

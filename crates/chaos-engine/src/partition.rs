@@ -32,11 +32,13 @@ pub(crate) fn resolve(
     stream: &mut Stream,
 ) -> Result<Cut, Unresolved> {
     let all: Vec<NodeId> = view.all().collect();
+    // Who is cut off from everybody else has no service either; every other shape leaves the service in reach of all.
+    let everybody: Vec<NodeId> = view.all().chain(view.service()).collect();
     let none = BTreeSet::new();
     let cut = match partition {
         Partition::Isolate(target) => {
             let nodes = target::resolve(target, &none, view, now, stream)?;
-            let links = between_groups(&[nodes.clone(), without(&all, &nodes)]);
+            let links = between_groups(&[nodes.clone(), without(&everybody, &nodes)]);
             Cut { nodes, links }
         }
         Partition::Halves => {
@@ -60,7 +62,7 @@ pub(crate) fn resolve(
             let nodes = target::resolve(from, &none, view, now, stream)?;
             let to = match to {
                 Some(to) => target::resolve(to, &nodes.iter().copied().collect(), view, now, stream)?,
-                None => all,
+                None => everybody,
             };
             let links = directed(&nodes, &without(&to, &nodes)).collect();
             Cut { nodes, links }
@@ -149,6 +151,34 @@ mod tests {
 
     fn symmetric(links: &BTreeSet<Link>) -> bool {
         links.iter().all(|link| links.contains(&Link { from: link.to, to: link.from }) && link.from != link.to)
+    }
+
+    #[test]
+    fn who_is_isolated_has_no_service_either_and_other_shapes_leave_it_in_reach() {
+        let view = led(3, 1).with_service(2);
+        let links =
+            |partition: &Partition| resolve(partition, &view, NOW, &mut random::stream(Seed(1), "test")).unwrap().links;
+        let cut_from = |links: &BTreeSet<Link>, node: u16| {
+            let from = links.iter().filter(|link| link.to == n(node)).map(|link| link.from.number());
+            from.collect::<Vec<u16>>()
+        };
+        let leader = links(&Partition::Isolate(Target::Leader));
+        assert!(symmetric(&leader));
+        assert_eq!(cut_from(&leader, 1), [2, 3, 4, 5]);
+        assert_eq!(cut_from(&leader, 4), [1], "the service nodes see each other and everybody else");
+        let service = links(&Partition::Isolate(Target::Service));
+        assert_eq!((cut_from(&service, 1), cut_from(&service, 5)), (vec![4, 5], vec![1, 2, 3]));
+        let one = links(&Partition::Isolate(Target::Nodes(vec![n(5)])));
+        assert_eq!((cut_from(&one, 5), cut_from(&one, 4)), (vec![1, 2, 3, 4], vec![5]));
+        let one_way = links(&Partition::OneWay { from: Target::Leader, to: None });
+        assert_eq!(one_way.into_iter().map(|link| link.to.number()).collect::<Vec<_>>(), [2, 3, 4, 5]);
+        for partition in [Partition::Halves, Partition::Bridge(Target::Leader), Partition::Groups(vec![Target::Leader])]
+        {
+            assert!(
+                links(&partition).iter().all(|link| link.from.number() <= 3 && link.to.number() <= 3),
+                "{partition:?}"
+            );
+        }
     }
 
     proptest! {

@@ -10,8 +10,8 @@
 
 use std::collections::BTreeSet;
 
-use chaos_history::{NodeId, RunNanos};
-use chaos_plan::Target;
+use chaos_history::{FaultKind, NodeId, RunNanos};
+use chaos_plan::{ProcessTarget, Target};
 
 use crate::random::Stream;
 use crate::view::ClusterView;
@@ -68,6 +68,7 @@ pub(crate) fn resolve(
             nodes
         }
         Target::All => all,
+        Target::Service => view.service().collect(),
         Target::Nodes(nodes) => nodes.clone(),
     };
     nodes.sort_unstable();
@@ -102,6 +103,7 @@ pub(crate) fn among(
             nodes
         }
         Target::All => all,
+        Target::Service => view.service().collect(),
         Target::Nodes(nodes) => nodes.clone(),
     };
     chosen.into_iter().filter(|node| held.contains(node)).collect()
@@ -116,15 +118,28 @@ fn drawn(mut from: Vec<NodeId>, count: usize, worse: impl Fn(NodeId) -> bool, st
     from
 }
 
-/// Those of the nodes that have a process to end.
-pub(crate) fn still_to_kill(mut nodes: Vec<NodeId>, view: &ClusterView) -> Result<Vec<NodeId>, Unresolved> {
-    nodes.retain(|node| !view.is_down(*node));
+/// Those of the nodes that have a process to end: any, or this one.
+pub(crate) fn still_to_kill(
+    mut nodes: Vec<NodeId>,
+    process: Option<&ProcessTarget>,
+    view: &ClusterView,
+) -> Result<Vec<NodeId>, Unresolved> {
+    let held = |node: NodeId| process.is_some_and(|process| view.is_held(FaultKind::Kill, node, &process.name));
+    nodes.retain(|node| !view.is_down(*node) && !held(*node));
     if nodes.is_empty() { Err(Unresolved::Nothing) } else { Ok(nodes) }
 }
 
-/// Those of the nodes that have a process that runs.
-pub(crate) fn still_to_pause(mut nodes: Vec<NodeId>, view: &ClusterView) -> Result<Vec<NodeId>, Unresolved> {
-    nodes.retain(|node| view.is_up(*node));
+/// Those of the nodes that have a process that runs: any, or this one.
+pub(crate) fn still_to_pause(
+    mut nodes: Vec<NodeId>,
+    process: Option<&ProcessTarget>,
+    view: &ClusterView,
+) -> Result<Vec<NodeId>, Unresolved> {
+    let held = |node: NodeId| {
+        let by = |process: &ProcessTarget, kind| view.is_held(kind, node, &process.name);
+        process.is_some_and(|process| by(process, FaultKind::Pause) || by(process, FaultKind::Kill))
+    };
+    nodes.retain(|node| view.is_up(*node) && !held(*node));
     if nodes.is_empty() { Err(Unresolved::Nothing) } else { Ok(nodes) }
 }
 
@@ -180,13 +195,13 @@ mod tests {
                 drawn(view.all().collect(), 4, |node| !view.is_up(node), &mut random::stream(Seed(seed), "four"));
             assert!([3, 4, 5].map(n).iter().all(|node| four.contains(node)));
         }
-        assert_eq!(still_to_kill(vec![n(1), n(3)], &view), Ok(vec![n(3)]));
-        assert_eq!(still_to_pause(vec![n(1), n(2)], &view), Err(Unresolved::Nothing));
+        assert_eq!(still_to_kill(vec![n(1), n(3)], None, &view), Ok(vec![n(3)]));
+        assert_eq!(still_to_pause(vec![n(1), n(2)], None, &view), Err(Unresolved::Nothing));
     }
 
     #[test]
     fn without_a_leader_only_targets_that_need_none_resolve() {
-        let view = ClusterView::new(3, std::time::Duration::from_millis(5));
+        let view = ClusterView::new(3, std::time::Duration::from_millis(5), chaos_history::Testimony::default());
         for target in [Target::Leader, Target::Follower, Target::Followers, Target::MinorityWithLeader] {
             assert_eq!(nodes(&target, &view, 1), Err(Unresolved::NoLeader), "{target:?}");
         }

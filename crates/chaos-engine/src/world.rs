@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use chaos_history::{
     Action, ClientRole, FaultEdge, FaultEvent, FaultId, FaultKind, Link, Mark, NodeId, NodeLife, Observation, OpId,
-    OpPhase, ProcessId, RunNanos, SourcePlace, Term,
+    OpPhase, ProcessId, ReplicaOutcome, RunNanos, SourcePlace, Term,
 };
-use chaos_plan::{Fault, FaultPlan, KillSignal, Step, StepAction};
+use chaos_plan::{Fault, FaultPlan, KillSignal, ProcessTarget, Step, StepAction};
 
 /// Something for the world to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,13 @@ pub enum Command {
     Mark(Mark, String),
     /// Write a remark for people into the history: a note without a landmark.
     Remark(String),
+    /// Ask a node what its replica holds, and answer with [`Event::Compared`] by `deadline` at the latest.
+    Compare {
+        /// The node.
+        node: NodeId,
+        /// After this, it counts as silent.
+        deadline: RunNanos,
+    },
     /// Take a kill or a pause back for some of its nodes while it goes on for the others. The fault itself ends later, once
     /// for all its nodes, so this is no edge: nothing is recorded but the nodes' own life (a remark if it fails), and there is
     /// no answer.
@@ -33,6 +40,8 @@ pub enum Command {
         change: FaultChange,
         /// The nodes that come back now.
         nodes: Vec<NodeId>,
+        /// The fault's process, if it is of one.
+        process: Option<ProcessTarget>,
     },
     /// The run is over: no more commands follow.
     Finish(Finished),
@@ -74,6 +83,8 @@ pub struct FaultCommand {
     /// The nodes aimed at; at the end of a kill or a pause those that are to come back now (all of them, unless some were
     /// relieved before).
     pub nodes: Vec<NodeId>,
+    /// The one process of those nodes that is hit; `None`: all of the node. Only kills and pauses have one.
+    pub process: Option<ProcessTarget>,
     /// The directed links that this fault cuts; empty unless it is a partition.
     pub links: Vec<Link>,
     /// Whom a majority named when the fault was aimed.
@@ -127,6 +138,13 @@ pub enum Event {
     Observed(Observation),
     /// An operation ended.
     Completed(Completed),
+    /// A node was asked what it holds.
+    Compared {
+        /// The node.
+        node: NodeId,
+        /// Its answer; `None` if the system knows no such question, which is not recorded.
+        outcome: Option<ReplicaOutcome>,
+    },
     /// A fault command was executed; the event carries its stamps and, if it failed, the error.
     FaultDone(FaultEvent),
     /// A node process started, became ready or ended.

@@ -30,6 +30,8 @@ pub(crate) struct Conditions {
     faults: Vec<FaultSpan>,
     down: BTreeMap<NodeId, Vec<Interval>>,
     paused: BTreeMap<NodeId, Vec<Interval>>,
+    /// When faults held one process of the node: it may have been up, and was not healthy for certain.
+    disturbed: BTreeMap<NodeId, Vec<Interval>>,
     /// From the earliest moment at which a pause can have begun to the latest at which it can have ended.
     maybe_stopped: BTreeMap<NodeId, Vec<Interval>>,
     /// From the latest moment at which a process can have stopped (or ended) to the earliest at which it can have run again.
@@ -52,6 +54,7 @@ impl Conditions {
         let (starts, answers) = signs_of_life(history);
         let mut paused: BTreeMap<NodeId, Vec<Interval>> = BTreeMap::new();
         let (mut maybe_stopped, mut surely_stopped) = (BTreeMap::new(), BTreeMap::new());
+        let mut disturbed = BTreeMap::new();
         let mut cuts = Vec::new();
         for fault in &faults {
             let span = Interval::new(fault.begun.hi, fault.ended.map_or(end, |ended| ended.hi));
@@ -62,6 +65,10 @@ impl Conditions {
             };
             let nodes = fault.begin.nodes.iter().copied();
             match fault.begin.kind {
+                FaultKind::Kill | FaultKind::Pause if fault.begin.process.is_some() => {
+                    let span = Interval { lo: fault.begun.lo, ..span };
+                    add(&mut disturbed, nodes.map(|node| (node, span)));
+                }
                 FaultKind::Kill => add(&mut down, nodes.map(|node| hit(&starts, node))),
                 FaultKind::Pause => {
                     let earliest = |node: NodeId| {
@@ -80,7 +87,8 @@ impl Conditions {
         add(&mut surely_stopped, down.iter().flat_map(|(node, spans)| spans.iter().map(|span| (*node, *span))));
         let all = [&mut down, &mut paused, &mut maybe_stopped, &mut surely_stopped];
         all.into_iter().flat_map(BTreeMap::values_mut).for_each(merge);
-        Self { nodes, end, load: load(history, end), faults, down, paused, maybe_stopped, surely_stopped, cuts }
+        let load = load(history, end);
+        Self { nodes, end, load, faults, down, paused, disturbed, maybe_stopped, surely_stopped, cuts }
     }
 
     /// The faults, in order of injection.
@@ -160,6 +168,10 @@ impl Conditions {
         let spans = self.down.values().chain(self.maybe_stopped.values()).flatten();
         let edges = spans.chain(self.cuts.iter().map(|(_, span)| span)).flat_map(|span| [span.lo, span.hi]);
         let within = edges.filter(|edge| all_the_while.lo <= *edge && *edge <= all_the_while.hi);
+        let disturbed = self.disturbed.get(&node).map_or(&[][..], Vec::as_slice);
+        if disturbed.iter().any(|span| span.lo <= all_the_while.hi && all_the_while.lo <= span.hi) {
+            return false;
+        }
         let mut moments = within.chain([all_the_while.lo, all_the_while.hi]);
         moments.all(|at| self.lives(node, at) && self.reach(node, at) >= self.majority())
     }
@@ -265,13 +277,14 @@ fn signs_of_life(history: &History) -> (SignsOfLife, SignsOfLife) {
                 | NodeLife::ProcessExited { .. } => {}
             },
             Event::Observation(observation) => match observation.outcome {
+                ObservationOutcome::Answered(_) if !history.header.testimony.shows_life => {}
                 ObservationOutcome::Answered(_) => answers
                     .entry(observation.node)
                     .or_default()
                     .push(Interval::new(observation.sent, observation.received)),
                 ObservationOutcome::Silent(_) => {}
             },
-            Event::Op(_) | Event::Fault(_) | Event::Stall(_) | Event::Note(_) => {}
+            Event::Op(_) | Event::Fault(_) | Event::Stall(_) | Event::Note(_) | Event::Replica(_) | Event::View(_) => {}
         }
     }
     starts.values_mut().chain(answers.values_mut()).for_each(|signs| signs.sort_by_key(|sign| sign.lo));
@@ -283,7 +296,12 @@ fn load(history: &History, end: RunNanos) -> Interval {
     let at = |wanted: Mark| {
         history.events.iter().find_map(|recorded| match &recorded.event {
             Event::Note(note) if note.mark == Some(wanted) => Some(recorded.at),
-            Event::Note(_) | Event::Op(_) | Event::Observation(_) | Event::Fault(_) => None,
+            Event::Note(_)
+            | Event::Replica(_)
+            | Event::View(_)
+            | Event::Op(_)
+            | Event::Observation(_)
+            | Event::Fault(_) => None,
             Event::Node(_) | Event::Stall(_) => None,
         })
     };
@@ -303,4 +321,34 @@ pub(crate) fn merge(spans: &mut Vec<Interval>) {
         }
     }
     *spans = merged;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Sample, at, node};
+
+    #[test]
+    fn a_node_of_which_one_process_is_held_lives_on_and_is_not_called_healthy() {
+        for kind in [FaultKind::Kill, FaultKind::Pause] {
+            for process in [None, Some("agent".to_owned())] {
+                let mut sample = Sample::new(3);
+                sample.all_follow(&[1, 2, 3], 100, 1, 1).fault(1, kind, 1000, &[1], &[]).heal(1, kind, 2000, &[1]);
+                let mut history = sample.all_follow(&[1, 2, 3], 3000, 1, 1).history();
+                for recorded in &mut history.events {
+                    if let Event::Fault(fault) = &mut recorded.event {
+                        fault.process.clone_from(&process);
+                    }
+                }
+                let conditions = Conditions::read(&history);
+                let alone = process.is_some();
+                let (before, during) = (Interval::new(at(200), at(900)), Interval::new(at(1500), at(1600)));
+                assert_eq!(conditions.lives(node(1), at(1500)), alone, "{kind:?} {process:?}");
+                // What it claims meanwhile counts: two primaries may be two because only an agent sleeps.
+                assert!(!alone || conditions.maybe_stopped(node(1)).is_empty(), "{kind:?}");
+                assert!(conditions.healthy(node(1), before) && !conditions.healthy(node(1), during), "{kind:?}");
+                assert!(conditions.healthy(node(2), during), "{kind:?} {process:?}");
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analysis, PhaseOutcome, Why};
 use crate::distribution::{Sample, samples_needed};
-use crate::interval::nanos;
+use crate::interval::{Elapsed, nanos};
 
 /// What became of an expectation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +46,8 @@ pub enum Figure {
     Count(u64),
     /// A share in parts per million.
     ShareMillionths(u32),
+    /// Whether a check that was expected to be violated is.
+    Violated(bool),
 }
 
 /// Judges one expectation by an analysis.
@@ -87,7 +89,7 @@ fn holds(value: Figure, comparison: Comparison, bound: Bound) -> Option<bool> {
         (Figure::TimeNs(value), Bound::Time(bound)) => (value, nanos(bound)),
         (Figure::Count(value), Bound::Count(bound)) => (value, bound),
         (Figure::ShareMillionths(value), Bound::ShareMillionths(bound)) => (u64::from(value), u64::from(bound)),
-        (Figure::TimeNs(_) | Figure::Count(_) | Figure::ShareMillionths(_), _) => return None,
+        (Figure::TimeNs(_) | Figure::Count(_) | Figure::ShareMillionths(_) | Figure::Violated(_), _) => return None,
     };
     Some(match comparison {
         Comparison::Less => value < bound,
@@ -105,6 +107,21 @@ fn measure(expectation: &Expectation, analysis: &Analysis) -> Result<Vec<Figure>
             Some(share) => Ok(vec![Figure::ShareMillionths(share)]),
             None => Err("no operations".to_owned()),
         },
+        Metric::LostWrites => Ok(vec![Figure::Count(analysis.lost_writes.len() as u64)]),
+        Metric::Overlap => {
+            let lasted = analysis.overlaps.iter().map(|overlap| overlap.lasted);
+            let longest = lasted.map(|lasted| told(lasted, expectation.comparison)).max().unwrap_or_default();
+            Ok(vec![match expectation.statistic {
+                Statistic::Total => time(told(analysis.overlap_total, expectation.comparison)),
+                Statistic::Min | Statistic::Percentile(_) | Statistic::Max | Statistic::Count | Statistic::Value => {
+                    time(longest)
+                }
+            }])
+        }
+        Metric::StaleLeader => {
+            let lasted = analysis.failovers.iter().map(|failover| told(failover.overlap, expectation.comparison));
+            statistic_of(expectation.statistic, lasted.collect()).map(|figure| vec![figure])
+        }
         Metric::Outage => outage(expectation.statistic, analysis).map(|figure| vec![figure]),
         Metric::Failover { phase, kind } => {
             let mut kinds: Vec<FaultKind> = analysis.failovers.iter().map(|failover| failover.kind).collect();
@@ -116,6 +133,15 @@ fn measure(expectation: &Expectation, analysis: &Analysis) -> Result<Vec<Figure>
             }
             kinds.into_iter().map(|kind| failover(expectation, analysis, kind, phase)).collect()
         }
+    }
+}
+
+/// The end of a measured stretch that is as bad as it can be for who demands this: of an upper limit the longest that is
+/// possible, of a lower one what is certain. So an expectation is met only if it is for certain.
+fn told(lasted: Elapsed, comparison: Comparison) -> Duration {
+    match comparison {
+        Comparison::Less | Comparison::AtMost => lasted.hi,
+        Comparison::Greater | Comparison::AtLeast => lasted.lo,
     }
 }
 
@@ -144,7 +170,7 @@ fn failover(expectation: &Expectation, analysis: &Analysis, kind: FaultKind, pha
         .filter_map(|failover| match failover.phases.get(phase) {
             PhaseOutcome::Reached(reached) => Some(reached.after.hi),
             PhaseOutcome::NotReached(missing) => match missing.why {
-                Why::NoMajority | Why::NoClients => None,
+                Why::NoMajority | Why::NoClients | Why::NotTold => None,
                 Why::FaultEnded | Why::NextFault | Why::RunEnded | Why::NotElected => {
                     let electable = !matches!(
                         &failover.phases.elected,
@@ -265,5 +291,46 @@ mod tests {
     fn without_failovers_nothing_is_told_of_them() {
         let empty = crate::analyse(&Sample::new(3).history(), None);
         assert!(matches!(evaluate(&below(Statistic::Max, 500), &empty), Judgement::NotTold { .. }));
+    }
+
+    /// n1 leads term 1 from 100 to 900, n2 term 2 from 500 to 1500, as far as polls tell.
+    fn overlapping() -> Analysis {
+        let mut sample = Sample::new(3);
+        sample.mark(0, Mark::LoadBegin);
+        for t in (100..=900).step_by(100) {
+            sample.follows(1, t, t + 2, 1, 1);
+        }
+        for t in (500..=1500).step_by(100) {
+            sample.follows(2, t, t + 2, 2, 2);
+        }
+        sample.follows(1, 1000, 1002, 2, 2);
+        crate::analyse(&sample.history(), None)
+    }
+
+    #[test]
+    fn an_overlap_is_above_a_bound_only_as_far_as_it_is_certain_and_below_one_only_if_it_must_be() {
+        let analysis = overlapping();
+        let judged = |comparison, bound| {
+            let bound = Bound::Time(ms(bound));
+            evaluate(&expected(Metric::Overlap, Statistic::Max, comparison, bound), &analysis)
+        };
+        assert!(matches!(judged(Comparison::Greater, 397), Judgement::Met { .. }));
+        assert!(matches!(judged(Comparison::Greater, 399), Judgement::Missed { .. }));
+        assert!(matches!(judged(Comparison::Less, 450), Judgement::Missed { .. }));
+        assert!(matches!(judged(Comparison::Less, 1100), Judgement::Met { .. }));
+        let none = crate::analyse(&Sample::new(3).history(), None);
+        let above = expected(Metric::Overlap, Statistic::Total, Comparison::Greater, Bound::Time(ms(0)));
+        assert!(matches!(evaluate(&above, &none), Judgement::Missed { .. }));
+    }
+
+    #[test]
+    fn losses_are_counted_and_a_stale_leader_needs_a_failover() {
+        let analysis = analysed(2, false);
+        let above = |metric, statistic, bound| expected(metric, statistic, Comparison::Greater, bound);
+        let losses = evaluate(&above(Metric::LostWrites, Statistic::Count, Bound::Count(0)), &analysis);
+        assert_eq!(losses, Judgement::Missed { value: Figure::Count(0) });
+        let stale = above(Metric::StaleLeader, Statistic::Max, Bound::Time(ms(1)));
+        assert!(matches!(evaluate(&stale, &analysis), Judgement::Missed { .. }));
+        assert!(matches!(evaluate(&stale, &overlapping()), Judgement::NotTold { .. }));
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{FaultId, NodeId, OpEvent, RunNanos, Term};
+use crate::{FaultId, NodeId, OpEvent, RunNanos, Term, View};
 
 /// One line of the history, with its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Event {
     Op(OpEvent),
     /// A node was asked, or said unasked, who leads.
     Observation(Observation),
+    /// Somebody beside the main observer was told who leads. Whoever reads observations leaves views out unless it says otherwise.
+    View(View),
     /// A fault begins or ends.
     Fault(FaultEvent),
     /// A node process starts, becomes ready or ends.
@@ -31,6 +33,41 @@ pub enum Event {
     Stall(Stall),
     /// A landmark of the run or a remark.
     Note(NoteEvent),
+    /// A node was asked for the state that its replica holds.
+    Replica(ReplicaEvent),
+}
+
+/// A node's answer to "what do you hold?", or its silence. Asked only while nothing is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaEvent {
+    /// The node.
+    pub node: NodeId,
+    /// When the question left.
+    pub sent: RunNanos,
+    /// When the answer was there.
+    pub received: RunNanos,
+    /// The answer.
+    pub outcome: ReplicaOutcome,
+}
+
+/// An answer or its absence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplicaOutcome {
+    /// The node answered.
+    Told(ReplicaState),
+    /// No (usable) answer; the text says what happened instead.
+    Silent(String),
+}
+
+/// What stands for all that a replica holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaState {
+    /// A hash or a list: equal for equal states, and different for different ones for all practical purposes.
+    pub value: String,
+    /// The place in the system's order that it is the state of, where the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// What a node says of the election.
@@ -190,6 +227,10 @@ pub struct FaultEvent {
     pub label: String,
     /// The nodes that were aimed at.
     pub nodes: Vec<NodeId>,
+    /// The one process of those nodes that is hit, by the name in the system's definition; `None`: all of the node. A node of
+    /// which one process is hit is disturbed, and may be up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
     /// The directed links cut by this fault; empty unless it is a partition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,

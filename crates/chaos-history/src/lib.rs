@@ -16,15 +16,20 @@ mod event;
 pub mod format;
 mod id;
 mod operation;
+mod reign;
 mod rundir;
+mod testimony;
 
 pub use event::{
     Belief, ElectionRole, Event, FaultEdge, FaultEvent, FaultKind, Link, Mark, NodeEvent, NodeLife, NoteEvent,
-    Observation, ObservationOutcome, ObservationSource, Recorded, SourcePlace, Stall, Stamps,
+    Observation, ObservationOutcome, ObservationSource, Recorded, ReplicaEvent, ReplicaOutcome, ReplicaState,
+    SourcePlace, Stall, Stamps,
 };
 pub use format::{Header, History, HistoryError, HistoryWriter};
 pub use id::{FaultId, NodeId, OpId, ParseNodeIdError, ProcessId, Revision, RunNanos, Seed, Term, Value};
 pub use operation::{
     Action, ClientRole, Completion, ObjectKind, OpEvent, OpPhase, OpResult, Operation, OperationsError, operations,
 };
+pub use reign::Reigns;
 pub use rundir::RunDir;
+pub use testimony::{TermsFrom, Testimony, TestimonyOf, View};

@@ -37,6 +37,12 @@ pub enum Metric {
     Outage,
     /// The share of operations that were acknowledged, 0 to 1.
     Availability,
+    /// For how long two nodes led at once, in whatever terms.
+    Overlap,
+    /// For how long an old leader still claimed to lead beside a newer one, after a fault.
+    StaleLeader,
+    /// How many acknowledged writes are surely gone: a lower bound.
+    LostWrites,
 }
 
 /// The phases of a failover, each measured from the fault's injection (DESIGN: t0).
@@ -82,7 +88,7 @@ pub enum Statistic {
     Max,
     /// The sum.
     Total,
-    /// How many; the only one for [`Metric::Failovers`].
+    /// How many; the only one for [`Metric::Failovers`] and [`Metric::LostWrites`].
     Count,
     /// The value itself; the only one for [`Metric::Availability`].
     Value,

@@ -18,11 +18,23 @@ pub fn expectation_places(source: &Source) -> Vec<(String, SourcePlace)> {
     let NodeKind::Map(entries) = root.kind else { return Vec::new() };
     let expect = entries.into_iter().find(|(key, _)| key.value == "expect").map(|(_, value)| value.kind);
     let Some(NodeKind::Map(expectations)) = expect else { return Vec::new() };
-    let place = |(key, value): (yaml::Spanned<String>, yaml::Node)| match value.kind {
-        NodeKind::Scalar(text) => Some((format!("{} {}", key.value, text.trim()), sources.locate(key.place))),
-        NodeKind::Null | NodeKind::List(_) | NodeKind::Map(_) => None,
+    let place = |(key, value): (yaml::Spanned<String>, yaml::Node)| {
+        let texts: Vec<String> = match value.kind {
+            NodeKind::Scalar(text) => vec![text],
+            NodeKind::List(items) => items.into_iter().filter_map(scalar).collect(),
+            NodeKind::Null | NodeKind::Map(_) => Vec::new(),
+        };
+        let place = sources.locate(key.place);
+        texts.into_iter().map(move |text| (format!("{} {}", key.value, text.trim()), place.clone())).collect::<Vec<_>>()
     };
-    expectations.into_iter().filter_map(place).collect()
+    expectations.into_iter().flat_map(place).collect()
+}
+
+fn scalar(node: yaml::Node) -> Option<String> {
+    match node.kind {
+        NodeKind::Scalar(text) => Some(text),
+        NodeKind::Null | NodeKind::List(_) | NodeKind::Map(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -38,6 +50,14 @@ mod tests {
             places,
             [("outage.max < 3s".to_owned(), place(3)), ("failovers.count at least 8".to_owned(), place(4))]
         );
+    }
+
+    #[test]
+    fn each_expected_violation_is_found_under_its_key() {
+        let text = "expect:\n  violation: [no-lost-writes, linearizable]\n".to_owned();
+        let places = expectation_places(&Source { name: "w.yaml".to_owned(), text });
+        let texts: Vec<(&str, usize)> = places.iter().map(|(text, place)| (text.as_str(), place.line)).collect();
+        assert_eq!(texts, [("violation no-lost-writes", 2), ("violation linearizable", 2)]);
     }
 
     #[test]

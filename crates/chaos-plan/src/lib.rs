@@ -23,7 +23,7 @@ pub use expect_places::expectation_places;
 pub use load::{Loaded, load, load_source};
 pub use model::{
     Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe,
-    Partition, RaftOptions, ReadConsistency, Step, StepAction, System, Target, Work, Workload,
+    Partition, ProcessTarget, RaftOptions, ReadConsistency, Step, StepAction, System, Target, Until, Work, Workload,
 };
 pub use overrides::program_override;
 pub use read::VERSION;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chaos_history::{NodeId, Seed, SourcePlace};
+use chaos_history::{NodeId, Seed, SourcePlace, Testimony};
 
 use crate::definition::DefinedSystem;
 use crate::expect::Expectation;
@@ -37,6 +37,8 @@ pub struct Workload {
     pub checks: Vec<Check>,
     /// What is hoped for: a miss is exit code 3, never a violation.
     pub expect: Vec<Expectation>,
+    /// Which of the checks this workload shows violated. Empty for all but demonstrations.
+    pub expect_violations: Vec<Check>,
     /// How long a cluster may take until a majority names a leader for the first time.
     pub start_within: Duration,
     /// How long the load goes on after the last fault has ended.
@@ -61,6 +63,40 @@ impl System {
         match self {
             Self::Raft(_) => "raft",
             Self::Defined(defined) => &defined.definition.name,
+        }
+    }
+
+    /// How many nodes stand beside those under test; they are numbered after them.
+    #[must_use]
+    pub fn service_nodes(&self) -> usize {
+        match self {
+            Self::Raft(_) => 0,
+            Self::Defined(defined) => defined.service_nodes(),
+        }
+    }
+
+    /// What faults may call the processes of a node, service nodes included.
+    #[must_use]
+    pub fn process_names(&self) -> Vec<String> {
+        match self {
+            Self::Raft(_) => vec!["node".to_owned()],
+            Self::Defined(defined) => {
+                let definition = &defined.definition;
+                let service = definition.service.iter().flat_map(|service| &service.part.processes);
+                let mut names: Vec<String> =
+                    definition.nodes.processes.iter().chain(service).map(|process| process.name.clone()).collect();
+                names.dedup();
+                names
+            }
+        }
+    }
+
+    /// What its nodes' answers are.
+    #[must_use]
+    pub fn testimony(&self) -> Testimony {
+        match self {
+            Self::Raft(_) => Testimony::default(),
+            Self::Defined(defined) => defined.testimony(),
         }
     }
 }
@@ -246,8 +282,28 @@ pub struct Choice {
 pub enum Hold {
     /// After a time, drawn from the range; the plan waits for it.
     For(DurationRange),
+    /// When another leader has been seen, and a time later; the plan waits for it.
+    Until(Until),
     /// By a later restart, resume or heal, or at the plan's end; the plan goes on at once.
     Open,
+}
+
+/// What a fault waits for before it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Until {
+    /// How much longer it lasts once a node claims to lead that is not the one which led when the fault was aimed.
+    pub plus: Duration,
+    /// When it ends although nobody else has been seen to lead.
+    pub within: Duration,
+}
+
+/// One process of a node, by the name that the system's definition gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessTarget {
+    /// Its name.
+    pub name: String,
+    /// Whether its descendants are hit too.
+    pub with_children: bool,
 }
 
 /// A fault and whom it hits.
@@ -257,6 +313,8 @@ pub enum Fault {
     Kill {
         /// Whose.
         target: Target,
+        /// Which; `None`: all of the node.
+        process: Option<ProcessTarget>,
         /// How.
         signal: KillSignal,
     },
@@ -264,6 +322,8 @@ pub enum Fault {
     Pause {
         /// Whose.
         target: Target,
+        /// Which; `None`: all of the node.
+        process: Option<ProcessTarget>,
     },
     /// Drops packets between nodes.
     Partition(Partition),
@@ -321,7 +381,9 @@ pub enum Target {
     MinorityWithLeader,
     /// All nodes.
     All,
-    /// These nodes.
+    /// All service nodes: those that the nodes under test depend on. No other word means them.
+    Service,
+    /// These nodes; service nodes may be among them.
     Nodes(Vec<NodeId>),
 }
 
@@ -338,6 +400,7 @@ impl fmt::Display for Target {
             Self::Minority => "minority",
             Self::MinorityWithLeader => "minority-with-leader",
             Self::All => "all",
+            Self::Service => "service",
             Self::Nodes(nodes) => {
                 let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
                 return f.write_str(&nodes.join(", "));
@@ -375,6 +438,8 @@ pub enum Check {
     Linearizable,
     /// Acknowledged writes are there at the end.
     NoAcknowledgedWriteLost,
+    /// In the end all nodes hold the same state.
+    ReplicasAgree,
     /// Whenever a majority clique is up, connected and unpaused, it has a leader within the bound.
     BoundedReelection {
         /// The bound.
@@ -384,6 +449,11 @@ pub enum Check {
     NoStaleLeaderAfterHeal {
         /// The bound.
         within: Duration,
+    },
+    /// At no instant do two nodes both lead, whatever their terms.
+    OneLeaderAtATime {
+        /// For how long two may lead nevertheless; zero unless the plan says otherwise.
+        overlap: Duration,
     },
 }
 
@@ -437,8 +507,10 @@ impl Check {
             Self::TermMonotonic => "term-monotonic",
             Self::Linearizable => "linearizable",
             Self::NoAcknowledgedWriteLost => "no-lost-writes",
+            Self::ReplicasAgree => "replicas-agree",
             Self::BoundedReelection { .. } => "reelection",
             Self::NoStaleLeaderAfterHeal { .. } => "no-stale-leader",
+            Self::OneLeaderAtATime { .. } => "one-leader",
         }
     }
 }

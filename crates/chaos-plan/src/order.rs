@@ -54,6 +54,7 @@ fn shortest_step(action: &StepAction) -> Duration {
         StepAction::Await { what: Awaited::Stable(lasting), .. } => *lasting,
         StepAction::Repeat { times, steps } => shortest(steps).saturating_mul(*times),
         StepAction::Random { lasting, .. } => *lasting,
+        StepAction::Fault { hold: Hold::Until(until), .. } => until.plus,
         StepAction::Fault { hold: Hold::Open, .. }
         | StepAction::Await { what: Awaited::Leader, .. }
         | StepAction::Restart { .. }
@@ -111,8 +112,8 @@ impl Walk<'_> {
                     let past = pasts.of(kind(fault));
                     match (hold, *past) {
                         (Hold::Open, _) => *past = Past::Open,
-                        (Hold::For(_), Past::Never) => *past = Past::Timed,
-                        (Hold::For(_), Past::Timed | Past::Open | Past::TakenBack) => {}
+                        (Hold::For(_) | Hold::Until(_), Past::Never) => *past = Past::Timed,
+                        (Hold::For(_) | Hold::Until(_), Past::Timed | Past::Open | Past::TakenBack) => {}
                     }
                 }
                 StepAction::Restart { target } => self.undo(step, FaultKind::Kill, target.is_none(), pasts),
@@ -163,7 +164,7 @@ fn opens(steps: &[Step], wanted: FaultKind) -> bool {
         StepAction::Fault { fault, hold: Hold::Open } => kind(fault) == wanted,
         StepAction::Repeat { steps, .. } => opens(steps, wanted),
         StepAction::Random { choices, .. } => choices.iter().any(|choice| opens(&choice.steps, wanted)),
-        StepAction::Fault { hold: Hold::For(_), .. }
+        StepAction::Fault { hold: Hold::For(_) | Hold::Until(_), .. }
         | StepAction::Restart { .. }
         | StepAction::Resume { .. }
         | StepAction::Heal

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use crate::definition::{DefinedSystem, Tuned};
 use crate::model::{
-    Awaited, Check, Choice, Clients, Fault, FaultPlan, Filter, Hold, KillSignal, Partition, RaftOptions,
-    ReadConsistency, Step, StepAction, System, Target, Work, Workload,
+    Awaited, Check, Choice, Clients, Fault, FaultPlan, Filter, Hold, KillSignal, Partition, ProcessTarget, RaftOptions,
+    ReadConsistency, Step, StepAction, System, Target, Until, Work, Workload,
 };
 use crate::read::VERSION;
 use crate::scalar::{write_duration, write_duration_range, write_rate};
@@ -55,8 +55,12 @@ fn write_workload(out: &mut String, workload: &Workload) -> fmt::Result {
     writeln!(out, "observe: {{ every: {every}, timeout: {timeout} }}")?;
     write_clients(out, &workload.clients)?;
     write_checks(out, &workload.checks)?;
-    if !workload.expect.is_empty() {
+    if !workload.expect.is_empty() || !workload.expect_violations.is_empty() {
         writeln!(out, "expect:")?;
+        if !workload.expect_violations.is_empty() {
+            let names: Vec<&str> = workload.expect_violations.iter().map(|check| check.name()).collect();
+            writeln!(out, "  violation: [{}]", names.join(", "))?;
+        }
         for expectation in &workload.expect {
             let (metric, comparison) = expectation.text.split_once(' ').unwrap_or((&expectation.text, ""));
             writeln!(out, "  {}: {}", text(metric), text(comparison))?;
@@ -181,7 +185,14 @@ fn write_checks(out: &mut String, checks: &[Check]) -> fmt::Result {
             Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => {
                 writeln!(out, "  - {}: {{ within: {} }}", check.name(), write_duration(*within))?;
             }
-            Check::ElectionSafety | Check::TermMonotonic | Check::Linearizable | Check::NoAcknowledgedWriteLost => {
+            Check::OneLeaderAtATime { overlap } => {
+                writeln!(out, "  - {}: {{ overlap: {} }}", check.name(), write_duration(*overlap))?;
+            }
+            Check::ElectionSafety
+            | Check::TermMonotonic
+            | Check::Linearizable
+            | Check::NoAcknowledgedWriteLost
+            | Check::ReplicasAgree => {
                 writeln!(out, "  - {}", check.name())?;
             }
         }
@@ -206,11 +217,16 @@ fn write_steps(out: &mut String, steps: &[Step], indent: usize) -> fmt::Result {
         write!(out, "{:indent$}- ", "")?;
         let inner = indent + 2;
         let mut hold = None;
+        let mut until = None;
         let mut nested = None;
         match &step.action {
             StepAction::Fault { fault, hold: Hold::For(range) } => {
                 writeln!(out, "{}", fault_text(fault))?;
                 hold = Some(*range);
+            }
+            StepAction::Fault { fault, hold: Hold::Until(condition) } => {
+                writeln!(out, "{}", fault_text(fault))?;
+                until = Some(*condition);
             }
             StepAction::Fault { fault, hold: Hold::Open } => writeln!(out, "{}", fault_text(fault))?,
             StepAction::Restart { target } => writeln!(out, "restart: {}", some_or_all(target.as_ref()))?,
@@ -237,6 +253,10 @@ fn write_steps(out: &mut String, steps: &[Step], indent: usize) -> fmt::Result {
         if let Some(range) = hold {
             writeln!(out, "{:inner$}for: {}", "", write_duration_range(range))?;
         }
+        if let Some(Until { plus, within }) = until {
+            let plus = if plus.is_zero() { String::new() } else { format!("plus: {}, ", write_duration(plus)) };
+            writeln!(out, "{:inner$}until: {{ leader: another, {plus}within: {} }}", "", write_duration(within))?;
+        }
         let place = &step.place;
         writeln!(out, "{:inner$}place: {}", "", quoted(&format!("{}:{}:{}", place.file, place.line, place.column)))?;
         if let Some(steps) = nested {
@@ -249,12 +269,28 @@ fn write_steps(out: &mut String, steps: &[Step], indent: usize) -> fmt::Result {
 
 fn fault_text(fault: &Fault) -> String {
     match fault {
-        Fault::Kill { target, signal: KillSignal::Kill } => format!("kill: {}", target_text(target)),
-        Fault::Kill { target, signal: KillSignal::Term } => {
-            format!("kill: {{ node: {}, signal: TERM }}", target_text(target))
+        Fault::Kill { target, process, signal } => {
+            let signal = match signal {
+                KillSignal::Kill => "",
+                KillSignal::Term => ", signal: TERM",
+            };
+            format!("kill: {}", whose(target, process.as_ref(), signal))
         }
-        Fault::Pause { target } => format!("pause: {}", target_text(target)),
+        Fault::Pause { target, process } => format!("pause: {}", whose(target, process.as_ref(), "")),
         Fault::Partition(partition) => format!("partition: {}", partition_text(partition)),
+    }
+}
+
+/// A target alone where that is all, otherwise the long form.
+fn whose(target: &Target, process: Option<&ProcessTarget>, signal: &str) -> String {
+    let target = target_text(target);
+    match process {
+        None if signal.is_empty() => target,
+        None => format!("{{ node: {target}{signal} }}"),
+        Some(ProcessTarget { name, with_children }) => {
+            let children = if *with_children { ", with-children: true" } else { "" };
+            format!("{{ node: {target}, process: {}{children}{signal} }}", text(name))
+        }
     }
 }
 
@@ -286,7 +322,8 @@ fn target_text(target: &Target) -> String {
         | Target::Majority
         | Target::Minority
         | Target::MinorityWithLeader
-        | Target::All => target.to_string(),
+        | Target::All
+        | Target::Service => target.to_string(),
     }
 }
 

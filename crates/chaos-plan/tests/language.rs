@@ -2,7 +2,7 @@
 
 use std::io;
 
-use chaos_plan::{Loaded, PlanErrors, Source, load_source, reference};
+use chaos_plan::{Loaded, PlanErrors, Source, load_source, reference, system_reference};
 
 /// The fenced YAML blocks of a Markdown text.
 fn yaml_blocks(markdown: &str) -> Vec<String> {
@@ -12,6 +12,10 @@ fn yaml_blocks(markdown: &str) -> Vec<String> {
 /// Loads a workload, or a fault plan under a workload made for it.
 fn loaded(yaml: &str) -> Result<Loaded, PlanErrors> {
     let source = |text: &str| Source { name: "example.yaml".to_owned(), text: text.to_owned() };
+    if yaml.contains("observers:") {
+        let workload = source("system: ./this\nnodes: 3\nfaults: none\n");
+        return load_source(workload, &[], &|_| Ok(yaml.to_owned()));
+    }
     if yaml.contains("system:") {
         return load_source(source(yaml), &[], &|_| Err(io::ErrorKind::NotFound.into()));
     }
@@ -24,7 +28,7 @@ fn loaded(yaml: &str) -> Result<Loaded, PlanErrors> {
 #[test]
 fn the_examples_of_the_documentation_load() {
     let blocks = yaml_blocks(include_str!("../src/language.md"));
-    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks.len(), 3);
     for block in blocks {
         loaded(&block).unwrap_or_else(|errors| panic!("{errors}"));
     }
@@ -43,6 +47,17 @@ fn the_examples_of_the_reference_load() {
 }
 
 #[test]
+fn the_example_of_the_definitions_reference_loads() {
+    let mut paragraphs = system_reference().split("\n\n").filter(|paragraph| paragraph.starts_with("  version: "));
+    let example = paragraphs.next().expect("an example");
+    let yaml: String = example.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
+    loaded(&yaml).unwrap_or_else(|errors| panic!("{errors}"));
+    for word in ["processes", "unix-json-rpc", "acknowledged-writes", "swapped", "voted-for", "retry-for"] {
+        assert!(system_reference().contains(&format!("\n  {word}: ")), "{word}");
+    }
+}
+
+#[test]
 fn the_reference_knows_every_word_of_the_largest_example() {
     let everything = include_str!("valid/everything.yaml");
     let words = everything.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|word| word.len() > 2);
@@ -55,7 +70,7 @@ fn the_reference_knows_every_word_of_the_largest_example() {
 
 #[test]
 fn the_reference_fits_a_terminal() {
-    for line in reference().lines() {
+    for line in reference().lines().chain(system_reference().lines()) {
         assert!(line.chars().count() <= 132, "{line}");
     }
 }

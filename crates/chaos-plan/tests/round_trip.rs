@@ -9,8 +9,8 @@ use std::time::Duration;
 use chaos_history::{NodeId, Seed, SourcePlace};
 use chaos_plan::{
     Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe,
-    Partition, RaftOptions, ReadConsistency, Source, Step, StepAction, System, Target, Work, Workload, load_source,
-    resolved_yaml,
+    Partition, ProcessTarget, RaftOptions, ReadConsistency, Source, Step, StepAction, System, Target, Until, Work,
+    Workload, load_source, resolved_yaml,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -76,11 +76,15 @@ fn partition() -> impl Strategy<Value = Partition> {
     ]
 }
 
+fn process() -> impl Strategy<Value = Option<ProcessTarget>> {
+    option::of(proptest::bool::ANY.prop_map(|with_children| ProcessTarget { name: "node".to_owned(), with_children }))
+}
+
 fn fault() -> impl Strategy<Value = Fault> {
     let signal = prop_oneof![Just(KillSignal::Kill), Just(KillSignal::Term)];
     prop_oneof![
-        (target(), signal).prop_map(|(target, signal)| Fault::Kill { target, signal }),
-        target().prop_map(|target| Fault::Pause { target }),
+        (target(), process(), signal).prop_map(|(target, process, signal)| Fault::Kill { target, process, signal }),
+        (target(), process()).prop_map(|(target, process)| Fault::Pause { target, process }),
         partition().prop_map(Fault::Partition),
     ]
 }
@@ -101,6 +105,9 @@ fn open_and_undone() -> impl Strategy<Value = Vec<StepAction>> {
 fn simple() -> impl Strategy<Value = Vec<StepAction>> {
     prop_oneof![
         (fault(), range()).prop_map(|(fault, range)| vec![StepAction::Fault { fault, hold: Hold::For(range) }]),
+        (fault(), duration(), duration()).prop_map(|(fault, plus, within)| {
+            vec![StepAction::Fault { fault, hold: Hold::Until(Until { plus, within }) }]
+        }),
         open_and_undone(),
         duration().prop_map(|within| vec![StepAction::Await { what: Awaited::Leader, within }]),
         (duration(), duration()).prop_map(|(stable, more)| {
@@ -202,7 +209,7 @@ fn clients() -> impl Strategy<Value = Vec<Clients>> {
 }
 
 fn checks() -> impl Strategy<Value = Vec<Check>> {
-    (duration(), duration(), 1_usize..=6).prop_map(|(within, later, count)| {
+    (duration(), duration(), 1_usize..=7).prop_map(|(within, later, count)| {
         let all = [
             Check::BoundedReelection { within },
             Check::Linearizable,
@@ -210,6 +217,8 @@ fn checks() -> impl Strategy<Value = Vec<Check>> {
             Check::ElectionSafety,
             Check::NoAcknowledgedWriteLost,
             Check::TermMonotonic,
+            Check::ReplicasAgree,
+            Check::OneLeaderAtATime { overlap: within },
         ];
         all[..count].to_vec()
     })
@@ -230,6 +239,7 @@ fn workload() -> impl Strategy<Value = Workload> {
                 observe: Observe { every, timeout },
                 clients,
                 faults,
+                expect_violations: checks.iter().copied().step_by(2).filter(|_| iptables).collect(),
                 checks,
                 expect: Vec::new(),
                 start_within,

@@ -206,13 +206,12 @@ fn the_first_observers_understand_what_the_systems_answered() {
         let all = [Some(&observer.role), observer.term.as_ref(), observer.leader.as_ref(), observer.identity.as_ref()];
         assert_eq!(all.map(|one| value(one).unwrap_or_default()), expected, "{name}");
     };
-    let status = serde_json::json!({
-        "header": { "cluster_id": "1", "member_id": "17", "raft_term": "3" }, "leader": "17", "raftTerm": "3"
-    });
-    check("etcd", status.clone(), ["leader", "3", "17", "17"]);
-    let mut lone = status;
-    lone.as_object_mut().unwrap().remove("leader");
-    check("etcd", lone, ["follower", "3", "", "17"]);
+    let vars = |state: &str, lead: &str| {
+        let status = serde_json::json!({ "id": "8e9e", "term": 3, "vote": "0", "lead": lead, "raftState": state });
+        serde_json::json!({ "raft.status": status })
+    };
+    check("etcd", vars("StateLeader", "8e9e"), ["leader", "3", "8e9e", "8e9e"]);
+    check("etcd", vars("StatePreCandidate", "0"), ["pre-candidate", "3", "None", "8e9e"]);
     let group = |state: &str, leader: &str| {
         serde_json::json!({
             "$G": { "S-R3F-aGv1fDfo": { "id": "fjFyEjc1", "state": state, "leader": leader, "term": 4, "voted_for": "x" } }

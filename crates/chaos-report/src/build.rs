@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chaos_check::{Outcome, Property};
-use chaos_failover::{Analysis, FaultBand, Judgement};
-use chaos_history::{FaultId, Header, RunNanos};
+use chaos_failover::{Analysis, FaultBand, Figure, Judgement};
+use chaos_history::{FaultId, Header, RunNanos, SourcePlace};
 
 use crate::model::{
     Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts, SCHEMA,
@@ -40,8 +40,21 @@ pub struct Input<'a> {
     pub analysis: Analysis,
     /// The expectations, judged.
     pub expectations: Vec<ExpectationResult>,
+    /// The violations that the plan expects.
+    pub expected_violations: &'a [ExpectedViolation],
     /// The host.
     pub host: Vec<Fact>,
+}
+
+/// A check whose violation the plan expects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectedViolation {
+    /// The plan's word for it, `no-lost-writes`.
+    pub check: String,
+    /// What it stands for: the expectation is met if any of these is violated.
+    pub properties: Vec<Property>,
+    /// Where it is written.
+    pub source: Option<SourcePlace>,
 }
 
 impl Report {
@@ -50,9 +63,21 @@ impl Report {
     pub fn new(input: Input<'_>) -> Self {
         let header = input.header;
         let bands = &input.analysis.timeline.faults;
-        let checks: Vec<Check> = input.outcomes.iter().map(|outcome| check(outcome, input.lines, bands)).collect();
-        let verdict = verdict(&checks, &input.expectations, input.cut_short.is_none());
-        let sentence = sentence(verdict, &checks, &input);
+        let expected = |outcome: &Outcome| {
+            input.expected_violations.iter().any(|expected| expected.properties.contains(&outcome.property))
+        };
+        let checks: Vec<Check> = input
+            .outcomes
+            .iter()
+            .map(|outcome| Check { violation_expected: expected(outcome), ..check(outcome, input.lines, bands) })
+            .collect();
+        let violations: Vec<ExpectationResult> =
+            input.expected_violations.iter().map(|expected| came(expected, input.outcomes)).collect();
+        let is_met = |result: &ExpectationResult| matches!(result.judgement, Judgement::Met { .. });
+        let demonstrated = !violations.is_empty() && violations.iter().all(is_met);
+        let expectations: Vec<ExpectationResult> = violations.into_iter().chain(input.expectations.clone()).collect();
+        let verdict = verdict(&checks, &expectations, demonstrated, input.cut_short.is_none());
+        let sentence = sentence(verdict, &checks, &expectations, &input);
         Self {
             schema: SCHEMA.to_owned(),
             chaos: header.chaos.clone(),
@@ -78,7 +103,7 @@ impl Report {
             warnings: warnings(&input, verdict),
             notes: notes(&input.analysis),
             checks,
-            expectations: input.expectations,
+            expectations,
             host: input.host,
             wrapped: None,
             plan: input.plan.to_owned(),
@@ -90,31 +115,66 @@ impl Report {
 /// A definite violation outranks what is unknown, which outranks a missed expectation. A run without checks is unknown, and so
 /// is one whose expectation can't be told: exit code 0 promises that every expectation is *met*. So is a run that did not come
 /// to its end, since what it did not get to might have failed: half a history must not pass for a whole one.
-fn verdict(checks: &[Check], expectations: &[ExpectationResult], ran_to_its_end: bool) -> Verdict {
-    let any = |wanted| checks.iter().any(|check| check.verdict == wanted);
+///
+/// A plan that shows a violation (`demonstrated`: all that it expects came) is judged by that: what else could not be told, or the
+/// rest of a run that was ended at the violation, can't take it back. Any other violation is one.
+fn verdict(checks: &[Check], expectations: &[ExpectationResult], demonstrated: bool, ran_to_its_end: bool) -> Verdict {
+    let unexpected = |check: &Check| check.verdict == CheckVerdict::Invalid && !check.violation_expected;
+    let unknown = checks.iter().any(|check| check.verdict == CheckVerdict::Unknown);
     let missed = |result: &ExpectationResult| matches!(result.judgement, Judgement::Missed { .. });
     let not_told = |result: &ExpectationResult| matches!(result.judgement, Judgement::NotTold { .. });
-    if any(CheckVerdict::Invalid) {
+    if checks.iter().any(unexpected) {
         Verdict::Fail
-    } else if any(CheckVerdict::Unknown) || checks.is_empty() || !ran_to_its_end {
+    } else if !demonstrated && (unknown || checks.is_empty() || !ran_to_its_end) {
         Verdict::Unknown
     } else if expectations.iter().any(missed) {
         Verdict::Missed
     } else if expectations.iter().any(not_told) {
         Verdict::Unknown
+    } else if demonstrated {
+        Verdict::AsExpected
     } else {
         Verdict::Pass
     }
 }
 
-fn sentence(verdict: Verdict, checks: &[Check], input: &Input<'_>) -> String {
-    let expectations = &input.expectations;
+/// Whether an expected violation came.
+fn came(expected: &ExpectedViolation, outcomes: &[Outcome]) -> ExpectationResult {
+    let of_it = || outcomes.iter().filter(|outcome| expected.properties.contains(&outcome.property));
+    let violated = of_it().any(|outcome| matches!(outcome.verdict, chaos_check::Verdict::Invalid(_)));
+    let unknown = of_it().find_map(|outcome| match &outcome.verdict {
+        chaos_check::Verdict::Unknown(reason) => Some(reason.clone()),
+        chaos_check::Verdict::Valid | chaos_check::Verdict::Invalid(_) => None,
+    });
+    let judgement = match unknown {
+        _ if violated => Judgement::Met { value: Figure::Violated(true) },
+        Some(reason) => Judgement::NotTold { reason },
+        None => Judgement::Missed { value: Figure::Violated(false) },
+    };
+    ExpectationResult { text: format!("violation {}", expected.check), judgement, source: expected.source.clone() }
+}
+
+fn sentence(verdict: Verdict, checks: &[Check], expectations: &[ExpectationResult], input: &Input<'_>) -> String {
     let failovers = count(input.analysis.failovers.len() as u64, "failover");
     match verdict {
         Verdict::Pass => format!("Every check holds over {failovers}."),
         Verdict::Fail => {
-            let witness = checks.iter().find_map(|check| check.witness.as_ref());
+            // What nobody expected comes first.
+            let unexpected = checks.iter().filter(|check| !check.violation_expected);
+            let witness = unexpected.chain(checks).find_map(|check| check.witness.as_ref());
             witness.map_or("A check does not hold.".to_owned(), |witness| witness.sentence.clone())
+        }
+        Verdict::AsExpected => {
+            let witness = checks.iter().find_map(|check| check.witness.as_ref());
+            let witness = witness.map_or("a check does not hold", |witness| &witness.sentence);
+            let unknown = checks.iter().find(|check| check.verdict == CheckVerdict::Unknown);
+            let rest = unknown.map_or(String::new(), |check| format!(" ({} can't be told)", check.property));
+            format!("Violated, as the plan expects: {witness}{rest}.")
+        }
+        Verdict::Missed if checks.iter().any(|check| check.verdict == CheckVerdict::Invalid) => {
+            let missed = |result: &&ExpectationResult| matches!(result.judgement, Judgement::Missed { .. });
+            let first = expectations.iter().find(missed).map_or("", |result| &result.text);
+            format!("Violated, as the plan expects, but an expectation was missed: {first}.")
         }
         Verdict::Missed => {
             let missed = |result: &&ExpectationResult| matches!(result.judgement, Judgement::Missed { .. });
@@ -162,7 +222,7 @@ fn check(outcome: &Outcome, lines: &BTreeMap<usize, String>, bands: &[FaultBand]
         }
     };
     let (property, basis) = (outcome.property.to_string(), outcome.basis.clone());
-    Check { property, group: group(outcome.property), verdict, basis, reason, witness }
+    Check { property, group: group(outcome.property), verdict, violation_expected: false, basis, reason, witness }
 }
 
 fn group(property: Property) -> CheckGroup {
@@ -171,7 +231,9 @@ fn group(property: Property) -> CheckGroup {
         | Property::SingleVote
         | Property::TermMonotonic
         | Property::Linearizable
-        | Property::NoAcknowledgedWriteLost => CheckGroup::Safety,
+        | Property::NoAcknowledgedWriteLost
+        | Property::ReplicasAgree
+        | Property::OneLeaderAtATime { .. } => CheckGroup::Safety,
         Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } => CheckGroup::Liveness,
     }
 }
@@ -228,13 +290,12 @@ fn cut_short(cause: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use chaos_failover::Figure;
-
     use super::*;
 
     fn checked(verdict: CheckVerdict) -> Check {
         let (property, basis) = ("ElectionSafety".to_owned(), String::new());
-        Check { property, group: CheckGroup::Safety, verdict, basis, reason: None, witness: None }
+        let group = CheckGroup::Safety;
+        Check { property, group, verdict, violation_expected: false, basis, reason: None, witness: None }
     }
 
     fn judged(judgement: Judgement) -> ExpectationResult {
@@ -263,10 +324,55 @@ mod tests {
         for (verdicts, expectations, ran_to_its_end, expected) in cases {
             let checks: Vec<Check> = verdicts.iter().map(|verdict| checked(*verdict)).collect();
             assert_eq!(
-                verdict(&checks, &expectations, ran_to_its_end).exit_code(),
+                verdict(&checks, &expectations, false, ran_to_its_end).exit_code(),
                 expected,
                 "{verdicts:?} {expectations:?}"
             );
+        }
+    }
+
+    #[test]
+    fn an_expected_violation_is_no_failure_and_hides_no_other() {
+        let (valid, invalid, unknown) = (CheckVerdict::Valid, CheckVerdict::Invalid, CheckVerdict::Unknown);
+        // The verdict of the check whose violation is expected, that of another, whether it came to its end, another expectation.
+        let cases = [
+            (invalid, valid, true, true, 0),
+            (invalid, unknown, true, true, 0),
+            (invalid, valid, false, true, 0),
+            (invalid, invalid, true, true, 1),
+            (invalid, invalid, false, false, 1),
+            (valid, invalid, true, true, 1),
+            (valid, valid, true, true, 3),
+            (invalid, valid, true, false, 3),
+            (unknown, valid, true, true, 2),
+            (valid, unknown, true, true, 2),
+            (valid, valid, false, true, 2),
+        ];
+        for (expected, other, ran_to_its_end, met, code) in cases {
+            let of = |property, verdict| Outcome { property, verdict, basis: String::new() };
+            let as_outcome = |verdict| match verdict {
+                CheckVerdict::Valid => chaos_check::Verdict::Valid,
+                CheckVerdict::Unknown => chaos_check::Verdict::Unknown("no".to_owned()),
+                CheckVerdict::Invalid => chaos_check::Verdict::Invalid(chaos_check::Witness {
+                    sentence: "it broke".to_owned(),
+                    lines: vec![2],
+                    steps: Vec::new(),
+                    at: RunNanos(1),
+                    nodes: Vec::new(),
+                    picture: None,
+                }),
+            };
+            let outcomes = [of(Property::NoAcknowledgedWriteLost, as_outcome(expected))];
+            let properties = vec![Property::NoAcknowledgedWriteLost];
+            let result =
+                came(&ExpectedViolation { check: "no-lost-writes".to_owned(), properties, source: None }, &outcomes);
+            let demonstrated = matches!(result.judgement, Judgement::Met { .. });
+            let value = Figure::Count(1);
+            let further = judged(if met { Judgement::Met { value } } else { Judgement::Missed { value } });
+            let checks = [Check { violation_expected: true, ..checked(expected) }, checked(other)];
+            let verdict = verdict(&checks, &[result, further], demonstrated, ran_to_its_end);
+            assert_eq!(verdict.exit_code(), code, "{expected:?} {other:?} {ran_to_its_end} {met}");
+            assert_eq!(verdict == Verdict::AsExpected, code == 0);
         }
     }
 }

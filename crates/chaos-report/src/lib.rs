@@ -26,7 +26,7 @@ mod terminal;
 mod words;
 mod wrapped;
 
-pub use build::Input;
+pub use build::{ExpectedViolation, Input};
 pub use compare::{COMPARE_SCHEMA, CompareReport};
 pub use evidence::quoted_lines;
 pub use model::{

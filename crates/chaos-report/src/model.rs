@@ -33,7 +33,7 @@ pub struct Report {
     pub chaos: String,
     /// The verdict over everything.
     pub verdict: Verdict,
-    /// The exit code that goes with it: 0 pass, 1 fail, 2 unknown, 3 missed; and 4 unless it is a fail, if the wrapped
+    /// The exit code that goes with it: 0 pass or violated as expected, 1 fail, 2 unknown, 3 missed; and 4 unless it is a fail, if the wrapped
     /// command failed.
     pub exit_code: u8,
     /// The verdict as one sentence.
@@ -100,16 +100,19 @@ pub enum Verdict {
     Fail,
     /// A check, or an expectation, can't be told (and none is known not to hold).
     Unknown,
-    /// Every check holds, but an expectation was missed.
+    /// Every check holds (but for those whose violation is expected), and an expectation was missed.
     Missed,
+    /// Every check does not hold whose violation the plan expects, no other is known not to hold, and every other expectation is
+    /// met: a demonstration that worked. The checks' own verdicts stay `invalid`.
+    AsExpected,
 }
 
 impl Verdict {
-    /// 0 pass, 1 fail, 2 unknown, 3 missed.
+    /// 0 pass and as expected, 1 fail, 2 unknown, 3 missed.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Pass => 0,
+            Self::Pass | Self::AsExpected => 0,
             Self::Fail => 1,
             Self::Unknown => 2,
             Self::Missed => 3,
@@ -124,6 +127,19 @@ impl Verdict {
             Self::Fail => "FAIL",
             Self::Unknown => "UNKNOWN",
             Self::Missed => "MISSED",
+            Self::AsExpected => "VIOLATION, as expected",
+        }
+    }
+
+    /// The word of programs: `pass`, `fail`, `unknown`, `missed`, `as_expected`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Unknown => "unknown",
+            Self::Missed => "missed",
+            Self::AsExpected => "as_expected",
         }
     }
 }
@@ -182,6 +198,9 @@ pub struct Check {
     pub group: CheckGroup,
     /// What was concluded.
     pub verdict: CheckVerdict,
+    /// Whether the plan expects the property to be violated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub violation_expected: bool,
     /// From how much.
     pub basis: String,
     /// Why nothing can be said; only where the verdict is unknown.
@@ -190,6 +209,20 @@ pub struct Check {
     /// Why the property does not hold; only where the verdict is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<WitnessSummary>,
+}
+
+impl Check {
+    /// Whether it is violated, and the plan expects that.
+    #[must_use]
+    pub fn is_violated_as_expected(&self) -> bool {
+        self.violation_expected && self.verdict == CheckVerdict::Invalid
+    }
+
+    /// From how much it was concluded, and whether a violation is what the plan expects.
+    pub(crate) fn basis_in_words(&self) -> String {
+        let basis = self.reason.as_ref().unwrap_or(&self.basis);
+        if self.is_violated_as_expected() { format!("{basis}; violated, as the plan expects") } else { basis.clone() }
+    }
 }
 
 /// What sort of property.

@@ -78,6 +78,9 @@ pub struct SetRun {
     pub sentence: String,
     /// How many failovers it had.
     pub failovers: u64,
+    /// Whether it showed the violation that its plan expects.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_expected: bool,
 }
 
 /// Why a set has no more runs.
@@ -140,9 +143,10 @@ impl RunSet {
     }
 
     /// Takes in a run: its report, if it got as far as one.
-    pub fn add(&mut self, run: SetRun, report: Option<&Report>, pooled: &mut Vec<Failover>) {
+    pub fn add(&mut self, mut run: SetRun, report: Option<&Report>, pooled: &mut Vec<Failover>) {
         if let Some(report) = report {
             let measured = &report.measured;
+            run.as_expected = report.verdict == Verdict::AsExpected;
             pooled.extend(measured.failovers.iter().cloned());
             self.floor = self.floor.or(measured.floor);
             let outage = measured.outage_max().map(|longest| u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX));
@@ -172,6 +176,7 @@ impl RunSet {
         let whole = if short || self.runs.is_empty() { 2 } else { 0 };
         self.exit_code = self.runs.iter().map(|run| run.exit_code).fold(whole, worse);
         self.verdict = match self.exit_code {
+            0 if self.runs.iter().any(|run| run.as_expected) => Verdict::AsExpected,
             0 => Verdict::Pass,
             1 => Verdict::Fail,
             3 => Verdict::Missed,
@@ -196,6 +201,10 @@ impl RunSet {
         let runs = count(self.runs.len() as u64, "run");
         let mut sentence = match self.verdict {
             Verdict::Pass => format!("Every check holds in {runs}."),
+            Verdict::AsExpected => {
+                let shown = self.runs.iter().filter(|run| run.as_expected).count();
+                format!("{shown} of {runs} violated what the plan expects to be violated, and nothing else.")
+            }
             Verdict::Fail => format!("{} of {runs} violated safety.", with(1)),
             Verdict::Missed => format!("Every check holds in {runs}, but {} missed an expectation.", with(3)),
             Verdict::Unknown => {
@@ -344,8 +353,15 @@ mod tests {
         for (index, exit_code) in codes.iter().enumerate() {
             let directory = format!("{:03}", index + 1);
             let sentence = "so | it <ends>".to_owned();
-            let run =
-                SetRun { number: index + 1, directory, seed: Seed(7), exit_code: *exit_code, sentence, failovers: 0 };
+            let run = SetRun {
+                number: index + 1,
+                directory,
+                seed: Seed(7),
+                exit_code: *exit_code,
+                sentence,
+                failovers: 0,
+                as_expected: false,
+            };
             set.add(run, None, &mut pooled);
         }
         set.end(ended);

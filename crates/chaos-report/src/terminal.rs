@@ -115,7 +115,7 @@ impl Terminal {
         let ink = match report.verdict {
             Verdict::Pass => Ink::Good,
             Verdict::Fail => Ink::Bad,
-            Verdict::Unknown | Verdict::Missed => Ink::Doubtful,
+            Verdict::Unknown | Verdict::Missed | Verdict::AsExpected => Ink::Doubtful,
         };
         let run = &report.run;
         let facts = format!(
@@ -156,7 +156,7 @@ impl Terminal {
                 CheckVerdict::Invalid => ("✘", Ink::Bad),
                 CheckVerdict::Unknown => ("?", Ink::Doubtful),
             };
-            let basis = visible(check.reason.as_deref().unwrap_or(&check.basis), Lines::One);
+            let basis = visible(&check.basis_in_words(), Lines::One);
             let lead = format!("  {label:<11}{} {:<name_width$}  ", self.style.paint(ink, mark), check.property);
             let room = self.width.saturating_sub(INDENT + name_width + 4).max(24);
             let mut lines = wrap(&basis, room).into_iter();
@@ -173,7 +173,7 @@ impl Terminal {
     /// The argument; its sentence too, unless that is the report's headline already.
     fn witness(&mut self, check: &Check, headline: &str) {
         let Some(witness) = &check.witness else { return };
-        if witness.sentence != headline {
+        if !headline.contains(&witness.sentence) {
             self.labelled("", Ink::Strong, &visible(&witness.sentence, Lines::One));
         }
         for (number, step) in witness.steps.iter().enumerate() {

@@ -72,6 +72,8 @@ pub(crate) fn figure(figure: Figure) -> String {
         Figure::TimeNs(nanos) => duration(Duration::from_nanos(nanos)),
         Figure::Count(count) => grouped(count),
         Figure::ShareMillionths(share) => percent(share),
+        Figure::Violated(true) => "violated".to_owned(),
+        Figure::Violated(false) => "not violated".to_owned(),
     }
 }
 

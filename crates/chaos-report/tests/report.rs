@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use chaos_check::{Outcome, Property};
-use chaos_report::{Input, Report, SCHEMA, quoted_lines};
+use chaos_report::formats::{Format, Pooling};
+use chaos_report::{ExpectedViolation, Input, Report, SCHEMA, Verdict, quoted_lines};
 use support::{drawn_witness, history, input, invalid, report, valid};
 
 fn sound() -> Report {
@@ -120,6 +121,38 @@ fn a_broken_node_is_named_and_a_pass_of_it_is_warned_of() {
     assert_eq!(passed.warnings, [uncaught]);
     assert!(broken(&[invalid("two leaders", "line 17: therefore")]).warnings.is_empty());
     assert!(sound().warnings.is_empty() && !sound().to_json().unwrap().contains("specimen"));
+}
+
+#[test]
+fn an_expected_violation_is_said_to_be_one_and_stays_a_violation() {
+    let run = history(6, 100);
+    let report = |outcomes: &[Outcome], property| {
+        let check = "election-safety".to_owned();
+        let expected = [ExpectedViolation { check, properties: vec![property], source: None }];
+        let lines = BTreeMap::new();
+        let hopes = Vec::new();
+        let input = input(&run, outcomes, "", &lines);
+        Report::new(Input { expected_violations: &expected, expectations: hopes, ..input })
+    };
+    let outcomes = [invalid("two leaders", "line 17: therefore")];
+    let property = outcomes[0].property;
+    let shown = report(&outcomes, property);
+    assert_eq!((shown.verdict, shown.exit_code), (Verdict::AsExpected, 0));
+    assert!(shown.to_terminal(false, 100).starts_with("VIOLATION, as expected  "));
+    assert!(shown.to_terminal(false, 100).contains("violated, as the plan expects"));
+    assert!(shown.to_html().unwrap().contains("VIOLATION, as expected"));
+    let json: serde_json::Value = serde_json::from_str(&shown.to_json().unwrap()).unwrap();
+    assert_eq!((&json["checks"][0]["verdict"], &json["verdict"]), (&"invalid".into(), &"as_expected".into()));
+    let written = |format| chaos_report::formats::render(format, std::slice::from_ref(&shown), Pooling::Alike).unwrap();
+    let junit = written(Format::Junit);
+    assert!(
+        junit.contains("failures=\"0\"") && junit.contains("<system-out>violated, as the plan expects: two leaders")
+    );
+    assert!(written(Format::Markdown).contains("| ✘ violated, as the plan expects |"));
+    assert!(written(Format::Github).starts_with("::notice "));
+    // The same outcome where another violation was expected is a failure like any other.
+    let other = report(&outcomes, Property::TermMonotonic);
+    assert_eq!((other.verdict, other.exit_code), (Verdict::Fail, 1));
 }
 
 #[test]

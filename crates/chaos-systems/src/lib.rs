@@ -12,9 +12,12 @@ mod probe;
 mod raft;
 
 pub use access::{Addresses, Enter};
-pub use client::{ClientError, ClientSetup, drivers, open};
+pub use client::{
+    ClientError, ClientSetup, OVSDB_SCHEMA, PROTOCOL_TEXT, RuleOutcome, RuleReport, check_client, drivers, open,
+};
 pub use defined::{DefinedDriver, DefinedError, DefinedSetup, Programs, cache};
 pub use driver::{
-    Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, Preparation, ProbeError, Pushed, Watch,
+    Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, ObserverFacts, Preparation, ProbeError,
+    Pushed, Watch,
 };
 pub use raft::RaftDriver;

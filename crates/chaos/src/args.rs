@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Render saved runs' reports again, in any format; several runs are merged.
     Report(crate::report::ReportArguments),
-    /// Print the JSON Schema of workloads, fault plans, systems or reports.
+    /// Print the JSON Schema of workloads, fault plans, system definitions or reports.
     Schema(crate::schema::SchemaArguments),
     /// Say whether B fails over slower than A: runs, sets of runs, or a stored baseline.
     Compare(crate::compare::CompareArguments),
@@ -69,14 +69,16 @@ pub(crate) enum Command {
     BenchFloor(crate::bench_floor::BenchFloorArguments),
     /// Validate a workload and print it with every default filled in.
     Plan(PlanArguments),
-    /// List the built-in workloads and fault plans, the broken nodes, and the checks.
+    /// List the built-in workloads, fault plans and systems, the broken nodes, and the checks.
     List(ListArguments),
     /// Explain a property, fault, target, phase, metric, exit code, note of a report, or any word of a plan.
     Explain(ExplainArguments),
-    /// Print the language of workloads and fault plans.
-    Language,
+    /// Print the language of workloads and fault plans, or that of system definitions.
+    Language(crate::show::LanguageArguments),
     /// Try everything that a run needs of this host, and say what to change for what is missing.
     Doctor(DoctorArguments),
+    /// Try or explain client programs, which speak chaos-client/1 with the harness and anything with a system.
+    Client(crate::client_check::ClientArguments),
     /// Print completions for a shell.
     Completions(CompletionsArguments),
     /// Print the manual page of chaos, or write those of all commands into a directory.
@@ -100,6 +102,9 @@ pub(crate) struct RunArguments {
     /// Change a value of the workload, for example nodes=3 or system.raft.heartbeat=20ms. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+    /// Take a program of the system under test from elsewhere, for example etcd=/opt/etcd/bin/etcd. May be repeated.
+    #[arg(long = "bin", value_name = "NAME=PATH", value_parser = program)]
+    pub(crate) programs: Vec<String>,
     /// Keep the nodes' data directories after a valid run too.
     #[arg(long)]
     pub(crate) keep: bool,
@@ -116,6 +121,20 @@ pub(crate) struct RunArguments {
     /// Several runs instead of one.
     #[command(flatten)]
     pub(crate) repeat: crate::repeat::RepeatArguments,
+}
+
+impl RunArguments {
+    /// With every change of the workload among the overrides, programs included: so sets and repetitions know one kind of change.
+    pub(crate) fn with_programs(mut self) -> Self {
+        self.overrides.append(&mut self.programs);
+        self
+    }
+}
+
+/// `NAME=PATH` as the change of the workload that it stands for.
+pub(crate) fn program(text: &str) -> Result<String, String> {
+    chaos_plan::program_override(text)
+        .ok_or_else(|| "a program's name and its path are wanted: etcd=/opt/etcd".to_owned())
 }
 
 const RUN_HELP: &str = "\

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use chaos_engine::{Engine, Event, Phase};
 use chaos_history::{FaultEdge, FaultEvent, NodeId, NodeLife, RunDir, RunNanos, Term};
-use chaos_report::{CheckVerdict, Report, Verdict};
+use chaos_report::{CheckVerdict, Report};
 use serde_json::{Value, json};
 
 use crate::follow::{Alarms, Follow, Started};
@@ -175,7 +175,11 @@ impl Follow for Events {
                     self.tell(&json!({"event": "leader", "at_ns": now.0, "node": node, "term": term.0}));
                 }
             }
-            Event::Tick | Event::Completed(_) | Event::Conclude { .. } | Event::Node { life: NodeLife::Ready, .. } => {}
+            Event::Tick
+            | Event::Completed(_)
+            | Event::Compared { .. }
+            | Event::Conclude { .. }
+            | Event::Node { life: NodeLife::Ready, .. } => {}
         }
         if now.since(self.told) >= PROGRESS_EVERY {
             self.progress(now, engine);
@@ -188,19 +192,17 @@ impl Follow for Events {
     fn remark(&mut self, _text: &str) {}
 
     fn judged(&mut self, report: &Report, directory: &RunDir) {
-        let verdict = match report.verdict {
-            Verdict::Pass => "pass",
-            Verdict::Fail => "fail",
-            Verdict::Unknown => "unknown",
-            Verdict::Missed => "missed",
-        };
+        let verdict = report.verdict.name();
         let check = |check: &chaos_report::Check| {
             let verdict = match check.verdict {
                 CheckVerdict::Valid => "valid",
                 CheckVerdict::Invalid => "invalid",
                 CheckVerdict::Unknown => "unknown",
             };
-            json!({"property": check.property, "verdict": verdict})
+            match check.is_violated_as_expected() {
+                true => json!({"property": check.property, "verdict": verdict, "violation_expected": true}),
+                false => json!({"property": check.property, "verdict": verdict}),
+            }
         };
         let again: Vec<&String> = report.run.given.iter().chain([&report.run.command]).collect();
         self.tell(&json!({

@@ -11,7 +11,7 @@ use chaos_check::{Budget, Property};
 use chaos_failover::{Timing, analyse, evaluate};
 use chaos_history::{Event, History, Mark, RunDir};
 use chaos_plan::{Check, Source, System, Workload};
-use chaos_report::{ExpectationResult, Fact, Input, Report};
+use chaos_report::{ExpectationResult, ExpectedViolation, Fact, Input, Report};
 
 use crate::failure::Failure;
 use crate::{again, live, show, wrap};
@@ -70,9 +70,10 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         let path = saved.plan().display().to_string();
         return Err(Failure::Refused(anyhow!("{path} is of {plan} nodes, the history beside it of {run}")));
     }
-    let properties = properties_of(&workload).into_iter();
-    let outcomes: Vec<_> =
-        properties.map(|property| chaos_check::check(&history, property, &Budget::default())).collect();
+    let outcomes: Vec<_> = properties_of(&workload)
+        .into_iter()
+        .map(|property| chaos_check::check(&history, property, &Budget::default()))
+        .collect();
     let (timing, specimen) = match &workload.system {
         System::Raft(options) => {
             (Some(Timing::of_raft(workload.nodes, options, FLOOR_RTT, Duration::ZERO)), options.specimen.as_deref())
@@ -92,6 +93,15 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
             source: places.iter().find(|(text, _)| *text == expectation.text).map(|(_, place)| place.clone()),
         })
         .collect();
+    let expected_violations: Vec<ExpectedViolation> = workload
+        .expect_violations
+        .iter()
+        .map(|check| {
+            let text = format!("violation {}", check.name());
+            let source = places.iter().find(|(of, _)| *of == text).map(|(_, place)| place.clone());
+            ExpectedViolation { check: check.name().to_owned(), properties: properties(*check), source }
+        })
+        .collect();
     let wrapped = wrap::saved(saved)?;
     let lines = File::open(saved.history())
         .and_then(|file| chaos_report::quoted_lines(BufReader::new(file), &outcomes))
@@ -109,6 +119,7 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         lines: &lines,
         analysis,
         expectations,
+        expected_violations: &expected_violations,
         host: host(&workload),
     });
     report.run.given = again::given(saved);
@@ -141,8 +152,10 @@ pub(crate) fn properties(check: Check) -> Vec<Property> {
         Check::TermMonotonic => vec![Property::TermMonotonic],
         Check::Linearizable => vec![Property::Linearizable],
         Check::NoAcknowledgedWriteLost => vec![Property::NoAcknowledgedWriteLost],
+        Check::ReplicasAgree => vec![Property::ReplicasAgree],
         Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
         Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
+        Check::OneLeaderAtATime { overlap } => vec![Property::OneLeaderAtATime { allowed: overlap }],
     }
 }
 
@@ -152,6 +165,7 @@ fn cut_short(history: &History) -> Option<String> {
         history.events.iter().filter_map(|recorded| match &recorded.event {
             Event::Note(note) => note.mark.map(|mark| (mark, note.text.as_str())),
             Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => None,
+            Event::Replica(_) | Event::View(_) => None,
         })
     };
     if let Some((_, text)) = marks().find(|(mark, _)| *mark == Mark::Interrupted) {

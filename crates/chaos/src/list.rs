@@ -5,6 +5,7 @@
 //! ```json
 //! {"schema":"chaos.list/1","workloads":[{"name":"kill","file":"workloads/kill.yaml","about":"…"}],
 //!  "faults":[{"name":"kill-leader","file":"faults/kill-leader.yaml","about":"…"}],
+//!  "systems":[{"name":"etcd","file":"workloads/systems/etcd.yaml","about":"…"}],
 //!  "specimens":[{"name":"double-vote","about":"…","seen_by":"contested"}],
 //!  "checks":[{"name":"election-safety","properties":["ElectionSafety","SingleVote"],"about":"…"}]}
 //! ```
@@ -56,6 +57,10 @@ fn text() -> String {
     for fault in builtin::faults() {
         text.push_str(&format!("  {:<18}  {}\n", fault.name, fault.about()));
     }
+    text.push_str("\nSystems (system: NAME, or --set system=NAME); `raft` is the reference node\n");
+    for system in builtin::systems() {
+        text.push_str(&format!("  {:<18}  {}\n", system.name, system.about()));
+    }
     text.push_str("\nChecks (checks: [NAME, …])\n");
     for check in chaos_plan::checks() {
         text.push_str(&format!("  {:<18}  {} ({})\n", check.name, check.about, properties(check).join(", ")));
@@ -77,6 +82,7 @@ fn object() -> Value {
         "schema": "chaos.list/1",
         "workloads": builtin::workloads().iter().map(file).collect::<Vec<Value>>(),
         "faults": builtin::faults().iter().map(file).collect::<Vec<Value>>(),
+        "systems": builtin::systems().iter().map(file).collect::<Vec<Value>>(),
         "specimens": SpecimenName::ALL.into_iter().map(specimen).collect::<Vec<Value>>(),
         "checks": chaos_plan::checks().iter().map(check).collect::<Vec<Value>>(),
     })
@@ -90,8 +96,10 @@ fn properties(word: &Word) -> Vec<&'static str> {
         Check::TermMonotonic,
         Check::Linearizable,
         Check::NoAcknowledgedWriteLost,
+        Check::ReplicasAgree,
         Check::BoundedReelection { within },
         Check::NoStaleLeaderAfterHeal { within },
+        Check::OneLeaderAtATime { overlap: Duration::ZERO },
     ];
     let meant = all.into_iter().filter(|check| check.name() == word.name);
     meant.flat_map(judge::properties).map(chaos_check::Property::name).collect()

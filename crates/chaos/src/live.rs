@@ -150,7 +150,7 @@ impl Follow for Live {
                 self.line(now, &format!("{why}: faults are taken back, then what happened is judged"));
             }
             Event::Observed(_) => self.leader_line(now, engine.leader()),
-            Event::Tick | Event::Completed(_) | Event::Node { .. } => {}
+            Event::Tick | Event::Completed(_) | Event::Compared { .. } | Event::Node { .. } => {}
         }
         let every = if self.bar.is_some() { REDRAW_EVERY } else { PLAIN_LINE_EVERY };
         if now.since(self.drawn) >= every {

@@ -3,6 +3,7 @@
 mod again;
 mod args;
 mod bench_floor;
+mod client_check;
 mod compare;
 mod completions;
 mod doctor;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Node(arguments) => return election_node::main(*arguments),
-        Command::Run(arguments) => run::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments.with_programs()),
         Command::Check(arguments) => foreign::check(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
@@ -55,8 +56,9 @@ fn main() -> ExitCode {
         Command::Init(arguments) => init::init(&arguments),
         Command::List(arguments) => list::list(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
-        Command::Language => show::language(),
+        Command::Language(arguments) => show::language(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Client(arguments) => client_check::client(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),
     };

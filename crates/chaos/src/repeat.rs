@@ -258,7 +258,8 @@ impl Repetition<'_> {
         } else if code >= 254 {
             self.progress.line(&words);
         }
-        let run = SetRun { number: index + 1, directory, seed, exit_code: code, sentence, failovers };
+        let run =
+            SetRun { number: index + 1, directory, seed, exit_code: code, sentence, failovers, as_expected: false };
         self.set.add(run, report.as_ref(), &mut self.pooled);
         // A full disk costs the file, not the verdict: it is tried once more at the end.
         if let Err(failure) = self.save() {

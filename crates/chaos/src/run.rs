@@ -13,6 +13,7 @@ use chaos_history::{Header, Mark, NodeId, RunDir, RunNanos, Seed, format};
 use chaos_net::isolation::{self, EnterOptions};
 use chaos_net::{FilterKind, NetError, Star};
 use chaos_plan::{Filter, System, Workload};
+use chaos_report::CheckVerdict;
 use election::specimens::SpecimenName;
 
 use crate::args::RunArguments;
@@ -119,7 +120,8 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
         report::place_expectations(&mut report, written);
     }
     let written = judge::write(&directory, &report);
-    if report.exit_code != 1 && !order.keep {
+    let violated = report.checks.iter().any(|check| check.verdict == CheckVerdict::Invalid);
+    if !violated && !order.keep {
         remove_data(&directory, workload.nodes);
     }
     kept_company?;
@@ -194,6 +196,7 @@ fn build_world(
         seed,
         started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         chaos: env!("CARGO_PKG_VERSION").to_owned(),
+        testimony: workload.system.testimony(),
     };
     let recorder = Recorder::create(&directory.history(), &header).map_err(anyhow::Error::from)?;
     let options = RealWorldOptions {
@@ -216,7 +219,8 @@ fn build_world(
 
 /// Ends the run at the first violation.
 fn watch(workload: &Workload, alarms: Alarms) -> Watch {
-    let mut watch = chaos_check::Watch::new(&judge::properties_of(workload), workload.nodes);
+    let mut watch =
+        chaos_check::Watch::new(&judge::properties_of(workload), workload.nodes).of(workload.system.testimony());
     Box::new(move |event| {
         let alarm = watch.event(event)?;
         let why = format!("by the first violation: {} ({})", alarm.sentence, alarm.property.name());

@@ -22,7 +22,7 @@ Editors that speak YAML complete and check a plan whose first line names its sch
   chaos schema workload > workload.schema.json
   # yaml-language-server: $schema=./workload.schema.json
 
-The schemas are draft-07. `system` is what stands behind `system:` in a workload.";
+The schemas are draft-07. `system` is a system definition's (workloads/systems/mydb.yaml).";
 
 /// What there is a schema of.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -31,7 +31,7 @@ enum Of {
     Workload,
     /// A fault plan file.
     Faults,
-    /// The `system:` block of a workload.
+    /// A system definition file.
     System,
     /// A run's report.json.
     Report,

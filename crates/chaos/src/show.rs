@@ -36,8 +36,29 @@ pub(crate) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the language of plans.
-pub(crate) fn language() -> Result<ExitCode, Failure> {
-    print(chaos_plan::reference());
+/// Arguments of `chaos language`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LanguageArguments {
+    /// Of what.
+    #[arg(value_enum, default_value_t)]
+    of: LanguageOf,
+}
+
+/// What there is a language of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum LanguageOf {
+    /// Workloads and fault plans.
+    #[default]
+    Plan,
+    /// System definitions.
+    System,
+}
+
+/// Prints the language of plans or of system definitions.
+pub(crate) fn language(arguments: &LanguageArguments) -> Result<ExitCode, Failure> {
+    print(match arguments.of {
+        LanguageOf::Plan => chaos_plan::reference(),
+        LanguageOf::System => chaos_plan::system_reference(),
+    });
     Ok(ExitCode::SUCCESS)
 }

@@ -56,6 +56,9 @@ pub(crate) struct WrapArguments {
     /// Change a value of the workload. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// Take a program of the system under test from elsewhere, for example etcd=/opt/etcd/bin/etcd. May be repeated.
+    #[arg(long = "bin", value_name = "NAME=PATH", value_parser = crate::args::program)]
+    programs: Vec<String>,
     /// Keep the nodes' data directories after a valid run too.
     #[arg(long)]
     keep: bool,
@@ -105,11 +108,12 @@ pub(crate) fn wrap(arguments: &WrapArguments) -> Result<ExitCode, Failure> {
         let program = program.to_string_lossy();
         return Err(Failure::Refused(anyhow!("`{program}` is no program that can be started (from here, or in PATH)")));
     }
+    let overrides = [arguments.overrides.as_slice(), &arguments.programs].concat();
     run::carry_out(&Order {
         workload: &arguments.workload,
         seed: arguments.seed,
         out: arguments.out.as_deref(),
-        overrides: &arguments.overrides,
+        overrides: &overrides,
         keep: arguments.keep,
         stop_on_violation: arguments.stop_on_violation,
         quiet: arguments.quiet,

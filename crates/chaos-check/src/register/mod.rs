@@ -1,4 +1,4 @@
-//! `Linearizable`: every key behaves as one atomic register.
+//! `Linearizable`: every key behaves as one atomic register (or set, see `set/linear.rs`).
 //!
 //! Consistency model: linearizability (Herlihy and Wing, TOPLAS 1990). Every operation seems to happen at one instant
 //! between its invocation and its answer; one that ended in `info` at any instant after its invocation, or never.
@@ -41,20 +41,35 @@ pub(crate) fn linearizable(history: &History, budget: &Budget<'_>) -> (Verdict, 
         Ok(keys) => keys,
         Err(reason) => return malformed(reason),
     };
+    let sets = match crate::set::linear::sets(&operations) {
+        Ok(sets) => sets,
+        Err(reason) => return malformed(reason),
+    };
     let definite = operations.iter().filter(|operation| matches!(operation.completion, Completion::Ok(_))).count();
     let open = operations.iter().filter(|operation| matches!(operation.completion, Completion::Info(_))).count();
-    let mut basis =
-        format!("{} on {}, {open} of unknown outcome", count(operations.len(), "operation"), count(keys.len(), "key"));
+    let mut basis = format!(
+        "{} on {}, {open} of unknown outcome",
+        count(operations.len(), "operation"),
+        count(keys.len() + sets.read.len(), "key")
+    );
+    if sets.unread > 0 {
+        basis.push_str(&format!("; {} not read during the load and not judged", count(sets.unread, "set")));
+    }
     if definite == 0 {
         return (Verdict::Unknown("no operation got a definite answer".to_owned()), basis);
     }
+    if keys.is_empty() && sets.read.is_empty() {
+        let reason = "no register was used, and no set was read while the load was on";
+        return (Verdict::Unknown(reason.to_owned()), basis);
+    }
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let share = Budget { bytes: budget.bytes / threads.get().min(keys.len()), ..*budget };
+    let share = Budget { bytes: budget.bytes / threads.get().min(keys.len().max(1)), ..*budget };
     let verdicts = linear::check_all(&keys, threads, |key| match claim(key) {
         Claim::Proved => (Claim::Proved, Verdict::Valid),
         claim @ (Claim::None | Claim::Wrong) => (claim, judge(key, &share)),
     });
-    let (claims, verdicts): (Vec<Claim>, Vec<Verdict>) = verdicts.into_iter().unzip();
+    let (claims, mut verdicts): (Vec<Claim>, Vec<Verdict>) = verdicts.into_iter().unzip();
+    verdicts.extend(sets.read.iter().map(|set| crate::set::linear::judge(set, budget)));
     let mut violations: Vec<Witness> = Vec::new();
     let mut unknown: Option<String> = None;
     for verdict in verdicts {
@@ -69,7 +84,7 @@ pub(crate) fn linearizable(history: &History, budget: &Budget<'_>) -> (Verdict, 
     }
     if let Some(key) = claims.iter().position(|claim| *claim == Claim::Wrong) {
         basis.push_str(&format!("; the revisions told for key {} are no legal order", keys[key].key));
-    } else if claims.iter().all(|claim| *claim == Claim::Proved) {
+    } else if !claims.is_empty() && claims.iter().all(|claim| *claim == Claim::Proved) {
         basis.push_str("; the revisions told are a legal order");
     }
     // The shortest story is the best one to tell; among equals the first to happen.

@@ -34,6 +34,14 @@ pub enum ProcessError {
     /// The node has no process.
     #[error("{0} is not running")]
     NotRunning(NodeId),
+    /// One process of the node is missing.
+    #[error("{node} has no running process `{process}`")]
+    NoProcess {
+        /// The node.
+        node: NodeId,
+        /// Its name.
+        process: String,
+    },
     /// The node has a process already.
     #[error("{0} is running already")]
     Running(NodeId),

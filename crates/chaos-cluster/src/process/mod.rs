@@ -8,6 +8,7 @@
 
 mod error;
 mod prepare;
+mod single;
 mod spawn;
 
 use std::collections::BTreeSet;
@@ -29,6 +30,7 @@ use crate::sys;
 
 pub use error::ProcessError;
 pub(crate) use prepare::in_words;
+pub(crate) use single::StartedOne;
 pub(crate) use spawn::Attempt;
 use spawn::Home;
 
@@ -49,6 +51,8 @@ pub(crate) struct NodeProcess {
     home: Home,
     inode: NamespaceInode,
     main: Option<Child>,
+    /// What the main process was called when it was started last.
+    main_name: String,
     /// Whether the next end of the main process is the harness's doing.
     ending: bool,
     /// The further processes whose ends have not been taken in.
@@ -92,7 +96,8 @@ impl NodeProcess {
     pub(crate) fn new(node: NodeId, directory: PathBuf, namespace: OwnedFd) -> io::Result<Self> {
         let inode = inspect::namespace_inode(namespace.as_fd())?;
         let home = Home { node, directory, namespace };
-        Ok(Self { home, inode, main: None, ending: false, further: Vec::new(), further_begun: 0, incarnation: 0 })
+        let (main_name, further) = (String::new(), Vec::new());
+        Ok(Self { home, inode, main: None, main_name, ending: false, further, further_begun: 0, incarnation: 0 })
     }
 
     /// Where the node keeps its data.
@@ -142,6 +147,7 @@ impl NodeProcess {
         let child = self.watched(child, main, move || told(Ended::Main { incarnation }))?;
         let id = child.id();
         self.main = Some(child);
+        self.main_name.clone_from(&main.name);
         self.incarnation = incarnation;
         self.ending = false;
         let mut started = StartedProcesses { main: id, further: Vec::new() };
@@ -274,6 +280,10 @@ impl NodeProcess {
 
     /// Waits until no thread of the node runs. A thread or process made while the others were being stopped is stopped here.
     pub(crate) fn confirm_paused(&self) -> Result<(), ProcessError> {
+        self.confirm_stopped(|| self.processes())
+    }
+
+    fn confirm_stopped(&self, listed: impl Fn() -> Vec<Task>) -> Result<(), ProcessError> {
         let give_up = Instant::now() + STOP_CONFIRMED_WITHIN;
         let mut told = BTreeSet::new();
         // A thread may have forked between the listing and its stop; a later listing has its child. One that waits in the kernel
@@ -282,7 +292,7 @@ impl NodeProcess {
         loop {
             let mut running: Vec<(Task, Task)> = Vec::new();
             let mut in_kernel = false;
-            for process in self.processes() {
+            for process in listed() {
                 let threads = inspect::threads_of(&process).into_iter();
                 let still_free = threads.filter(|thread| match inspect::motion(thread) {
                     Motion::Stopped => false,

@@ -114,6 +114,7 @@ fn dense_deadlines_starve_nothing() {
             Event::Tick => ticks += 1,
             Event::Observed(_)
             | Event::Completed(_)
+            | Event::Compared { .. }
             | Event::FaultDone(_)
             | Event::Node { .. }
             | Event::Conclude { .. }

@@ -16,6 +16,7 @@ mod rig;
 #[path = "../../../chaos-net/tests/namespaces/runner.rs"]
 mod runner;
 mod several;
+mod single;
 
 use std::process::ExitCode;
 
@@ -26,7 +27,8 @@ pub(crate) use self::runner::{Case, SKIP_CODE, eventually};
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let inside = [faults::CASES, lives::CASES, evidence::CASES, bringing_up::CASES, several::CASES].concat();
+    let inside =
+        [faults::CASES, lives::CASES, evidence::CASES, bringing_up::CASES, several::CASES, single::CASES].concat();
     // Nothing of the host's is written to, and nothing is to be removed afterwards.
     let prepare = || isolation::mount_tmpfs(std::path::Path::new("/tmp"), None).unwrap();
     runner::Suite { inside, prepare, host: &[] }.run(&words)

@@ -12,7 +12,7 @@ use chaos_history::{
     NodeLife, OpPhase, OpResult, RunDir, RunNanos, Seed, Term,
 };
 use chaos_net::{FilterKind, Star};
-use chaos_plan::Observe;
+use chaos_plan::{Observe, ProcessTarget};
 use chaos_systems::{Answer, CommandLine, Driver, Launch, LaunchProcess, Preparation, ProbeError, Watch};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -172,6 +172,7 @@ impl Rig {
             seed: Seed(1),
             started: "2026-01-01T00:00:00Z".to_owned(),
             chaos: "0".to_owned(),
+            testimony: chaos_history::Testimony::default(),
         };
         let driver = Arc::new(driver);
         let clock = RunClock::start();
@@ -218,6 +219,16 @@ impl Rig {
 
     /// Commands a fault without waiting for it.
     pub(crate) fn command(&mut self, edge: FaultEdge, change: FaultChange, nodes: &[u16]) -> RunNanos {
+        self.command_one(edge, change, nodes, None)
+    }
+
+    fn command_one(
+        &mut self,
+        edge: FaultEdge,
+        change: FaultChange,
+        nodes: &[u16],
+        process: Option<ProcessTarget>,
+    ) -> RunNanos {
         let kind = match change {
             FaultChange::Kill(_) | FaultChange::Restart => FaultKind::Kill,
             FaultChange::Pause | FaultChange::Resume => FaultKind::Pause,
@@ -227,8 +238,19 @@ impl Rig {
         let scheduled = self.clock.now();
         let nodes = nodes.iter().map(|&number| NodeId::new(number)).collect();
         let (id, label, links) = (FaultId(self.faults), "test".to_owned(), Vec::new());
-        let command =
-            FaultCommand { id, edge, change, kind, label, nodes, links, leader: None, scheduled, source: None };
+        let command = FaultCommand {
+            id,
+            edge,
+            change,
+            kind,
+            label,
+            nodes,
+            process,
+            links,
+            leader: None,
+            scheduled,
+            source: None,
+        };
         self.world.execute(Command::Fault(command)).unwrap();
         scheduled
     }
@@ -250,11 +272,20 @@ impl Rig {
     }
 
     pub(crate) fn fault(&mut self, change: FaultChange, nodes: &[u16]) -> FaultEvent {
+        self.fault_of(change, nodes, None)
+    }
+
+    /// The same of one process, and of its children too if the name ends in `+`.
+    pub(crate) fn fault_of(&mut self, change: FaultChange, nodes: &[u16], process: Option<&str>) -> FaultEvent {
         let edge = match change {
             FaultChange::Kill(_) | FaultChange::Pause | FaultChange::Cut(_) => FaultEdge::Begin,
             FaultChange::Restart | FaultChange::Resume => FaultEdge::End,
         };
-        self.command(edge, change, nodes);
+        let process = process.map(|name| ProcessTarget {
+            name: name.trim_end_matches('+').to_owned(),
+            with_children: name.ends_with('+'),
+        });
+        self.command_one(edge, change, nodes, process);
         self.answer()
     }
 

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use chaos_cluster::{NodeAccess, StartError};
 use chaos_engine::{Event, FaultChange};
 use chaos_history::{NodeId, NodeLife};
 use chaos_net::{FilterKind, Star};
 use chaos_plan::KillSignal;
-use chaos_systems::{Launch, LaunchProcess};
+use chaos_systems::{CommandLine, Launch, LaunchProcess, Preparation};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -23,6 +24,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_further_process_that_cannot_start_fails_the_node", a_further_process_that_cannot_start),
     ("a_further_process_that_ends_at_once_fails_the_start", a_further_process_that_ends_at_once),
     ("a_process_that_refuses_to_be_root_is_somebody_else", a_process_that_refuses_to_be_root),
+    ("postgresql_lets_itself_be_set_up", postgresql_lets_itself_be_set_up),
     ("a_probe_sees_what_the_node_sees", a_probe_sees_what_the_node_sees),
 ];
 
@@ -145,6 +147,47 @@ fn a_process_that_refuses_to_be_root() {
     assert_eq!(rig.fault(FaultChange::Resume, &[1]).error, None);
     assert_eq!(rig.fault(KILL, &[1]).error, None);
     eventually("nobody is left", LONG, || states().is_empty());
+}
+
+/// PostgreSQL's `initdb`, where an installed system has brought one.
+fn initdb() -> Option<std::path::PathBuf> {
+    let cache = std::env::var_os("CHAOS_SYSTEMS").map(std::path::PathBuf::from).or_else(|| {
+        let home = std::env::var_os("HOME")?;
+        Some(Path::new(&home).join(".cache/chaos/systems"))
+    })?;
+    let versions = std::fs::read_dir(cache.join("patroni")).ok()?.flatten();
+    versions.map(|version| version.path().join("bin/initdb")).find(|program| program.exists())
+}
+
+fn postgresql_lets_itself_be_set_up() {
+    let Some(program) = initdb() else {
+        println!("no PostgreSQL is installed; `scripts/systems/install patroni` brings one");
+        std::process::exit(i32::from(crate::SKIP_CODE));
+    };
+    let set_up = move |nonroot| {
+        let program = program.clone();
+        move |_: NodeId, data: &Path| {
+            let arguments = vec!["--no-sync".into(), "-A".into(), "trust".into(), "-D".into(), data.join("pg").into()];
+            let command = CommandLine { program: program.clone(), arguments, nonroot, ..CommandLine::default() };
+            Launch {
+                setup: vec![Preparation { command, retry_for: Duration::ZERO }],
+                processes: vec![process("node", IDLE)],
+                ..Launch::default()
+            }
+        }
+    };
+    let root = Path::new("/tmp/root");
+    if nix::unistd::geteuid().is_root() {
+        let plain = set_up(false)(NodeId::new(1), root).setup.remove(0).command;
+        let output = Command::new(plain.program).args(plain.arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("cannot be run as root"), "{said}");
+    }
+    let mut rig = Rig::of(Path::new("/tmp"), Stub::new(1, 0, set_up(true)));
+    if let Err(error) = rig.try_start() {
+        panic!("{error}: {}", rig.file(1, "setup.log"));
+    }
+    assert!(rig.directory.node(NodeId::new(1)).join("data/pg/PG_VERSION").exists(), "{}", rig.file(1, "setup.log"));
 }
 
 fn a_probe_sees_what_the_node_sees() {

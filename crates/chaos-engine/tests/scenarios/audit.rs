@@ -24,6 +24,7 @@ impl Run {
             | Command::Mark(..)
             | Command::Remark(_)
             | Command::Relieve { .. }
+            | Command::Compare { .. }
             | Command::Finish(_) => None,
         })
     }
@@ -40,6 +41,7 @@ impl Run {
             | Command::Mark(..)
             | Command::Remark(_)
             | Command::Relieve { .. }
+            | Command::Compare { .. }
             | Command::Finish(_) => None,
         })
     }
@@ -52,7 +54,7 @@ impl Run {
         let remark = |(_, command): &'a (RunNanos, Command)| match command {
             Command::Remark(text) => Some(text.as_str()),
             Command::Fault(_) | Command::Invoke(_) | Command::Mark(..) => None,
-            Command::Relieve { .. } | Command::Finish(_) => None,
+            Command::Relieve { .. } | Command::Compare { .. } | Command::Finish(_) => None,
         };
         self.world.commands.iter().filter_map(remark).collect()
     }
@@ -66,7 +68,7 @@ impl Run {
         let mark = |(at, command): &(RunNanos, Command)| match command {
             Command::Mark(mark, _) => Some((*at, *mark)),
             Command::Fault(_) | Command::Invoke(_) | Command::Remark(_) => None,
-            Command::Relieve { .. } | Command::Finish(_) => None,
+            Command::Relieve { .. } | Command::Compare { .. } | Command::Finish(_) => None,
         };
         self.world.commands.iter().filter_map(mark).collect()
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chaos_engine::{Capabilities, Command, Completed, Event, FaultChange, FaultCommand, Finished, Invocation, World};
 use chaos_history::{
     Action, Belief, ElectionRole, FaultEvent, FaultKind, Link, NodeId, NodeLife, Observation, ObservationOutcome,
-    ObservationSource, OpEvent, OpPhase, OpResult, ProcessId, Recorded, RunNanos, Stamps, Term, Value,
+    ObservationSource, OpEvent, OpPhase, OpResult, ProcessId, Recorded, ReplicaOutcome, RunNanos, Stamps, Term, Value,
 };
 
 const POLL: Duration = Duration::from_millis(5);
@@ -38,6 +38,8 @@ pub(crate) struct Quirks {
     pub(crate) forgets: Option<(u64, BTreeSet<NodeId>)>,
     /// Until when this node answers reads of sets as if they were empty.
     pub(crate) lags: Option<(NodeId, RunNanos)>,
+    /// What a node answers when it is asked what it holds.
+    pub(crate) replicas: Option<fn(NodeId, RunNanos) -> ReplicaOutcome>,
     /// Whether nodes that don't lead read sets too.
     pub(crate) followers_read: bool,
 }
@@ -174,6 +176,8 @@ impl FakeWorld {
         let error = failing.contains(&number).then(|| "the toy was told to fail".to_owned());
         if error.is_none() {
             let hits = match command.change {
+                // This world's nodes go on without their further processes.
+                _ if command.process.is_some() => false,
                 FaultChange::Kill(_) => command.nodes.iter().any(|node| self.killed.contains(node)),
                 FaultChange::Pause => command.nodes.iter().any(|node| !self.is_up(*node)),
                 FaultChange::Restart | FaultChange::Resume | FaultChange::Cut(_) => false,
@@ -181,12 +185,16 @@ impl FakeWorld {
             if hits {
                 self.hit_twice.push(command.clone());
             }
-            self.change(&command.change, &command.nodes);
+            if command.process.is_none() {
+                self.change(&command.change, &command.nodes);
+            }
         }
         let (call_begin, done) = (self.now, self.now + FAULT_TAKES);
         let stamps = Stamps { scheduled: command.scheduled, call_begin, call_end: done, effect: Some(done) };
-        let FaultCommand { id, edge, change: _, kind, label, nodes, links, leader, scheduled: _, source } = command;
-        let event = FaultEvent { id, edge, kind, label, nodes, links, leader, stamps, source, error };
+        let FaultCommand { id, edge, change: _, kind, label, nodes, process, links, leader, scheduled: _, source } =
+            command;
+        let process = process.map(|process| process.name);
+        let event = FaultEvent { id, edge, kind, label, nodes, process, links, leader, stamps, source, error };
         if !self.quirks.is_mute {
             self.queue(done, Event::FaultDone(event));
         }
@@ -295,8 +303,13 @@ impl World for FakeWorld {
         match command {
             Command::Fault(command) => self.fault(command),
             Command::Invoke(invocation) => self.invoke(&invocation),
-            Command::Relieve { fault: _, change, nodes } => self.change(&change, &nodes),
+            Command::Relieve { process: Some(_), .. } => {}
+            Command::Relieve { fault: _, change, nodes, process: None } => self.change(&change, &nodes),
             Command::Mark(..) | Command::Remark(_) => {}
+            Command::Compare { node, deadline: _ } => {
+                let told = self.quirks.replicas.as_ref().map(|replicas| replicas(node, self.now));
+                self.queue(self.now + OPERATION_TAKES, Event::Compared { node, outcome: told });
+            }
             Command::Finish(finished) => self.finished = Some(finished),
         }
         Ok(())

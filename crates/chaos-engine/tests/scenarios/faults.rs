@@ -91,10 +91,15 @@ fn open_faults_stay_until_they_are_taken_back() {
     ];
     assert_eq!(shape(&run), expect);
     let relieved = run.world.commands.iter().any(|(_, command)| match command {
-        Command::Relieve { fault, change, nodes } => {
+        Command::Relieve { fault, change, nodes, .. } => {
             (fault.0, change, &nodes[..]) == (3, &FaultChange::Resume, &[NodeId::new(3)])
         }
-        Command::Fault(_) | Command::Invoke(_) | Command::Mark(..) | Command::Remark(_) | Command::Finish(_) => false,
+        Command::Fault(_)
+        | Command::Invoke(_)
+        | Command::Mark(..)
+        | Command::Remark(_)
+        | Command::Compare { .. }
+        | Command::Finish(_) => false,
     });
     assert!(relieved);
     assert!(run.edges(End).iter().all(|(_, fault)| fault.source.is_some()), "the plan took them back itself");

@@ -2,8 +2,10 @@
 
 mod audit;
 mod clients;
+mod comparisons;
 mod fake_world;
 mod faults;
+mod holds;
 mod plans;
 mod properties;
 mod runs;

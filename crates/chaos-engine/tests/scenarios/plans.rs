@@ -54,6 +54,7 @@ pub(crate) fn workload(nodes: usize, steps: Vec<StepAction>) -> Workload {
         faults: FaultPlan { name: "test plan".to_owned(), about: String::new(), steps },
         checks: Vec::new(),
         expect: Vec::new(),
+        expect_violations: Vec::new(),
         start_within: ms(5_000),
         settle: ms(500),
         limit: ms(300_000),
@@ -91,11 +92,11 @@ pub(crate) fn nodes(numbers: &[u16]) -> Target {
 }
 
 pub(crate) fn kill(target: Target) -> Fault {
-    Fault::Kill { target, signal: KillSignal::Kill }
+    Fault::Kill { target, process: None, signal: KillSignal::Kill }
 }
 
 pub(crate) fn pause(target: Target) -> Fault {
-    Fault::Pause { target }
+    Fault::Pause { target, process: None }
 }
 
 pub(crate) fn isolate(target: Target) -> Fault {

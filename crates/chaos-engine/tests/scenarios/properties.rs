@@ -31,7 +31,7 @@ fn any_target() -> impl Strategy<Value = Target> {
 fn any_fault() -> impl Strategy<Value = Fault> {
     let signal = prop_oneof![Just(KillSignal::Kill), Just(KillSignal::Term)];
     prop_oneof![
-        (any_target(), signal).prop_map(|(target, signal)| Fault::Kill { target, signal }),
+        (any_target(), signal).prop_map(|(target, signal)| Fault::Kill { target, process: None, signal }),
         any_target().prop_map(pause),
         any_target().prop_map(isolate),
         Just(Fault::Partition(Partition::Halves)),

@@ -5,9 +5,13 @@ use chaos_history::FaultKind;
 use super::{Field, Reader};
 use crate::error::{Mistake, one_of};
 use crate::expect::{Bound, Comparison, Expectation, Metric, Phase, Statistic};
+use crate::model::Check;
 use crate::scalar;
 use crate::words;
 use crate::yaml::NodeKind;
+
+/// The key of the checks that a workload shows violated.
+const VIOLATION: &str = "violation";
 
 const FIGURES: [&str; 5] = ["min", "p50", "p90", "p99", "max"];
 
@@ -30,7 +34,41 @@ impl Reader {
             return Vec::new();
         };
         let fields = entries.iter().map(|(key, node)| Field { name: &key.value, key: key.place, node });
+        let fields = fields.filter(|field| field.name != VIOLATION);
         fields.filter_map(|field| self.expectation(field).map(|expectation| (expectation, field))).collect()
+    }
+
+    /// The checks that the workload shows violated, each of which it must check.
+    pub(super) fn violations(&mut self, field: Field<'_>, checks: &[Check]) -> Vec<Check> {
+        let NodeKind::Map(entries) = &field.node.kind else { return Vec::new() };
+        let Some((key, node)) = entries.iter().find(|(key, _)| key.value == VIOLATION) else { return Vec::new() };
+        let own = Field { name: &key.value, key: key.place, node };
+        let items = match &node.kind {
+            NodeKind::List(items) if !items.is_empty() => items.as_slice(),
+            NodeKind::List(_) | NodeKind::Null | NodeKind::Map(_) => {
+                self.wrong_type(own, "the name of a check, or a list of them");
+                return Vec::new();
+            }
+            NodeKind::Scalar(_) => std::slice::from_ref(node),
+        };
+        let known: Vec<&'static str> = words::CHECKS.names().collect();
+        let mut expected: Vec<Check> = Vec::new();
+        for item in items {
+            let Some(name) = self.one_of(Field { node: item, ..own }, "check", &known) else { continue };
+            match checks.iter().find(|check| check.name() == name) {
+                Some(check) if expected.contains(check) => {
+                    self.note(Mistake::at(item.place, format!("the violation of `{name}` is expected already")));
+                }
+                Some(check) => expected.push(*check),
+                None => {
+                    let mistake = Mistake::at(item.place, format!("`{name}` is not checked"))
+                        .label("so nobody would see its violation")
+                        .help(format!("add `{name}` to `checks`"));
+                    self.note(mistake);
+                }
+            }
+        }
+        expected
     }
 
     fn expectation(&mut self, field: Field<'_>) -> Option<Expectation> {
@@ -39,6 +77,13 @@ impl Reader {
         let compared = self.comparison(field, text);
         let ((metric, statistic), (comparison, bound)) = (measured?, compared?);
         let bound = self.bound_of(field, metric, bound)?;
+        if metric == Metric::LostWrites && matches!(comparison, Comparison::Less | Comparison::AtMost) {
+            let mistake = Mistake::at(field.node.place, "`lost-writes` is a lower bound: some losses can't be proved")
+                .label("so no upper limit can be told to hold")
+                .help("that nothing is lost, `checks: [no-lost-writes]` tells; here only `>` and `>=` make sense");
+            self.note(mistake);
+            return None;
+        }
         Some(Expectation { text: format!("{} {text}", field.name), metric, statistic, comparison, bound })
     }
 
@@ -56,8 +101,10 @@ impl Reader {
     fn bound_of(&mut self, field: Field<'_>, metric: Metric, text: &str) -> Option<Bound> {
         let text = text.trim();
         let (wanted, read) = match metric {
-            Metric::Failover { .. } | Metric::Outage => ("a time", scalar::duration(text).map(Bound::Time)),
-            Metric::Failovers => ("a whole number", scalar::whole(text).map(Bound::Count)),
+            Metric::Failover { .. } | Metric::Outage | Metric::Overlap | Metric::StaleLeader => {
+                ("a time", scalar::duration(text).map(Bound::Time))
+            }
+            Metric::Failovers | Metric::LostWrites => ("a whole number", scalar::whole(text).map(Bound::Count)),
             Metric::Availability => ("a percentage", scalar::share_millionths(text).map(Bound::ShareMillionths)),
         };
         match read {
@@ -77,6 +124,10 @@ impl Reader {
             ["failovers", "count"] => Some((Metric::Failovers, Statistic::Count)),
             ["availability"] => Some((Metric::Availability, Statistic::Value)),
             ["outage", "total"] => Some((Metric::Outage, Statistic::Total)),
+            ["overlap", "total"] => Some((Metric::Overlap, Statistic::Total)),
+            ["overlap", "max"] => Some((Metric::Overlap, Statistic::Max)),
+            ["stale-leader", figure] => Some((Metric::StaleLeader, self.figure(field, figure)?)),
+            ["lost-writes"] => Some((Metric::LostWrites, Statistic::Count)),
             ["outage", figure] => Some((Metric::Outage, self.figure(field, figure)?)),
             ["failover", phase, figure] => self.failover(field, None, phase, figure),
             ["failover", kind, phase, figure] => {
@@ -96,12 +147,17 @@ impl Reader {
 
     fn unknown_metric(&mut self, field: Field<'_>, parts: &[&str]) {
         let first = parts.first().copied().unwrap_or_default();
-        let known = ["failover", "failovers", "outage", "availability"];
+        let known =
+            ["failover", "failovers", "outage", "availability", "overlap", "stale-leader", "lost-writes", VIOLATION];
         if known.contains(&first) {
             let form = match first {
                 "failover" => "`failover.writable.p50`, or `failover.kill.writable.p50` of one kind of fault",
                 "failovers" => "`failovers.count`",
                 "outage" => "`outage.max`",
+                "overlap" => "`overlap.max` or `overlap.total`",
+                "stale-leader" => "`stale-leader.max`",
+                "lost-writes" => "`lost-writes`",
+                "violation" => "`violation`",
                 _ => "`availability`",
             };
             let mistake =

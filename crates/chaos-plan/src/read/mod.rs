@@ -8,6 +8,7 @@ mod defined;
 mod definition;
 mod expectations;
 mod fields;
+mod holds;
 mod steps;
 mod system;
 mod targets;
@@ -33,6 +34,10 @@ pub(crate) struct Reader {
     pub(crate) definition: Option<GivenDefinition>,
     /// Where the system under test is named.
     system_place: Option<Place>,
+    /// How many service nodes stand beside them, numbered after them.
+    pub(crate) service: usize,
+    /// What the system calls its processes; `None` if it could not be read.
+    pub(crate) processes: Option<Vec<String>>,
     /// Where the verb of each step of the fault plan stands, by the step's number.
     step_places: Vec<Place>,
     /// How deep in `repeat` and `random` the step being read stands.
@@ -50,6 +55,8 @@ impl Reader {
             nodes: workload::NODES_DEFAULT,
             definition: None,
             system_place: None,
+            service: 0,
+            processes: None,
             step_places: Vec::new(),
             step_nesting: 0,
             dropped_step: false,

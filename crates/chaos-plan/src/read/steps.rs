@@ -10,7 +10,7 @@ use chaos_history::SourcePlace;
 use super::workload::has;
 use super::{Field, Fields, Reader};
 use crate::error::Mistake;
-use crate::model::{Awaited, Choice, DurationRange, Fault, FaultPlan, Hold, KillSignal, Step, StepAction, Target};
+use crate::model::{Awaited, Choice, DurationRange, Fault, FaultPlan, Step, StepAction, Target};
 use crate::source::Place;
 use crate::words;
 use crate::yaml::{Node, NodeKind};
@@ -152,6 +152,10 @@ impl Reader {
             self.note(mistake);
         }
         let takes_for = matches!(verb.name, "kill" | "pause" | "partition");
+        if let Some(field) = fields.get("until").filter(|_| !takes_for) {
+            let mistake = Mistake::at(field.key, format!("`until` beside `{}`", verb.name));
+            self.note(mistake.label("only kill, pause and partition last until something"));
+        }
         if let Some(field) = fields.get("for").filter(|_| !takes_for) {
             let mistake = Mistake::at(field.key, format!("`for` beside `{}`", verb.name));
             self.note(match verb.name {
@@ -171,13 +175,12 @@ impl Reader {
     fn action(&mut self, verb: Field<'_>, fields: Option<&Fields<'_>>) -> Option<StepAction> {
         let modifier = |name| fields.and_then(|fields| fields.get(name));
         Some(match verb.name {
-            "kill" => StepAction::Fault { fault: self.kill(verb), hold: self.hold(modifier("for")) },
-            "pause" => StepAction::Fault {
-                fault: Fault::Pause { target: self.target(verb) },
-                hold: self.hold(modifier("for")),
-            },
+            "kill" => StepAction::Fault { fault: self.kill(verb), hold: self.hold(modifier("for"), modifier("until")) },
+            "pause" => {
+                StepAction::Fault { fault: self.pause(verb), hold: self.hold(modifier("for"), modifier("until")) }
+            }
             "partition" => {
-                let hold = self.hold(modifier("for"));
+                let hold = self.hold(modifier("for"), modifier("until"));
                 StepAction::Fault { fault: Fault::Partition(self.partition(verb)?), hold }
             }
             "restart" => StepAction::Restart { target: self.whom_or_all(verb) },
@@ -194,33 +197,6 @@ impl Reader {
             "random" => self.random(verb)?,
             verb => unreachable!("`{verb}` is not in the table of verbs"),
         })
-    }
-
-    fn hold(&mut self, field: Option<Field<'_>>) -> Hold {
-        field.and_then(|field| self.duration_range(field)).map_or(Hold::Open, Hold::For)
-    }
-
-    fn kill(&mut self, verb: Field<'_>) -> Fault {
-        let mut kill = Fault::Kill { target: Target::Leader, signal: KillSignal::Kill };
-        let Fault::Kill { target, signal } = &mut kill else { return kill };
-        if !matches!(verb.node.kind, NodeKind::Map(_)) {
-            *target = self.target(verb);
-            return kill;
-        }
-        let Some(fields) = self.open(verb, &[&words::KILL]) else { return kill };
-        match fields.get("node") {
-            Some(field) => *target = self.target(field),
-            None if fields.all_known => {
-                self.missing(verb.key, "`kill`", "node", "for example `kill: { node: leader, signal: TERM }`")
-            }
-            None => {}
-        }
-        if let Some(field) = fields.get("signal")
-            && let Some("TERM") = self.one_of(field, "signal", &["KILL", "TERM"])
-        {
-            *signal = KillSignal::Term;
-        }
-        kill
     }
 
     /// The target of a restart or resume: nothing and `all` both mean all that are down or paused.

@@ -54,6 +54,14 @@ impl Reader {
             "minority" => Target::Minority,
             "minority-with-leader" => Target::MinorityWithLeader,
             "all" => Target::All,
+            "service" => {
+                if self.service == 0 {
+                    let mistake =
+                        Mistake::at(place, "no `service` in this system").label("its definition has no service nodes");
+                    self.note(mistake);
+                }
+                Target::Service
+            }
             _ if looks_like_a_node(text) => return self.node(field).map(|node| Target::Nodes(vec![node])),
             unknown => {
                 let names: Vec<_> = words::TARGETS.names().collect();
@@ -73,7 +81,7 @@ impl Reader {
         let needed = match target {
             Target::Follower | Target::Followers | Target::OldLeader => 2,
             Target::Minority | Target::MinorityWithLeader => 3,
-            Target::Leader | Target::Random | Target::Majority | Target::All | Target::Nodes(_) => 1,
+            Target::Leader | Target::Random | Target::Majority | Target::All | Target::Service | Target::Nodes(_) => 1,
         };
         if self.nodes < needed {
             let mistake = Mistake::at(place, format!("no `{text}` in a cluster of {}", self.nodes))
@@ -87,11 +95,14 @@ impl Reader {
     fn node(&mut self, field: Field<'_>) -> Option<NodeId> {
         let text = self.text(field, "the name of a node, for example `n1`")?;
         match text.parse::<NodeId>() {
-            Ok(node) if node.index() < self.nodes => Some(node),
+            Ok(node) if node.index() < self.nodes + self.service => Some(node),
             Ok(_) => {
-                let label = match self.nodes {
-                    1 => "this cluster has one node, n1".to_owned(),
-                    nodes => format!("this cluster has {nodes} nodes, n1 to n{nodes}"),
+                let label = match (self.nodes, self.service) {
+                    (1, 0) => "this cluster has one node, n1".to_owned(),
+                    (nodes, 0) => format!("this cluster has {nodes} nodes, n1 to n{nodes}"),
+                    (nodes, service) => {
+                        format!("this cluster has nodes n1 to n{nodes} and service nodes to n{}", nodes + service)
+                    }
                 };
                 self.note(Mistake::at(field.node.place, format!("unknown node `{text}`")).label(label));
                 None
@@ -194,7 +205,7 @@ impl Reader {
     /// A target that must leave somebody on the other side.
     fn one_side(&mut self, field: Field<'_>) -> Target {
         let target = self.target(field);
-        if self.known_nodes(&target).is_some_and(|nodes| nodes.len() == self.nodes) {
+        if self.known_nodes(&target).is_some_and(|nodes| nodes.len() == self.nodes + self.service) {
             let mistake = Mistake::at(field.node.place, format!("`{}` of all nodes", field.name))
                 .label("nobody is left on the other side, so nothing is cut");
             self.note(mistake);
@@ -208,6 +219,7 @@ impl Reader {
             Target::Leader | Target::OldLeader | Target::Follower | Target::Random => true,
             Target::Nodes(nodes) => nodes.len() <= 1,
             Target::Followers | Target::Majority | Target::Minority | Target::MinorityWithLeader | Target::All => false,
+            Target::Service => false,
         };
         if !one {
             let mistake = Mistake::at(field.node.place, "a bridge of several nodes")
@@ -282,6 +294,7 @@ impl Reader {
         match target {
             Target::Nodes(nodes) => Some(nodes.iter().copied().collect()),
             Target::All => Some(NodeId::all(self.nodes).collect()),
+            Target::Service => Some(NodeId::all(self.nodes + self.service).skip(self.nodes).collect()),
             Target::Leader
             | Target::OldLeader
             | Target::Follower
@@ -298,7 +311,9 @@ impl Reader {
 fn drawn(target: &Target) -> bool {
     match target {
         Target::Follower | Target::Random | Target::Majority | Target::Minority | Target::MinorityWithLeader => true,
-        Target::Leader | Target::OldLeader | Target::Followers | Target::All | Target::Nodes(_) => false,
+        Target::Leader | Target::OldLeader | Target::Followers | Target::All | Target::Service | Target::Nodes(_) => {
+            false
+        }
     }
 }
 

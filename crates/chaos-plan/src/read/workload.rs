@@ -27,6 +27,7 @@ pub(crate) struct WorkloadFields<'n> {
     observe: Observe,
     clients: Vec<Clients>,
     checks: Vec<Check>,
+    expect_violations: Vec<Check>,
     /// The expectations, and where each is written.
     pub(crate) expect: Vec<(Expectation, Field<'n>)>,
     start_within: Duration,
@@ -65,6 +66,7 @@ impl WorkloadFields<'_> {
             clients: self.clients,
             faults,
             checks: self.checks,
+            expect_violations: self.expect_violations,
             expect: self.expect.into_iter().map(|(expectation, _)| expectation).collect(),
             start_within: self.start_within,
             settle: self.settle,
@@ -137,10 +139,13 @@ impl Reader {
                 None
             }
         };
+        self.service = system.as_ref().map_or(0, System::service_nodes);
+        self.processes = system.as_ref().map(System::process_names);
         let limit_field = fields.get("limit");
         let checks = self.checks(fields.get("checks"), system.as_ref());
         let defaults = Defaults::of(system.as_ref());
         let settle_default = settle_for(&checks);
+        let expect_violations = fields.get("expect").map(|field| self.violations(field, &checks)).unwrap_or_default();
         Some(WorkloadFields {
             name: match fields.get("name") {
                 Some(field) => self.name(field).unwrap_or_default(),
@@ -154,6 +159,7 @@ impl Reader {
             clients: self.loads_of(fields.get("clients"), system.as_ref()),
             system: system.unwrap_or(System::Raft(RaftOptions::default())),
             checks,
+            expect_violations,
             expect: fields.get("expect").map(|field| self.expectations(field)).unwrap_or_default(),
             start_within: self.duration_or(&fields, "start-within", defaults.start_within),
             settle: self.duration_or(&fields, "settle", settle_default),
@@ -259,7 +265,12 @@ impl Reader {
 fn settle_for(checks: &[Check]) -> Duration {
     let bounds = checks.iter().filter_map(|check| match check {
         Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => Some(*within),
-        Check::ElectionSafety | Check::TermMonotonic | Check::Linearizable | Check::NoAcknowledgedWriteLost => None,
+        Check::ElectionSafety
+        | Check::TermMonotonic
+        | Check::Linearizable
+        | Check::NoAcknowledgedWriteLost
+        | Check::OneLeaderAtATime { .. }
+        | Check::ReplicasAgree => None,
     });
     bounds.map(|bound| bound + Duration::from_secs(1)).max().unwrap_or_default().max(Duration::from_secs(3))
 }

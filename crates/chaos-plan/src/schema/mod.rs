@@ -229,8 +229,10 @@ fn set() -> Value {
 fn check() -> Value {
     let bounded = |name: &str| matches!(name, "reelection" | "no-stale-leader");
     let bare: Vec<Value> = words::CHECKS.names().filter(|name| !bounded(name)).map(Value::from).collect();
-    let mut with_key = object(&[&words::CHECKS], &[], |word| {
-        if bounded(word) { object(&[&words::WITHIN], &["within"], |_| duration()) } else { json!({ "type": "null" }) }
+    let mut with_key = object(&[&words::CHECKS], &[], |word| match word {
+        "one-leader" => json!({ "anyOf": [{ "type": "null" }, object(&[&words::OVERLAP], &[], |_| duration())] }),
+        word if bounded(word) => object(&[&words::WITHIN], &["within"], |_| duration()),
+        _ => json!({ "type": "null" }),
     });
     (with_key["minProperties"], with_key["maxProperties"]) = (1.into(), 1.into());
     json!({ "anyOf": [one_of(&bare), with_key] })
@@ -241,6 +243,7 @@ fn expectations() -> Value {
     const FIGURE: &str = "(min|max|p0*[1-9][0-9]?)";
     let phases: Vec<&str> = words::PHASES.names().collect();
     let failover = format!("^failover\\.((kill|pause|partition)\\.)?({})\\.{FIGURE}$", phases.join("|"));
+    let stale = format!("^stale-leader\\.{FIGURE}$");
     let outage = format!("^outage\\.({FIGURE}|total)$");
     json!({
         "type": "object",
@@ -248,10 +251,15 @@ fn expectations() -> Value {
         "properties": {
             "failovers.count": reference("compared-with-count"),
             "availability": reference("compared-with-share"),
+            "overlap.max": reference("compared-with-time"),
+            "overlap.total": reference("compared-with-time"),
+            "lost-writes": reference("at-least-count"),
+            "violation": { "anyOf": [of_words(&words::CHECKS), at_least_one(of_words(&words::CHECKS))] },
         },
         "patternProperties": {
             failover: reference("compared-with-time"),
             outage: reference("compared-with-time"),
+            stale: reference("compared-with-time"),
         },
         "examples": [{ "outage.max": "< 3s", "failover.writable.p50": "< 1500ms" }],
     })

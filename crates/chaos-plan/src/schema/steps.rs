@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::values::{at_least_one, count, duration, name, nullable, of_words, one_of, range, reference, text, yes};
+use super::values::{
+    at_least_one, boolean, count, duration, name, nullable, of_words, one_of, range, reference, text, yes,
+};
 use super::{no_shape, object, values};
 use crate::words;
 
@@ -22,7 +24,7 @@ pub(super) fn definitions() -> Value {
     definitions["steps"] = at_least_one(reference("step"));
     definitions["step"] = step();
     definitions["target"] = target();
-    definitions["node"] = json!({ "type": "string", "pattern": "^n[1-9]$", "examples": ["n1"] });
+    definitions["node"] = json!({ "type": "string", "pattern": "^n([1-9]|1[0-4])$", "examples": ["n1"] });
     definitions
 }
 
@@ -30,7 +32,7 @@ pub(super) fn definitions() -> Value {
 fn step() -> Value {
     let mut with_object = object(&[&words::VERBS, &words::MODIFIERS], &[], |word| match word {
         "kill" => json!({ "anyOf": [reference("target"), kill()] }),
-        "pause" => reference("target"),
+        "pause" => json!({ "anyOf": [reference("target"), pause()] }),
         "restart" | "resume" => nullable(reference("target")),
         "partition" => partition(),
         "heal" => nullable(one_of(&[json!("all")])),
@@ -38,6 +40,7 @@ fn step() -> Value {
         "wait" | "for" => range(),
         "repeat" => count(1, Some(10_000)),
         "random" => random(),
+        "until" => until(),
         "steps" => reference("steps"),
         "place" => json!({ "type": "string", "pattern": "^.+:0*[1-9][0-9]*:0*[1-9][0-9]*$" }),
         other => no_shape(&words::VERBS, other),
@@ -46,7 +49,8 @@ fn step() -> Value {
     with_object["oneOf"] = words::VERBS.names().map(required).collect();
     let lasting: Vec<Value> = ["kill", "pause", "partition"].map(required).to_vec();
     with_object["dependencies"] = json!({
-        "for": { "anyOf": lasting },
+        "for": { "allOf": [{ "anyOf": lasting }, { "not": { "required": ["until"] } }] },
+        "until": { "anyOf": lasting },
         "steps": ["repeat"],
         "repeat": ["steps"],
     });
@@ -59,10 +63,33 @@ fn target() -> Value {
 }
 
 fn kill() -> Value {
-    object(&[&words::KILL], &["node"], |word| match word {
+    let mut kill = object(&[&words::KILL], &["node"], |word| match word {
         "node" => reference("target"),
+        "process" => text(),
+        "with-children" => boolean(),
         "signal" => one_of(&["KILL", "TERM"].map(Value::from)),
         other => no_shape(&words::KILL, other),
+    });
+    kill["dependencies"] = json!({ "with-children": ["process"] });
+    kill
+}
+
+fn pause() -> Value {
+    let mut pause = object(&[&words::PAUSE], &["node"], |word| match word {
+        "node" => reference("target"),
+        "process" => text(),
+        "with-children" => boolean(),
+        other => no_shape(&words::PAUSE, other),
+    });
+    pause["dependencies"] = json!({ "with-children": ["process"] });
+    pause
+}
+
+fn until() -> Value {
+    object(&[&words::UNTIL], &["leader"], |word| match word {
+        "leader" => one_of(&[json!("another")]),
+        "plus" | "within" => duration(),
+        other => no_shape(&words::UNTIL, other),
     })
 }
 

@@ -234,10 +234,12 @@ fn read(plan: &Value) -> Result<(), PlanErrors> {
 }
 
 /// Beginnings and pieces of messages of meaning: each is about something that no shape of a single value can say.
-const OF_MEANING: [&str; 29] = [
+const OF_MEANING: [&str; 33] = [
     "can't be checked of",
     "nothing is checked",
     "a load, but the system has no client",
+    "unknown process",
+    "no `service` in",
     "a majorities ring of",
     "` without its ",
     "must be longer than nothing",
@@ -251,6 +253,8 @@ const OF_MEANING: [&str; 29] = [
     "a load without clients",
     "a mix of nothing",
     "a second ",
+    "` is not checked",
+    "is expected already",
     "a set to which nothing is added",
     "is checked already",
     "the fault plan takes",

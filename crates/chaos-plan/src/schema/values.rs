@@ -23,6 +23,7 @@ pub(super) fn definitions() -> Value {
         "share": described("A percentage.", "^[0-9]{1,3}(\\.[0-9]{1,18})?\\s*%$".to_owned(), json!(["10%"])),
         "compared-with-time": compared(DURATION),
         "compared-with-count": compared("[0-9]{1,20}"),
+        "at-least-count": { "type": "string", "pattern": "^\\s*(>=|>|at least |above )\\s*[0-9]{1,20}\\s*$" },
         "compared-with-share": compared("[0-9]{1,3}(\\.[0-9]{1,18})?\\s*%"),
     })
 }

@@ -141,8 +141,7 @@ pub(crate) static OBSERVER: Table = Table {
         word(
             "confirm",
             "true",
-            "ask twice, and believe what is the same in both: for systems that put their answer together from parts which \
-             change one after the other [false]",
+            "ask twice, and believe only one term in both: for answers that are no snapshot [false]",
         ),
         word("every", "50ms", "how often it asks [as the workload says]"),
     ],

@@ -55,10 +55,18 @@ pub(crate) static WORKLOAD: Table = Table {
         word("seed", "7", "fixes every random choice [drawn, printed, stored]"),
         word("network", "netns", "how faults of the network are made; `{ filter: iptables }` [netns with nftables]"),
         word("observe", "{ every: 5ms, timeout: 250ms }", "how often each node is asked who leads"),
-        word("clients", "[register: { rate: 200/s }]", "the loads, one of each kind at most [one register load]"),
+        word(
+            "clients",
+            "[register: { rate: 200/s }]",
+            "the loads, one of each kind at most, or `none` [one register load]",
+        ),
         word("faults", "faults/isolate-leader.yaml", "a file, a built-in name, `none`, or a fault plan written here"),
         word("checks", "[election-safety, linearizable]", "what must hold [the four safety checks]"),
-        word("expect", "{ outage.max: < 3s }", "what is hoped for; a miss is exit code 3, never a violation"),
+        word(
+            "expect",
+            "{ outage.max: < 3s }",
+            "what is hoped for; a miss is exit code 3; or which `violation` is shown",
+        ),
         word("start-within", "10s", "how long the first election may take [10s]"),
         word("settle", "3s", "how long the load goes on after the last fault [3s; outlasts every bound]"),
         word("limit", "5min", "when the run is ended whatever happens [5min]"),
@@ -201,6 +209,7 @@ pub(crate) static MODIFIERS: Table = Table {
     owner: "beside the verb of a step",
     words: &[
         word("for", "2s..3s", "how long the fault lasts; without it, until a later restart, resume or heal"),
+        word("until", "{ leader: another, plus: 2s }", "or: until another node claims to lead, and so much longer"),
         word("steps", "[…]", "what `repeat` repeats"),
         word("place", "file.yaml:6:9", "where the step was written; saved plans have it"),
     ],
@@ -208,7 +217,30 @@ pub(crate) static MODIFIERS: Table = Table {
 
 pub(crate) static KILL: Table = Table {
     owner: "`kill`",
-    words: &[word("node", "leader", "whose processes"), word("signal", "TERM", "KILL or TERM [KILL]")],
+    words: &[
+        word("node", "leader", "whose processes"),
+        word("process", "agent", "which, by the name in the system's definition [all of the node]"),
+        word("with-children", "true", "whether the descendants of that process are hit too [false]"),
+        word("signal", "TERM", "KILL or TERM [KILL]"),
+    ],
+};
+
+pub(crate) static PAUSE: Table = Table {
+    owner: "`pause`",
+    words: &[
+        word("node", "leader", "whose processes"),
+        word("process", "agent", "which, by the name in the system's definition [all of the node]"),
+        word("with-children", "true", "whether the descendants of that process are hit too [false]"),
+    ],
+};
+
+pub(crate) static UNTIL: Table = Table {
+    owner: "`until`",
+    words: &[
+        word("leader", "another", "a node claims to lead that didn't when the fault was aimed"),
+        word("plus", "2s", "how much longer the fault lasts then [no longer]"),
+        word("within", "60s", "for how long it lasts at most if nobody does [30s]"),
+    ],
 };
 
 pub(crate) static PARTITION: Table = Table {
@@ -263,6 +295,7 @@ pub(crate) static TARGETS: Table = Table {
         word("minority", "", "a largest minority, drawn"),
         word("minority-with-leader", "", "a largest minority that includes the leader"),
         word("all", "", "all nodes"),
+        word("service", "", "all service nodes, which the others depend on"),
     ],
 };
 
@@ -273,12 +306,17 @@ pub(crate) static CHECKS: Table = Table {
         word("term-monotonic", "", "a node's term never goes back, restarts included"),
         word("linearizable", "", "every key behaves as one register"),
         word("no-lost-writes", "", "acknowledged writes are there at the end"),
+        word("replicas-agree", "", "in the end all nodes hold the same state, where they tell it or are read"),
         word("reelection", "{ within: 3s }", "while a majority is up and connected, it has a leader within the bound"),
         word("no-stale-leader", "{ within: 3s }", "after a heal, one node at most claims to lead after the bound"),
+        word("one-leader", "{ overlap: 0ms }", "two nodes never lead at once, or no longer than the overlap"),
     ],
 };
 
 pub(crate) static WITHIN: Table = Table { owner: "a check", words: &[word("within", "3s", "the bound")] };
+
+pub(crate) static OVERLAP: Table =
+    Table { owner: "`one-leader`", words: &[word("overlap", "0ms", "for how long two may lead; nothing by default")] };
 
 /// First words of an expectation.
 pub(crate) static METRICS: Table = Table {
@@ -291,6 +329,10 @@ pub(crate) static METRICS: Table = Table {
         ),
         word("failovers.count", "at least 8", "how many failovers there were"),
         word("outage.FIGURE", "< 3s", "times without service, as clients saw it; also `outage.total`"),
+        word("overlap.max", "'> 1s'", "two leaders at once, in whatever terms; also `overlap.total`"),
+        word("stale-leader.FIGURE", "< 1s", "for how long an old leader still claimed to lead beside a newer one"),
+        word("lost-writes", "'> 0'", "acknowledged writes that are surely gone, of demonstrations"),
+        word("violation", "no-lost-writes", "checks that this plan shows violated: exit code 0 if they are, 3 if not"),
         word("availability", "above 90%", "the share of operations that were acknowledged"),
     ],
 };
@@ -307,7 +349,7 @@ pub(crate) static PHASES: Table = Table {
 };
 
 /// Every table, in the order of the reference.
-static ALL: [&Table; 23] = [
+static ALL: [&Table; 26] = [
     &WORKLOAD,
     &SYSTEMS,
     &RAFT,
@@ -319,13 +361,16 @@ static ALL: [&Table; 23] = [
     &MIX,
     &CHECKS,
     &WITHIN,
+    &OVERLAP,
     &METRICS,
     &PHASES,
     &FAULT_PLAN,
     &VERBS,
     &MODIFIERS,
     &TARGETS,
+    &UNTIL,
     &KILL,
+    &PAUSE,
     &PARTITION,
     &ONE_WAY,
     &AWAIT,

@@ -16,6 +16,8 @@ pub(crate) enum Found {
     Good,
     /// A property does not hold.
     Violated,
+    /// A property does not hold, as the plan expects.
+    ViolatedAsExpected,
     /// An expectation was missed.
     Missed,
     /// Nobody can tell.
@@ -27,8 +29,16 @@ impl Found {
     pub(crate) fn mark(self) -> &'static str {
         match self {
             Self::Good => "✔",
-            Self::Violated | Self::Missed => "✘",
+            Self::Violated | Self::ViolatedAsExpected | Self::Missed => "✘",
             Self::Unknown => "?",
+        }
+    }
+
+    /// Whether a property does not hold, expected or not.
+    pub(crate) fn is_violation(self) -> bool {
+        match self {
+            Self::Violated | Self::ViolatedAsExpected => true,
+            Self::Good | Self::Missed | Self::Unknown => false,
         }
     }
 
@@ -37,6 +47,7 @@ impl Found {
         match self {
             Self::Good => "valid",
             Self::Violated => "violated",
+            Self::ViolatedAsExpected => "violated, as the plan expects",
             Self::Missed => "missed",
             Self::Unknown => "unknown",
         }
@@ -74,6 +85,7 @@ fn of_check<'r>(check: &'r Check, report: &'r Report) -> Finding<'r> {
     };
     let found = match check.verdict {
         CheckVerdict::Valid => Found::Good,
+        CheckVerdict::Invalid if check.violation_expected => Found::ViolatedAsExpected,
         CheckVerdict::Invalid => Found::Violated,
         CheckVerdict::Unknown => Found::Unknown,
     };

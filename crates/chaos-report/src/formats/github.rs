@@ -31,7 +31,8 @@ pub(super) fn render(reports: &[Report]) -> String {
     all.sort_by_key(|(_, finding)| match finding.found {
         Found::Violated => 0,
         Found::Missed => 1,
-        Found::Unknown | Found::Good => 2,
+        Found::Unknown => 2,
+        Found::ViolatedAsExpected | Found::Good => 3,
     });
     let shown = if all.len() > ANNOTATIONS_MAX { ANNOTATIONS_MAX - 1 } else { all.len() };
     let mut out = String::new();
@@ -48,7 +49,7 @@ fn command(out: &mut String, report: &Report, finding: &Finding<'_>) {
     let level = match finding.found {
         Found::Violated | Found::Missed => "error",
         Found::Unknown => "warning",
-        Found::Good => "notice",
+        Found::ViolatedAsExpected | Found::Good => "notice",
     };
     let mut properties = String::new();
     if let Some(place) = finding.place {

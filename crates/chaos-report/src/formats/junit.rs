@@ -44,7 +44,7 @@ impl Counts {
     fn add(&mut self, found: Found) {
         self.tests += 1;
         match found {
-            Found::Good => {}
+            Found::Good | Found::ViolatedAsExpected => {}
             Found::Violated | Found::Missed => self.failures += 1,
             Found::Unknown => self.errors += 1,
         }
@@ -93,6 +93,16 @@ fn case(out: &mut String, workload: &str, finding: &Finding<'_>) {
     let element = match finding.found {
         Found::Good => {
             out.push_str("/>\n");
+            return;
+        }
+        // It passes, and says loudly what it shows.
+        Found::ViolatedAsExpected => {
+            let (word, sentence) = (finding.found.word(), content(&finding.sentence));
+            let _ = write!(out, ">\n      <system-out>{word}: {sentence}");
+            for step in finding.steps {
+                let _ = write!(out, "\n{}", content(step));
+            }
+            out.push_str("</system-out>\n    </testcase>\n");
             return;
         }
         Found::Violated | Found::Missed => "failure",

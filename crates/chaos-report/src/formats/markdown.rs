@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use chaos_failover::Distribution;
 
-use super::finding::{Finding, Found, findings};
+use super::finding::{Finding, findings};
 use super::pool::{failovers, pooled, worst};
 use crate::words::{Lines, count, duration, visible};
 use crate::{Report, Verdict};
@@ -90,7 +90,7 @@ impl Page {
             let (mark, word, name) = (finding.found.mark(), finding.found.word(), escaped(finding.name));
             self.part(&format!("| {mark} {word} | {name} | {} |\n", escaped(&finding.sentence)));
         }
-        for finding in findings.iter().filter(|finding| finding.found == Found::Violated) {
+        for finding in findings.iter().filter(|finding| finding.found.is_violation()) {
             self.part(&argument(finding));
         }
     }
@@ -107,7 +107,7 @@ impl Page {
             self.part(&format!("| {} {word} | {name} | {n} | {sentence} |\n", mark(report.verdict)));
         }
         for report in reports {
-            let violated = findings(report).into_iter().filter(|finding| finding.found == Found::Violated);
+            let violated = findings(report).into_iter().filter(|finding| finding.found.is_violation());
             for finding in violated {
                 self.part(&format!("\n### {}\n", head(report)));
                 self.part(&argument(&finding));
@@ -177,7 +177,7 @@ fn head(report: &Report) -> String {
 fn mark(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "✔",
-        Verdict::Fail | Verdict::Missed => "✘",
+        Verdict::Fail | Verdict::Missed | Verdict::AsExpected => "✘",
         Verdict::Unknown => "?",
     }
 }

@@ -43,9 +43,10 @@ pub fn unlike(reports: &[Report]) -> Option<String> {
 pub fn worst(reports: &[Report]) -> Verdict {
     let gravity = |verdict: &Verdict| match verdict {
         Verdict::Pass => 0,
-        Verdict::Missed => 1,
-        Verdict::Unknown => 2,
-        Verdict::Fail => 3,
+        Verdict::AsExpected => 1,
+        Verdict::Missed => 2,
+        Verdict::Unknown => 3,
+        Verdict::Fail => 4,
     };
     reports.iter().map(|report| report.verdict).max_by_key(gravity).unwrap_or(Verdict::Unknown)
 }

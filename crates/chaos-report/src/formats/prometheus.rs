@@ -59,9 +59,9 @@ fn verdicts(out: &mut String, reports: &[Report]) {
     let name = "chaos_run_verdict";
     head(out, name, "gauge", "1 for the verdict that the run has, 0 for the others.");
     for (index, report) in reports.iter().enumerate() {
-        for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Unknown, Verdict::Missed] {
+        for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Unknown, Verdict::Missed, Verdict::AsExpected] {
             let mut labels = of_run(index, report);
-            labels.push(("verdict", verdict.word().to_lowercase()));
+            labels.push(("verdict", verdict.name().to_owned()));
             sample(out, name, &labels, if report.verdict == verdict { "1" } else { "0" });
         }
     }
@@ -81,7 +81,7 @@ fn checks(out: &mut String, reports: &[Report]) {
             labels.extend([("group", finding.group.to_owned()), ("check", finding.name.to_owned())]);
             let value = match finding.found {
                 Found::Good => "1",
-                Found::Violated | Found::Missed => "0",
+                Found::Violated | Found::ViolatedAsExpected | Found::Missed => "0",
                 Found::Unknown => "NaN",
             };
             sample(out, name, &labels, value);

@@ -84,6 +84,7 @@ fn page(report: &Report) -> Value {
         crate::Verdict::Fail => "fail",
         crate::Verdict::Unknown => "unknown",
         crate::Verdict::Missed => "missed",
+        crate::Verdict::AsExpected => "expected",
     };
     let fact = |fact: &crate::Fact| context! { name => fact.name.clone(), value => fact.value.clone() };
     context! {

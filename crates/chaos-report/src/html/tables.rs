@@ -22,7 +22,7 @@ pub(crate) fn checks(report: &Report) -> Vec<Value> {
         };
         context! {
             property => check.property.clone(),
-            basis => check.basis.clone(),
+            basis => if check.is_violated_as_expected() { check.basis_in_words() } else { check.basis.clone() },
             reason => check.reason.clone(),
             witness => check.witness.as_ref().map(|witness| explain(report, witness)),
             mark, class,

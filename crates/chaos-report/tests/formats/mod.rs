@@ -82,6 +82,7 @@ pub(crate) fn hostile(words: &str) -> Report {
         command: words,
         directory: words,
         cut_short: Some(words.to_owned()),
+        expected_violations: &[],
         expectations: vec![ExpectationResult { text: words.to_owned(), judgement: not_told, source: None }],
         ..input(&run, &outcomes, words, &lines)
     })

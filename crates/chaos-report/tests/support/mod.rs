@@ -77,6 +77,7 @@ fn header() -> Header {
         seed: Seed(7),
         started: "2026-11-21T02:48:11Z".to_owned(),
         chaos: "0.1.0".to_owned(),
+        testimony: chaos_history::Testimony::default(),
     }
 }
 
@@ -144,6 +145,7 @@ fn break_things(events: &mut Vec<(u64, Event)>, reigns: &[Reign], broken: &[Brok
             let before = RunNanos(at - 60_000);
             let stamps = Stamps { scheduled: before, call_begin: before, call_end: effect, effect: Some(effect) };
             let fault = FaultEvent {
+                process: None,
                 id: FaultId(u32::try_from(index + 1).unwrap()),
                 edge,
                 kind: *kind,
@@ -274,6 +276,7 @@ pub(crate) fn input<'a>(
         outcomes,
         lines,
         analysis: analyse(history, Some(&timing())),
+        expected_violations: &[],
         expectations: vec![ExpectationResult {
             text: "failover.writable.max < 1500ms".to_owned(),
             judgement: Judgement::Met { value: Figure::TimeNs(412 * MS) },

@@ -11,14 +11,19 @@
 //! One [`Client`] is one session with the system: registers and sets are shared by everybody who uses it, but a lock belongs to
 //! the session that took it, so that whoever tests locks opens a client per process.
 
+mod amqp;
 mod answer;
 mod etcd;
 #[cfg(test)]
 mod fake;
 mod http;
+mod kafka;
 mod nats;
 mod options;
+mod ovsdb;
 mod pool;
+mod postgres;
+mod program;
 mod redis;
 #[cfg(test)]
 mod trial;
@@ -37,6 +42,9 @@ use chaos_plan::definition::{HttpExchange, HttpOperation, Scope};
 pub(crate) use answer::{
     done, failed, foreign, member, named, no_words, shortened, unknown, written_as, written_as_bytes,
 };
+pub use ovsdb::SCHEMA as OVSDB_SCHEMA;
+pub use program::PROTOCOL_TEXT;
+pub use program::conformance::{RuleOutcome, RuleReport, check_client};
 
 use crate::driver::Client;
 
@@ -123,9 +131,14 @@ type Open = fn(&ClientSetup) -> Result<Arc<dyn Client>, ClientError>;
 
 /// Every driver by name, in alphabetical order.
 const DRIVERS: &[(&str, Open)] = &[
+    ("amqp", amqp::open),
     ("etcd", etcd::open),
     ("http", http::open),
+    ("kafka", kafka::open),
     ("nats", nats::open),
+    ("ovsdb", ovsdb::open),
+    ("postgres", postgres::open),
+    ("program", program::open),
     ("redis", redis::open),
     ("zookeeper", zookeeper::open),
 ];

@@ -18,7 +18,7 @@ use chaos_history::{NodeId, OpPhase, OpResult};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::driver::Answer;
+use crate::driver::{Answer, ProbeError};
 
 /// More than any answer takes, all elements of a large set included; what is longer is not read to its end.
 const BUFFER_BYTES_MAX: usize = 32 << 20;
@@ -194,6 +194,28 @@ impl<S: Session> Pool<S> {
             idle.push(session);
         }
     }
+}
+
+/// How long one node may take to prepare the cluster. Some systems answer nothing at all before they have elected somebody.
+const PREPARATION_MAX: Duration = Duration::from_secs(5);
+
+/// Prepares the cluster at the first node that can do it, asking one after the other.
+pub(super) async fn at_any<F>(
+    nodes: impl Iterator<Item = NodeId>,
+    prepare: impl Fn(NodeId) -> F,
+) -> Result<(), ProbeError>
+where
+    F: Future<Output = Result<(), Trouble>>,
+{
+    let mut last = "there are no nodes".to_owned();
+    for node in nodes {
+        last = match tokio::time::timeout(PREPARATION_MAX, prepare(node)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(Trouble::Definite(error) | Trouble::Unknown(error))) => format!("{node}: {error}"),
+            Err(_) => format!("{node}: no answer within {PREPARATION_MAX:?}"),
+        };
+    }
+    Err(ProbeError::Silent(last))
 }
 
 /// A key as a part of a path or a subject: every byte but letters, digits, `-` and `_` is written as `%` and two hex digits, so that

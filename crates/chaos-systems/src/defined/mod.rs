@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_history::{Action, Belief, NodeId, OpPhase, Seed, Value};
+use chaos_history::{Action, Belief, NodeId, OpPhase, ReplicaState, Seed, Value};
 use chaos_plan::definition::{
     Ask, Comparer, DefinedSystem, EvaluateError, Observer, Pattern, Ready, Scope, TemplateValue,
 };
@@ -24,7 +24,7 @@ use futures::future::BoxFuture;
 use self::belief::{Identities, Shown};
 use crate::access::{Addresses, Enter};
 use crate::client::ClientSetup;
-use crate::driver::{Answer, Client, Driver, Launch, Preparation, ProbeError, Watch};
+use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, ProbeError, Watch};
 use crate::probe::{LogTail, Means, Reply};
 
 pub use programs::{Programs, cache};
@@ -134,7 +134,7 @@ pub struct DefinedDriver {
     ready: Vec<Ready>,
     compare: Option<Comparer>,
     identities: Identities,
-    means: Means,
+    means: Arc<Means>,
     /// Program versions, for the report.
     versions: BTreeMap<String, String>,
 }
@@ -175,7 +175,7 @@ impl DefinedDriver {
             .build()
             .map_err(|error| refused(error.to_string()))?;
         let main_process = definition.nodes.processes[0].name.clone();
-        let means = Means {
+        let means = Arc::new(Means {
             addresses: setup.addresses.clone(),
             directories: setup.directories.clone(),
             scopes,
@@ -185,7 +185,7 @@ impl DefinedDriver {
             client,
             ports: definition.ports.clone(),
             programs,
-        };
+        });
         let observers = definition.observers.iter().map(|observer| {
             let tail = match &observer.ask {
                 Ask::Log { process, stderr } => {
@@ -244,7 +244,7 @@ impl DefinedDriver {
     async fn ask_once(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
         let Asked { observer, tail, shown } = &self.observers[index];
         let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
-        let context = self.context(node, &reply, observer.pattern.as_ref())?;
+        let context = self.means.context(node, &reply, observer.pattern.as_ref())?;
         belief::belief(observer, node, self.members, &context, &self.identities, shown)
     }
 
@@ -268,7 +268,7 @@ impl DefinedDriver {
                     let pattern = observer.pattern.as_ref();
                     let reply = self.means.ask(node, &observer.ask, pattern, tail.as_ref()).await;
                     let reply = reply.map_err(|error| seen(error.to_string()))?;
-                    let context = self.context(node, &reply, pattern).map_err(|error| seen(error.to_string()))?;
+                    let context = self.means.context(node, &reply, pattern).map_err(|error| seen(error.to_string()))?;
                     let met = that.value(&context).map_err(|error| seen(error.to_string()))?;
                     if !met.is_true() {
                         return Err(seen(format!("`{}` of observer `{}` is not met", that.text(), observer.name)));
@@ -363,6 +363,36 @@ impl Driver for DefinedDriver {
 
     fn watch(&self, _node: NodeId) -> Option<BoxFuture<'_, Result<Watch, ProbeError>>> {
         None
+    }
+
+    fn observers(&self) -> Vec<ObserverFacts> {
+        let facts = self.observers.iter().map(|Asked { observer, .. }| ObserverFacts {
+            name: observer.name.clone(),
+            of: observer.of,
+            testimony: observer.testimony(),
+            every: observer.every,
+        });
+        facts.collect()
+    }
+
+    fn observe_as(&self, observer: usize, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
+        self.ask(observer, node).boxed()
+    }
+
+    fn compare(&self, node: NodeId) -> Option<BoxFuture<'static, Result<ReplicaState, ProbeError>>> {
+        let (comparer, means) = (self.compare.clone()?, Arc::clone(&self.means));
+        let ask = async move {
+            let Comparer { ask, pattern, value, revision } = &comparer;
+            let reply = means.ask(node, ask, pattern.as_ref(), None).await?;
+            let context = means.context(node, &reply, pattern.as_ref())?;
+            let told = value.value(&context).map_err(|error| ProbeError::Garbage(error.to_string()))?;
+            if told.is_undefined() || told.is_none() {
+                return Err(ProbeError::Garbage(format!("`{}` is nothing", value.text())));
+            }
+            let revision = revision.as_ref().map(|revision| belief::number(revision, &context)).transpose()?;
+            Ok(ReplicaState { value: told.to_string(), revision })
+        };
+        Some(ask.boxed())
     }
 
     fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer> {

@@ -122,6 +122,20 @@ impl Means {
         }
     }
 
+    /// What expressions see of a node's reply.
+    pub(crate) fn context(
+        &self,
+        node: NodeId,
+        reply: &Reply,
+        pattern: Option<&Pattern>,
+    ) -> Result<TemplateValue, ProbeError> {
+        reply.context(&self.scopes[node.index()], pattern).ok_or_else(|| {
+            let shown: String = reply.text.trim().chars().take(200).collect();
+            let pattern = pattern.map(Pattern::text).unwrap_or_default();
+            ProbeError::Garbage(format!("`{pattern}` does not match `{}`", shown.escape_debug()))
+        })
+    }
+
     fn address(&self, node: NodeId) -> Ipv4Addr {
         self.addresses[node.index()]
     }

@@ -107,4 +107,27 @@ Guaranteed: two claims of one term prove everything between them, so two such st
 common for certain. Possible: as far as the polls around allow. A correct Raft has overlaps: the old leader doesn't know yet. It
 becomes a violation only when both are obeyed, which `linearizable` finds, or when it stays after the heal.",
     ),
+    (
+        "violation",
+        &["expected violation", "as_expected", "demonstration"],
+        "a plan that shows that a system breaks a promise says so, and succeeds if it does",
+        "
+  checks: [election-safety, no-lost-writes]
+  expect: { violation: no-lost-writes }
+
+Exit code 0, and the report's first words are `VIOLATION, as expected`, if every check that is named is violated and no other is; 3
+if one of them holds; 1 if anything else is violated. The check's own verdict stays `invalid` in every report, with its
+witness. Beside it, lower bounds tell how bad it was: `lost-writes: '> 0'`, `overlap.max: '> 1s'`, `outage.max: '> 20s'`.",
+    ),
+    (
+        "lost-writes",
+        &["lost writes", "stale-leader", "stale-leader.FIGURE", "overlap.max"],
+        "how many acknowledged writes are surely gone",
+        "
+  expect: { lost-writes: '> 0', stale-leader.max: '> 500ms' }
+
+A lower bound: writes whose loss can't be proved are not counted, so only `>` and `>=` make sense. `overlap.max` and
+`stale-leader.max` are intervals, since nodes are polled: a lower limit is met by what is certain, an upper one by all that is
+possible.",
+    ),
 ];

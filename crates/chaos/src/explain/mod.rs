@@ -287,6 +287,7 @@ mod tests {
             "NoAcknowledgedWriteLost",
             "BoundedReelection",
             "NoStaleLeaderAfterHeal",
+            "OneLeaderAtATime",
         ] {
             assert_eq!(find(&topics, property)[0].group, "Properties", "{property}");
         }

@@ -118,4 +118,37 @@ Unknown: the cluster was never whole for long enough.
 In a plan: `checks: [no-stale-leader: { within: 1s }]`. Source: Raft, section 5.1 (a leader that hears a higher term steps
 down); Ongaro's thesis, section 6.2 (one that hears no majority does, too). Seen failing: the specimen `no-step-down`.",
     ),
+    (
+        "replicas-agree",
+        &["ReplicasAgree", "divergence", "diverge", "replica"],
+        "in the end all nodes hold the same state",
+        "
+Promises: once all faults are over and the load has stopped, every node holds what every other holds.
+
+Checked: each node is asked for a value that stands for its whole state, and for its revision where the system tells, until all are
+the same or 10 s have passed. Different values of one revision refute it at once; without revisions, nodes that differ after
+5 s do. Sets are read at every node too: a node that lacks what another shows and what was there before it was asked, 5 s or
+more after the load, disagrees.
+
+Unknown: fewer than two nodes told, their revisions never met, or nobody was asked again for long enough.
+
+In a plan: `checks: [replicas-agree]`. It is not among the checks of a workload that names none.",
+    ),
+    (
+        "one-leader",
+        &["OneLeaderAtATime", "one leader at a time", "two leaders at once"],
+        "two nodes never lead at once, whatever their terms",
+        "
+Promises: at no instant do two nodes both lead; or, with `overlap`, never for longer than that at a stretch. Raft doesn't promise
+it: an old leader may lead its old term until it hears of the new one. Locks, leases that are waited out and virtual
+addresses do.
+
+Checked: two claims of one reign by one node prove everything between them, except while its process was stopped or down; another
+node's claim inside of that refutes the property. Where the system shows no term, claims are of one reign if they follow each
+other within 1 s and nothing else was said.
+
+Unknown: nobody ever claimed to lead, or a node was never heard. What happens between two polls is not seen.
+
+In a plan: `checks: [one-leader]` or `checks: [one-leader: { overlap: 100ms }]`. Source: Gray and Cheriton, Leases, SOSP 1989.",
+    ),
 ];

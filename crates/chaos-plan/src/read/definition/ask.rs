@@ -96,12 +96,12 @@ impl Reader {
         };
         let until = match fields.get("until") {
             None => Some(Until::End),
-            Some(field) => self.until(field, pattern),
+            Some(field) => self.end_of_answer(field, pattern),
         };
         Some(Ask::Tcp { port: port?, send: send?, until: until? })
     }
 
-    fn until(&mut self, field: Field<'_>, pattern: bool) -> Option<Until> {
+    fn end_of_answer(&mut self, field: Field<'_>, pattern: bool) -> Option<Until> {
         match self.text(field, "`end`, `matched`, or how many bytes")? {
             "end" => Some(Until::End),
             "matched" if pattern => Some(Until::Matched),

@@ -119,10 +119,10 @@ impl Reader {
                 Mistake::at(field.key, "`processes` without a process").help("the first is the node's main process"),
             );
         }
-        entries.into_iter().filter_map(|entry| self.process(entry, sight, site)).collect()
+        entries.into_iter().filter_map(|entry| self.process_definition(entry, sight, site)).collect()
     }
 
-    fn process(&mut self, field: Field<'_>, sight: &Sight, site: Site) -> Option<ProcessDefinition> {
+    fn process_definition(&mut self, field: Field<'_>, sight: &Sight, site: Site) -> Option<ProcessDefinition> {
         let fields = self.open(field, &[&words::PROCESS])?;
         let run = self.required(&fields, "a process", "run", "write for example `run: [mydb, --id, \"{{ id }}\"]`");
         let run = run.and_then(|field| self.command(field, sight, site));

@@ -40,7 +40,7 @@ use serde_json::json;
 
 use self::session::{Message, NatsSession};
 use super::options::Options;
-use super::wire::{Pool, Trouble, answered, escaped};
+use super::wire::{Pool, Trouble, answered, at_any, escaped};
 use super::{ClientError, ClientSetup, shortened, written_as_bytes};
 use crate::driver::{Answer, Client, ProbeError};
 
@@ -146,17 +146,7 @@ impl Client for Nats {
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<(), ProbeError>> {
-        async move {
-            let mut last = ProbeError::Silent("there are no nodes".to_owned());
-            for node in self.0.pool.nodes() {
-                match self.0.create_stream(node).await {
-                    Ok(()) => return Ok(()),
-                    Err(Trouble::Definite(error) | Trouble::Unknown(error)) => last = ProbeError::Silent(error),
-                }
-            }
-            Err(last)
-        }
-        .boxed()
+        at_any(self.0.pool.nodes(), |node| self.0.create_stream(node)).boxed()
     }
 }
 

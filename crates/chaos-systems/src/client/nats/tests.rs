@@ -154,6 +154,26 @@ async fn a_set_is_read_as_a_whole_or_not_at_all() {
     assert_eq!(kind(&ends(elements(), vec![say(r#"{"state":{"first_seq":1,"last_seq":400000}}"#)]).await), "info");
 }
 
+#[tokio::test]
+async fn a_cluster_that_answers_nothing_yet_is_asked_again() {
+    let silent = serve(|_, mut stream| async move {
+        let _ = stream.write_all(PREAMBLE.as_bytes()).await;
+        let mut bytes = [0; 4096];
+        while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {
+            if bytes.starts_with(b"CONNECT") {
+                let _ = stream.write_all(b"PONG\r\n").await;
+                bytes[0] = 0;
+            }
+        }
+    })
+    .await;
+    let error = client("nats", &[silent], &[]).prepare().await.unwrap_err();
+    assert!(error.to_string().contains("no answer within"), "{error}");
+    // The next node may know more.
+    let ready = node(vec![say(r#"{"config":{}}"#)]).await;
+    client("nats", &[silent, ready], &[]).prepare().await.unwrap();
+}
+
 async fn real_node(version: &str) -> Option<(Program, SocketAddr)> {
     let prefix = installed("nats", version)?;
     let address = free_address();

@@ -38,7 +38,7 @@ use self::lock::Locks;
 use self::session::{Code, CreateMode, Op, Record, Reply, Stat, ZooKeeperSession};
 use super::answer::written_as;
 use super::options::Options;
-use super::wire::{Pool, Trouble, answered, escaped};
+use super::wire::{Pool, Trouble, answered, at_any, escaped};
 use super::{ClientError, ClientSetup};
 use crate::driver::{Answer, Client, ProbeError};
 
@@ -70,17 +70,7 @@ impl Client for ZooKeeper {
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<(), ProbeError>> {
-        async move {
-            let mut last = ProbeError::Silent("there are no nodes".to_owned());
-            for node in self.0.pool.nodes() {
-                match self.0.make_folders(node).await {
-                    Ok(()) => return Ok(()),
-                    Err(Trouble::Definite(error) | Trouble::Unknown(error)) => last = ProbeError::Silent(error),
-                }
-            }
-            Err(last)
-        }
-        .boxed()
+        at_any(self.0.pool.nodes(), |node| self.0.make_folders(node)).boxed()
     }
 }
 
