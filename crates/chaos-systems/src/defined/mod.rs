@@ -248,14 +248,6 @@ impl DefinedDriver {
         belief::belief(observer, node, self.members, &context, &self.identities, shown)
     }
 
-    fn context(&self, node: NodeId, reply: &Reply, pattern: Option<&Pattern>) -> Result<TemplateValue, ProbeError> {
-        reply.context(&self.means.scopes[node.index()], pattern).ok_or_else(|| {
-            let shown: String = reply.text.trim().chars().take(200).collect();
-            let pattern = pattern.map(Pattern::text).unwrap_or_default();
-            ProbeError::Garbage(format!("`{pattern}` does not match `{}`", shown.escape_debug()))
-        })
-    }
-
     /// Whether one condition holds of every node; otherwise what is missing.
     async fn is_ready(&self, condition: &Ready) -> Result<(), String> {
         for node in NodeId::all(self.members) {
