@@ -15,9 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_history::{Action, Belief, NodeId, OpPhase, ReplicaState, Seed, Value};
-use chaos_plan::definition::{
-    Ask, Comparer, DefinedSystem, EvaluateError, Observer, Pattern, Ready, Scope, TemplateValue,
-};
+use chaos_plan::definition::{Ask, Comparer, DefinedSystem, EvaluateError, Observer, Ready, Scope};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -25,7 +23,7 @@ use self::belief::{Identities, Shown};
 use crate::access::{Addresses, Enter};
 use crate::client::ClientSetup;
 use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, ProbeError, Watch};
-use crate::probe::{LogTail, Means, Reply};
+use crate::probe::{LogTail, Means, Taken};
 
 pub use programs::{Programs, cache};
 
@@ -182,6 +180,7 @@ impl DefinedDriver {
             http,
             enter: setup.enter,
             addresses_of: setup.addresses_of,
+            taken: Taken::new(setup.addresses.len()),
             client,
             ports: definition.ports.clone(),
             programs,
@@ -320,6 +319,7 @@ fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<Arc<dyn Clien
 
 impl Driver for DefinedDriver {
     fn launch(&self, node: NodeId, _data: &Path) -> Launch {
+        self.means.taken.restart(node);
         for tail in self.observers.iter().filter_map(|asked| asked.tail.as_ref()) {
             if node.index() < self.members {
                 tail.restart(node);
