@@ -19,11 +19,11 @@ use chaos_plan::definition::{Ask, Comparer, DefinedSystem, EvaluateError, Observ
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use self::belief::Identities;
+use self::belief::{Identities, Shown};
 use crate::access::{Addresses, Enter};
 use crate::client::ClientSetup;
 use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, ProbeError, Watch};
-use crate::probe::{LogTail, Means};
+use crate::probe::{LogTail, Means, Taken};
 
 pub use programs::{Programs, cache};
 
@@ -118,6 +118,7 @@ pub enum DefinedError {
 struct Asked {
     observer: Observer,
     tail: Option<LogTail>,
+    shown: Shown,
 }
 
 /// Drives a cluster of a defined system.
@@ -172,6 +173,7 @@ impl DefinedDriver {
             http,
             enter: setup.enter,
             addresses_of: setup.addresses_of,
+            taken: Taken::new(setup.addresses.len()),
             client,
             ports: definition.ports.clone(),
             programs,
@@ -179,6 +181,7 @@ impl DefinedDriver {
         let asked = |observer: &Observer| Asked {
             tail: tail_of(observer, &main_process, &setup.directories[..setup.nodes]),
             observer: observer.clone(),
+            shown: Shown::default(),
         };
         Ok(Self {
             members: setup.nodes,
@@ -218,10 +221,10 @@ impl DefinedDriver {
     }
 
     async fn ask_once(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
-        let Asked { observer, tail } = &self.observers[index];
+        let Asked { observer, tail, shown } = &self.observers[index];
         let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
         let context = self.means.context(node, &reply, observer.pattern.as_ref())?;
-        belief::belief(observer, node, self.members, &context, &self.identities)
+        belief::belief(observer, node, self.members, &context, &self.identities, shown)
     }
 
     /// Whether one condition holds of every node; otherwise what is missing.
@@ -231,7 +234,7 @@ impl DefinedDriver {
             match condition {
                 Ready::Observed { observer, that } => {
                     let named = |asked: &&Asked| asked.observer.name == *observer;
-                    let Asked { observer, tail } =
+                    let Asked { observer, tail, .. } =
                         self.observers.iter().find(named).expect("definitions name observers that they have");
                     let pattern = observer.pattern.as_ref();
                     let reply = self.means.ask(node, &observer.ask, pattern, tail.as_ref()).await;
@@ -315,6 +318,7 @@ fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<Arc<dyn Clien
 
 impl Driver for DefinedDriver {
     fn launch(&self, node: NodeId, _data: &Path) -> Launch {
+        self.means.taken.restart(node);
         for tail in self.observers.iter().filter_map(|asked| asked.tail.as_ref()) {
             if node.index() < self.members {
                 tail.restart(node);
