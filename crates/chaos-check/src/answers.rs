@@ -3,7 +3,12 @@
 //! An answer was true at *some* instant in `[sent, received]` and no more than that is known. So one observation is before
 //! another only if its answer had arrived when the other's question left; anything else is concurrent.
 
-use chaos_history::{Belief, ElectionRole, Event, History, NodeId, ObservationOutcome, RunNanos, Term};
+use std::collections::{BTreeMap, BTreeSet};
+
+use chaos_history::{
+    Belief, ElectionRole, Event, History, NodeId, Observation, ObservationOutcome, ObservationSource, RunNanos, Term,
+    TermsFrom, View,
+};
 
 use crate::verdict::Verdict;
 
@@ -16,6 +21,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) node: NodeId,
     /// Which start of the node's process answered.
     pub(crate) incarnation: u64,
+    /// Whether the node was asked.
+    pub(crate) source: ObservationSource,
     /// The answer is true not before this moment.
     pub(crate) sent: RunNanos,
     /// The answer is true not after this moment.
@@ -73,12 +80,50 @@ impl Answers<'_> {
     }
 }
 
-/// All answered observations.
+/// All answered observations of the main observer.
 pub(crate) fn answers(history: &History) -> Answers<'_> {
+    read(history, |event| match event {
+        Event::Observation(observation) => Some(observation),
+        Event::Op(_)
+        | Event::View(_)
+        | Event::Replica(_)
+        | Event::Fault(_)
+        | Event::Node(_)
+        | Event::Stall(_)
+        | Event::Note(_) => None,
+    })
+}
+
+/// All answered views of each further observer whose terms are the system's.
+pub(crate) fn views_with_terms(history: &History) -> BTreeMap<&str, Answers<'_>> {
+    let views: Vec<&View> = history.events.iter().filter_map(|recorded| view_with_terms(&recorded.event)).collect();
+    let observers: BTreeSet<&str> = views.into_iter().map(|view| view.observer.as_str()).collect();
+    let of = |observer| {
+        read(history, move |event| {
+            view_with_terms(event).filter(|view| view.observer == observer).map(|view| &view.observation)
+        })
+    };
+    observers.into_iter().map(|observer| (observer, of(observer))).collect()
+}
+
+fn view_with_terms(event: &Event) -> Option<&View> {
+    match event {
+        Event::View(view) => Some(view).filter(|view| view.terms == TermsFrom::System),
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::Replica(_)
+        | Event::Fault(_)
+        | Event::Node(_)
+        | Event::Stall(_)
+        | Event::Note(_) => None,
+    }
+}
+
+fn read<'a>(history: &'a History, pick: impl Fn(&'a Event) -> Option<&'a Observation>) -> Answers<'a> {
     let nodes = history.header.nodes;
     let (mut told, mut malformed) = (Vec::new(), None);
     for recorded in &history.events {
-        let Event::Observation(observation) = &recorded.event else { continue };
+        let Some(observation) = pick(&recorded.event) else { continue };
         let line = recorded.line;
         if observation.received < observation.sent {
             malformed.get_or_insert_with(|| format!("line {line}: an observation was answered before it was asked"));
@@ -96,6 +141,7 @@ pub(crate) fn answers(history: &History) -> Answers<'_> {
             line,
             node: observation.node,
             incarnation: observation.incarnation,
+            source: observation.source,
             sent: observation.sent,
             received: observation.received,
             belief,

@@ -13,20 +13,49 @@
 //!   n3: ─────────────────────────[leader of 4: n2]────   refuted by these two, whenever they were taken
 //! ```
 //!
+//! Further observers that show terms (a coordinator's epochs) are each a witness of their own: their terms are not those of the
+//! nodes, so each observer's views are checked by themselves, and two leaders of one of its terms refute the property as well.
+//! A system whose nodes show no terms has none to be safe in: numbers of reigns are the harness's, and the answer is unknown.
+//!
 //! `SingleVote` is the same with the register of a (node, term) and the node's vote (Raft, figure 2: `votedFor`); it needs a
 //! system that shows its vote.
 
 use std::collections::BTreeMap;
 
-use chaos_history::{History, NodeId, Term};
+use chaos_history::{History, NodeId, Term, TermsFrom};
 
-use crate::answers::{Answer, answers};
+use crate::answers::{Answer, Answers, answers, views_with_terms};
 use crate::text::count;
 use crate::verdict::{Verdict, Witness};
 
 /// At most one leader per term.
 pub(crate) fn election_safety(history: &History) -> (Verdict, String) {
-    let answers = answers(history);
+    let own = match history.header.testimony.terms {
+        TermsFrom::System => per_term(&answers(history), None),
+        TermsFrom::Reigns => without_terms(history),
+    };
+    let further = views_with_terms(history);
+    let further = further.iter().map(|(observer, answers)| (observer, per_term(answers, Some(observer))));
+    let (mut verdict, mut basis) = own;
+    for (observer, (of_observer, of_basis)) in further {
+        basis = format!("{basis}; `{observer}`: {of_basis}");
+        // What an observer could not be asked for is no doubt about what the nodes themselves said.
+        if matches!((&verdict, &of_observer), (Verdict::Valid | Verdict::Unknown(_), Verdict::Invalid(_))) {
+            verdict = of_observer;
+        }
+    }
+    (verdict, basis)
+}
+
+/// What is said of terms where there are none.
+pub(crate) fn without_terms(history: &History) -> (Verdict, String) {
+    let observations = count(answers(history).told.len(), "observation");
+    let reason = "the system shows no terms: reigns were numbered as they were seen, which proves nothing of the system's \
+                  own order";
+    (Verdict::Unknown(reason.to_owned()), observations)
+}
+
+fn per_term(answers: &Answers<'_>, observer: Option<&str>) -> (Verdict, String) {
     let mut leaders: BTreeMap<Term, (NodeId, &Answer<'_>)> = BTreeMap::new();
     for answer in &answers.told {
         // A claimant that names another node tells two facts at once, and they contradict each other.
@@ -34,7 +63,7 @@ pub(crate) fn election_safety(history: &History) -> (Verdict, String) {
         for (term, leader) in facts.into_iter().flatten() {
             let (first, seen) = *leaders.entry(term).or_insert((leader, answer));
             if first != leader {
-                let witness = two_leaders(term, (first, seen), (leader, answer));
+                let witness = two_leaders(term, observer, (first, seen), (leader, answer));
                 return (Verdict::Invalid(witness), basis(&leaders, answers.told.len()));
             }
         }
@@ -44,18 +73,24 @@ pub(crate) fn election_safety(history: &History) -> (Verdict, String) {
     (answers.conclude(verdict), basis(&leaders, answers.told.len()))
 }
 
-fn two_leaders(term: Term, first: (NodeId, &Answer<'_>), second: (NodeId, &Answer<'_>)) -> Witness {
+fn two_leaders(
+    term: Term,
+    observer: Option<&str>,
+    first: (NodeId, &Answer<'_>),
+    second: (NodeId, &Answer<'_>),
+) -> Witness {
+    let of = observer.map(|observer| format!(" of `{observer}`")).unwrap_or_default();
     let (one, other) = (first.0.min(second.0), first.0.max(second.0));
     let mut steps = vec![first.1.step()];
     if second.1.line != first.1.line {
         steps.push(second.1.step());
     }
     steps.push(format!(
-        "lines {} and {} give term {term} two leaders, and a term has at most one for ever",
+        "lines {} and {} give term {term}{of} two leaders, and a term has at most one for ever",
         first.1.line, second.1.line
     ));
     Witness::new(
-        format!("term {term} has two leaders: {one} and {other}"),
+        format!("term {term}{of} has two leaders: {one} and {other}"),
         vec![first.1.line, second.1.line],
         steps,
         first.1.received.max(second.1.received),
@@ -74,6 +109,9 @@ fn basis<T>(leaders: &BTreeMap<Term, T>, observations: usize) -> String {
 
 /// At most one vote per node and term.
 pub(crate) fn single_vote(history: &History) -> (Verdict, String) {
+    if history.header.testimony.terms == TermsFrom::Reigns {
+        return without_terms(history);
+    }
     let answers = answers(history);
     let mut votes: BTreeMap<(NodeId, Term), (NodeId, &Answer<'_>)> = BTreeMap::new();
     for answer in &answers.told {

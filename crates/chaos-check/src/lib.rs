@@ -16,7 +16,13 @@
 //! | [`Property::MutualExclusion`], [`Property::FencingMonotonic`], [`Property::ExclusiveAccess`] | operations | `locks/` |
 //! | [`Property::ReplicasAgree`] | comparisons of replicas, final reads of sets | `replicas.rs` |
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
+//! | [`Property::Recovers`] | operations, faults, node life, stalls | `recovers.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
+//! | [`Property::OneLeaderAtATime`] | observations, faults, node life | `one_leader/` |
+//!
+//! What a property makes of a system that shows no terms, or whose nodes speak only of themselves
+//! ([`Testimony`](chaos_history::Testimony)), stands at the head of its file: numbers that the harness gave to reigns are never
+//! taken for terms.
 //!
 //! *Objects of your own.* To check one, implement [`linear::Model`]: a first state, and `apply`, which says what follows from a
 //! state and an operation, or that it can't be. Everything else is optional and makes checks faster or counterexamples
@@ -34,6 +40,8 @@ mod answers;
 mod election;
 pub mod linear;
 mod locks;
+mod one_leader;
+mod recovers;
 mod reelection;
 mod register;
 mod replicas;
@@ -67,7 +75,9 @@ pub fn check(history: &History, property: Property, budget: &Budget<'_>) -> Outc
         Property::ExclusiveAccess => locks::exclusive_access(history),
         Property::ReplicasAgree => replicas::replicas_agree(history),
         Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
+        Property::Recovers { within } => recovers::recovers(history, within),
         Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),
+        Property::OneLeaderAtATime { allowed } => one_leader::one_leader(history, allowed),
     };
     if history.torn {
         basis.push_str("; the history's last line is torn");

@@ -17,6 +17,10 @@
 //!   n3:  none  n3/5  none  …                                  none
 //! ```
 //!
+//! Nodes that speak only of themselves ([`Testimony`](chaos_history::Testimony)) can't agree on anybody. Of them the demand is only
+//! that *some* node claims to lead: a stretch is one in which no latest answer of any node is a claim, wherever that node is.
+//! (Candidates for a lease need not reach each other; whether a claimant serves anybody is for its clients to tell.)
+//!
 //! *What convicts.* Absence of agreement in a sample is evidence only if the sample is dense. A usable node that leaves more
 //! than `within / 10` between two answers (host stalls not counted) may have named anybody meanwhile: if such nodes could have
 //! completed a majority, the stretch is unknown. So is an epoch in which no majority of nodes answered at least once in
@@ -62,7 +66,15 @@ pub(crate) fn bounded_reelection(history: &History, within: Duration) -> (Verdic
             continue;
         }
         tested += 1;
-        let judge = Judge { history, within, nodes: topology.nodes, answers: slice(&answers, &epoch), clique, epoch };
+        let judge = Judge {
+            names: history.header.testimony.names_leader,
+            history,
+            within,
+            nodes: topology.nodes,
+            answers: slice(&answers, &epoch),
+            clique,
+            epoch,
+        };
         unknown = unknown.or_else(|| judge.silence());
         for stretch in judge.stretches() {
             longest = longest.max(stretch.length());
@@ -105,7 +117,7 @@ fn load_begin(history: &History) -> RunNanos {
     let begins = |event: &Event| match event {
         Event::Note(note) => note.mark == Some(Mark::LoadBegin),
         Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => false,
-        Event::Replica(_) => false,
+        Event::Replica(_) | Event::View(_) => false,
     };
     history.events.iter().find(|recorded| begins(&recorded.event)).map_or(RunNanos(0), |recorded| recorded.at)
 }
@@ -139,6 +151,8 @@ impl Stretch<'_> {
 struct Judge<'b, 'a> {
     history: &'a History,
     within: Duration,
+    /// Whether nodes name the leader that they follow.
+    names: bool,
     nodes: usize,
     epoch: Epoch,
     clique: BTreeSet<NodeId>,
@@ -149,6 +163,11 @@ struct Judge<'b, 'a> {
 impl<'a> Judge<'_, 'a> {
     fn majority(&self) -> usize {
         self.nodes / 2 + 1
+    }
+
+    /// How many answers are an agreement: a majority's, or one claim where nodes speak only of themselves.
+    fn enough(&self) -> usize {
+        if self.names { self.majority() } else { 1 }
     }
 
     /// The nodes that could lead throughout the epoch: usable, and connected both ways with a majority of usable ones.
@@ -167,8 +186,12 @@ impl<'a> Judge<'_, 'a> {
         let mut open = Some(begin(self.epoch.from, None));
         for answer in self.answers {
             let previous = latest.insert(answer.node, *answer);
-            let named = most_named(&latest, &electable);
-            if named < self.majority() {
+            let named = if self.names {
+                most_named(&latest, &electable)
+            } else {
+                latest.values().filter(|answer| answer.claims()).count()
+            };
+            if named < self.enough() {
                 let stretch = open.get_or_insert_with(|| begin(answer.received, Some(*answer)));
                 stretch.named = stretch.named.max(named);
             } else if let Some(stretch) = open.take() {
@@ -229,8 +252,9 @@ impl<'a> Judge<'_, 'a> {
             return Verdict::Unknown(format!("{when}, but the host stalled for {} of it", seconds(stalls)));
         }
         let silent = self.silent(stretch.from, stretch.to, self.within / DOUBT_SHARE);
-        if !silent.is_empty() && stretch.named + silent.len() >= self.majority() {
-            return Verdict::Unknown(format!("{when}, but {} may have named one unheard", names(&silent)));
+        if !silent.is_empty() && stretch.named + silent.len() >= self.enough() {
+            let done = if self.names { "named one" } else { "claimed to lead" };
+            return Verdict::Unknown(format!("{when}, but {} may have {done} unheard", names(&silent)));
         }
         Verdict::Invalid(self.witness(stretch))
     }
@@ -250,7 +274,8 @@ impl<'a> Judge<'_, 'a> {
         )];
         if let Some(broken) = &stretch.broken_by {
             lines.push(broken.line);
-            steps.push(format!("{}; with that no majority named one leader any more", broken.step()));
+            let lost = if self.names { "no majority named one leader" } else { "no node claimed to lead" };
+            steps.push(format!("{}; with that {lost} any more", broken.step()));
         }
         let inside: Vec<&Answer<'_>> = self
             .answers
@@ -270,18 +295,23 @@ impl<'a> Judge<'_, 'a> {
         }
         if let Some(ended) = &stretch.ended_by {
             lines.push(ended.line);
-            steps.push(format!("{}; only then a majority named one leader", ended.step()));
+            let came = if self.names { "a majority named one leader" } else { "a node claimed to lead" };
+            steps.push(format!("{}; only then {came}", ended.step()));
         }
+        let found = if self.names {
+            format!("at most {} of {} nodes at once named one leader that could lead", stretch.named, self.nodes)
+        } else {
+            "no node claimed to lead".to_owned()
+        };
         steps.push(format!(
-            "line {} to line {}: in {} at most {} of {} nodes at once named one leader that could lead",
+            "line {} to line {}: in {} {found}",
             inside.first().map_or(0, |answer| answer.line),
             inside.last().map_or(0, |answer| answer.line),
             count(inside.len(), "answer"),
-            stretch.named,
-            self.nodes
         ));
+        let nobody = if self.names { "no majority named a leader that could lead" } else { "no node claimed to lead" };
         let sentence = format!(
-            "no majority named a leader that could lead for {} from {} on, though {} were up and connected (bound {})",
+            "{nobody} for {} from {} on, though {} were up and connected (bound {})",
             seconds(stretch.length()),
             stretch.from,
             names(&clique),

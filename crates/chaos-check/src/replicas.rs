@@ -90,9 +90,13 @@ fn told(history: &History) -> Vec<Told<'_>> {
             }
             ReplicaOutcome::Silent(_) => None,
         },
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) | Event::Note(_) => {
-            None
-        }
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::View(_)
+        | Event::Fault(_)
+        | Event::Node(_)
+        | Event::Stall(_)
+        | Event::Note(_) => None,
     });
     told.collect()
 }
@@ -167,6 +171,7 @@ fn of_sets(history: &History, operations: &[Operation]) -> (Vec<Verdict>, usize)
         Event::Note(note) => (note.mark == Some(Mark::LoadEnd)).then_some(recorded.at),
         Event::Op(_)
         | Event::Observation(_)
+        | Event::View(_)
         | Event::Fault(_)
         | Event::Node(_)
         | Event::Stall(_)

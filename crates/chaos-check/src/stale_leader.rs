@@ -18,15 +18,19 @@
 //!   n2:        [claim 5]────────────────[claim 5] G of n2:      ├──────────────┤
 //! ```
 //!
+//! Where the system shows no terms, the first rests on the assumption of [`one_leader`](crate::one_leader): claims that follow each
+//! other within its gap are one reign. The second needs terms: a lead that was lost and won back unseen keeps its number.
+//!
 //! What lies between two observations is not seen: `Valid` is about the rate of observation at hand.
 //! O(n log n) plus the pairs of leaderships in one epoch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chaos_history::{History, NodeId, RunNanos};
+use chaos_history::{History, NodeId, RunNanos, TermsFrom};
 
 use crate::answers::{Answer, Answers, answers};
+use crate::one_leader::REIGN_GAP;
 use crate::text::{count, seconds};
 use crate::topology::{Epoch, Topology, stalled};
 use crate::verdict::{Verdict, Witness};
@@ -94,8 +98,12 @@ pub(crate) fn no_stale_leader_after_heal(history: &History, within: Duration) ->
         let reason = format!("the cluster was never whole for longer than {}", seconds(within));
         return (Verdict::Unknown(reason), basis);
     }
-    let reigns = reigns(&answers);
-    let violation = two_at_once(&reigns, &periods, within).or_else(|| an_old_one(&answers, &periods, within));
+    let terms = history.header.testimony.terms;
+    let reigns = reigns(&answers, terms);
+    let violation = two_at_once(&reigns, &periods, within).or_else(|| match terms {
+        TermsFrom::System => an_old_one(&answers, &periods, within),
+        TermsFrom::Reigns => None,
+    });
     if let Some(witness) = violation {
         return (Verdict::Invalid(witness), basis);
     }
@@ -108,7 +116,7 @@ pub(crate) fn no_stale_leader_after_heal(history: &History, within: Duration) ->
 }
 
 /// All leaderships that the answers prove.
-fn reigns<'a>(answers: &[Answer<'a>]) -> Vec<Reign<'a>> {
+fn reigns<'a>(answers: &[Answer<'a>], terms: TermsFrom) -> Vec<Reign<'a>> {
     let mut by_node: BTreeMap<NodeId, Vec<Answer<'a>>> = BTreeMap::new();
     for answer in answers {
         by_node.entry(answer.node).or_default().push(*answer);
@@ -117,7 +125,9 @@ fn reigns<'a>(answers: &[Answer<'a>]) -> Vec<Reign<'a>> {
     for mut of_node in by_node.into_values() {
         of_node.sort_by_key(|answer| (answer.sent, answer.received));
         let same = |one: &Answer<'_>, other: &Answer<'_>| {
-            one.claims()
+            let close = terms == TermsFrom::System || other.received.since(one.sent) <= REIGN_GAP;
+            close
+                && one.claims()
                 && other.claims()
                 && (one.incarnation, one.belief.term) == (other.incarnation, other.belief.term)
         };

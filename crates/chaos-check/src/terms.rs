@@ -14,14 +14,18 @@
 
 use std::collections::BTreeMap;
 
-use chaos_history::{History, NodeId};
+use chaos_history::{History, NodeId, TermsFrom};
 
 use crate::answers::{Answer, answers};
+use crate::election::without_terms;
 use crate::text::count;
 use crate::verdict::{Verdict, Witness};
 
 /// A node's term never goes back.
 pub(crate) fn term_monotonic(history: &History) -> (Verdict, String) {
+    if history.header.testimony.terms == TermsFrom::Reigns {
+        return without_terms(history);
+    }
     let answers = answers(history);
     let mut by_node: BTreeMap<NodeId, Vec<Answer<'_>>> = BTreeMap::new();
     for answer in &answers.told {

@@ -146,7 +146,7 @@ fn end(history: &History) -> RunNanos {
     let ends = |event: &Event| match event {
         Event::Note(note) => matches!(note.mark, Some(Mark::RunEnd | Mark::Interrupted)),
         Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => false,
-        Event::Replica(_) => false,
+        Event::Replica(_) | Event::View(_) => false,
     };
     let marked = history.events.iter().filter(|recorded| ends(&recorded.event)).map(|recorded| recorded.at).min();
     marked.unwrap_or_else(|| history.end())
@@ -190,7 +190,12 @@ fn changes(history: &History) -> Vec<(RunNanos, usize, Change<'_>)> {
                 changes.push((begin, line, first));
                 changes.push((confirmed, line, second));
             }
-            Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::Note(_) | Event::Replica(_) => {}
+            Event::Op(_)
+            | Event::Observation(_)
+            | Event::Stall(_)
+            | Event::Note(_)
+            | Event::Replica(_)
+            | Event::View(_) => {}
         }
     }
     changes
@@ -223,7 +228,8 @@ impl<'a> Now<'a> {
             | Event::Fault(_)
             | Event::Stall(_)
             | Event::Note(_)
-            | Event::Replica(_) => None,
+            | Event::Replica(_)
+            | Event::View(_) => None,
         });
         Self { nodes, service: service.collect(), lost: BTreeSet::new(), up, faults: BTreeMap::new() }
     }
@@ -288,7 +294,8 @@ pub(crate) fn stalled(history: &History, from: RunNanos, to: RunNanos) -> Durati
         | Event::Fault(_)
         | Event::Node(_)
         | Event::Note(_)
-        | Event::Replica(_) => Duration::ZERO,
+        | Event::Replica(_)
+        | Event::View(_) => Duration::ZERO,
     };
     history.events.iter().map(|recorded| overlap(&recorded.event)).sum()
 }

@@ -39,8 +39,18 @@ pub enum Property {
         /// The bound; may be zero.
         within: Duration,
     },
+    /// Once everything has been healed for `within`, clients' changes are acknowledged again.
+    Recovers {
+        /// The bound, above zero.
+        within: Duration,
+    },
     /// In the end all nodes hold the same state.
     ReplicasAgree,
+    /// At no instant do two nodes both lead, whatever their terms; or for no longer than this at a stretch.
+    OneLeaderAtATime {
+        /// For how long two may lead; usually zero.
+        allowed: Duration,
+    },
 }
 
 impl Property {
@@ -58,7 +68,9 @@ impl Property {
             Self::ExclusiveAccess => "ExclusiveAccess",
             Self::BoundedReelection { .. } => "BoundedReelection",
             Self::NoStaleLeaderAfterHeal { .. } => "NoStaleLeaderAfterHeal",
+            Self::Recovers { .. } => "Recovers",
             Self::ReplicasAgree => "ReplicasAgree",
+            Self::OneLeaderAtATime { .. } => "OneLeaderAtATime",
         }
     }
 }
@@ -66,10 +78,16 @@ impl Property {
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BoundedReelection { within } | Self::NoStaleLeaderAfterHeal { within } => {
+            Self::BoundedReelection { within }
+            | Self::NoStaleLeaderAfterHeal { within }
+            | Self::Recovers { within } => {
                 write!(f, "{} within {within:?}", self.name())
             }
-            Self::ElectionSafety
+            Self::OneLeaderAtATime { allowed } if !allowed.is_zero() => {
+                write!(f, "{} but for {allowed:?}", self.name())
+            }
+            Self::OneLeaderAtATime { .. }
+            | Self::ElectionSafety
             | Self::SingleVote
             | Self::TermMonotonic
             | Self::Linearizable

@@ -6,7 +6,7 @@
 //! ([`RegisterStream`]).
 //!
 //! An alarm is no verdict. It ends the run; the verdict comes from the saved history, like every other. So the watch may stay
-//! silent where it is not certain: what only an end can tell (a lost write, a leader that never comes) and histories with
+//! silent where it is not certain: what only an end can tell (a lost write, a leader that never comes), two leaders of different terms at once, and histories with
 //! repeated values are left to the checkers.
 //!
 //! Events come in the order in which they are recorded, which for concurrent ones is not always that of their stamps. An answer
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use chaos_history::{
     Action, ElectionRole, Event, NodeId, ObjectKind, Observation, ObservationOutcome, OpEvent, OpId, OpPhase, OpResult,
-    RunNanos, Term, Value,
+    RunNanos, Term, TermsFrom, Testimony, Value,
 };
 
 use crate::linear::online::{Answer, Invocation, RegisterStream, Seen};
@@ -63,12 +63,27 @@ impl Watch {
         }
     }
 
+    /// The same for a run whose observations are of this kind: numbers of reigns are not watched as if they were terms.
+    #[must_use]
+    pub fn of(mut self, testimony: Testimony) -> Self {
+        let needs_terms = |property: &Property| {
+            matches!(property, Property::ElectionSafety | Property::SingleVote | Property::TermMonotonic)
+        };
+        self.properties.retain(|property| testimony.terms == TermsFrom::System || !needs_terms(property));
+        self
+    }
+
     /// Takes in what has just been recorded.
     pub fn event(&mut self, event: &Event) -> Option<Alarm> {
         let (property, sentence) = match event {
             Event::Observation(observation) => self.observation(observation)?,
             Event::Op(op) => self.operation(op)?,
-            Event::Fault(_) | Event::Node(_) | Event::Stall(_) | Event::Note(_) | Event::Replica(_) => return None,
+            Event::Fault(_)
+            | Event::Node(_)
+            | Event::Stall(_)
+            | Event::Note(_)
+            | Event::Replica(_)
+            | Event::View(_) => return None,
         };
         Some(Alarm { property, sentence })
     }

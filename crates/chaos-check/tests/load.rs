@@ -119,6 +119,7 @@ fn history(operations: &[Simulated]) -> History {
         seed: Seed(0),
         started: "2026-11-21T00:00:00Z".to_owned(),
         chaos: "0.1.0".to_owned(),
+        testimony: chaos_history::Testimony::default(),
     };
     let events = events
         .into_iter()

@@ -64,7 +64,8 @@ fn altered(alter: impl Fn(&mut Vec<Recorded>)) -> History {
         | Event::Fault(_)
         | Event::Stall(_)
         | Event::Note(_)
-        | Event::Replica(_) => true,
+        | Event::Replica(_)
+        | Event::View(_) => true,
     });
     alter(&mut history.events);
     history.events.sort_by_key(|recorded| recorded.at);
@@ -79,7 +80,8 @@ fn fault_of(events: &mut [Recorded]) -> &mut FaultEvent {
         | Event::Node(_)
         | Event::Stall(_)
         | Event::Note(_)
-        | Event::Replica(_) => None,
+        | Event::Replica(_)
+        | Event::View(_) => None,
     });
     fault.expect("the history has a fault")
 }

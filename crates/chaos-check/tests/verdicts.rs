@@ -27,7 +27,9 @@ fn property(text: &str) -> Property {
         "FencingMonotonic" => Property::FencingMonotonic,
         "ExclusiveAccess" => Property::ExclusiveAccess,
         "BoundedReelection" => Property::BoundedReelection { within },
+        "Recovers" => Property::Recovers { within },
         "NoStaleLeaderAfterHeal" => Property::NoStaleLeaderAfterHeal { within },
+        "OneLeaderAtATime" => Property::OneLeaderAtATime { allowed: within },
         _ => panic!("unknown property {name}"),
     }
 }

@@ -22,6 +22,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(1);
 pub(crate) enum Message {
     /// A node was asked, or told.
     Observed(Observation),
+    /// The same by a further observer: its place among the driver's, from 1.
+    Viewed { observer: usize, observation: Observation },
     /// An operation ended.
     Completed { at: RunNanos, completed: Completed },
     /// A process of a node ended. It is a zombie until the owner takes its status.

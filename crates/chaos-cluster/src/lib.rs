@@ -22,6 +22,7 @@ mod sessions;
 mod single;
 mod start;
 mod sys;
+mod testimony;
 mod watchdog;
 mod world;
 

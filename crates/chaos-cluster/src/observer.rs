@@ -1,6 +1,8 @@
 //! Asks every node who leads, all the time, and listens to those that say it unasked.
 //!
-//! One task per node and manner of asking, so that a node that is stopped or cut off delays no other's answer.
+//! One task per node, observer and manner of asking, so that a node that is stopped or cut off delays no other's answer. What the
+//! driver's first observer is told are observations, what the others are told are views: they may differ, and who compares
+//! them must know whose word is whose.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +33,7 @@ pub(crate) struct Observers {
     pub(crate) nodes: usize,
     /// How many times each node has been started.
     pub(crate) incarnations: Arc<[AtomicU64]>,
-    /// The poll interval.
+    /// The poll interval of observers that have none of their own.
     pub(crate) every: Duration,
     /// When a question counts as unanswered.
     pub(crate) timeout: Duration,
@@ -40,21 +42,25 @@ pub(crate) struct Observers {
 impl Observers {
     /// Starts the tasks of all nodes; they end with the runtime.
     pub(crate) fn start(&self, runtime: &Handle) {
+        let observers: Vec<Duration> =
+            self.driver.observers().into_iter().map(|facts| facts.every.unwrap_or(self.every)).collect();
         for node in NodeId::all(self.nodes) {
-            runtime.spawn(self.clone().poll(node));
+            for (observer, every) in observers.iter().enumerate() {
+                runtime.spawn(self.clone().poll(observer, *every, node));
+            }
             runtime.spawn(self.clone().listen(node));
         }
     }
 
-    async fn poll(self, node: NodeId) {
-        let mut ticks = interval(self.every);
+    async fn poll(self, observer: usize, every: Duration, node: NodeId) {
+        let mut ticks = interval(every);
         // After an unanswered question the rhythm starts anew; questions are never asked in a burst.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let incarnation = self.incarnation(node);
             let sent = self.clock.now();
-            let answer = match timeout(self.timeout, self.driver.observe(node)).await {
+            let answer = match timeout(self.timeout, self.driver.observe_as(observer, node)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(ProbeError::Silent(format!("none within {:?}", self.timeout))),
             };
@@ -68,7 +74,12 @@ impl Observers {
                 Err(error) => ObservationOutcome::Silent(error.to_string()),
             };
             let source = ObservationSource::Poll;
-            if !self.report(Observation { node, incarnation, source, sent, received, outcome }).await {
+            let observation = Observation { node, incarnation, source, sent, received, outcome };
+            let message = match observer {
+                0 => Message::Observed(observation),
+                further => Message::Viewed { observer: further, observation },
+            };
+            if !self.report(message).await {
                 return;
             }
         }
@@ -84,7 +95,7 @@ impl Observers {
                     if incarnation != self.incarnation(node) {
                         break;
                     }
-                    if !self.report(self.pushed(node, incarnation, pushed)).await {
+                    if !self.report(Message::Observed(self.pushed(node, incarnation, pushed))).await {
                         return;
                     }
                 }
@@ -106,7 +117,7 @@ impl Observers {
     }
 
     /// Whether anybody still listens.
-    async fn report(&self, observation: Observation) -> bool {
-        self.messages.send_from_task(Message::Observed(observation)).await
+    async fn report(&self, message: Message) -> bool {
+        self.messages.send_from_task(message).await
     }
 }

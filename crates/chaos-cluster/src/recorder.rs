@@ -31,7 +31,7 @@ impl Recorder {
     pub fn record(&mut self, at: RunNanos, event: Event) -> Result<(), HistoryError> {
         let at_once = match event {
             Event::Fault(_) | Event::Node(_) | Event::Note(_) | Event::Replica(_) => true,
-            Event::Op(_) | Event::Observation(_) | Event::Stall(_) => false,
+            Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::View(_) => false,
         };
         self.writer.append(at, event)?;
         if at_once || at.since(self.flushed) >= UNFLUSHED_MAX {

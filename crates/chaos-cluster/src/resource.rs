@@ -25,9 +25,7 @@ use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use chaos_history::{
-    self as history, Action, ClientRole, NodeId, OpEvent, OpId, OpPhase, OpResult, ProcessId,
-};
+use chaos_history::{self as history, Action, ClientRole, NodeId, OpEvent, OpId, OpPhase, OpResult, ProcessId};
 use tokio::sync::oneshot;
 
 use crate::inbox::{Message, Outbox};

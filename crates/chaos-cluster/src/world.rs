@@ -32,6 +32,7 @@ use crate::recorder::Recorder;
 use crate::resource::Programs;
 use crate::sessions::Sessions;
 use crate::single::PendingEnd;
+use crate::testimony::Testimonies;
 use crate::watchdog::Watchdog;
 
 /// How long the world waits for a message at most: for the flush, and for kills that take too long.
@@ -115,6 +116,7 @@ pub struct RealWorld {
     /// Recorded events that the engine has not seen yet.
     ready: VecDeque<(RunNanos, Event)>,
     pub(crate) driver: Arc<dyn Driver>,
+    testimonies: Testimonies,
     recorder: Recorder,
     watch: Option<Watch>,
     pub(crate) directory: RunDir,
@@ -185,6 +187,7 @@ impl RealWorld {
             pending_kills: Vec::new(),
             pending_ends: Vec::new(),
             ready: VecDeque::new(),
+            testimonies: Testimonies::new(driver.observers()),
             driver,
             recorder,
             watch,
@@ -382,7 +385,17 @@ impl RealWorld {
 
     fn handle(&mut self, message: Message) -> Result<(), WorldError> {
         match message {
-            Message::Observed(observation) => self.observed(observation),
+            Message::Observed(observation) => {
+                let observation = self.testimonies.observed(observation);
+                self.observed(observation)
+            }
+            Message::Viewed { observer, observation } => {
+                let at = observation.received;
+                match self.testimonies.viewed(observer, observation) {
+                    Some(view) => self.record(at, history::Event::View(view), None),
+                    None => Ok(()),
+                }
+            }
             Message::Completed { at, completed } => self.completed(at, completed),
             Message::Compared(event) => {
                 let compared = Event::Compared { node: event.node, outcome: Some(event.outcome.clone()) };

@@ -161,7 +161,7 @@ impl Engine {
             course: Course::OwnEnd,
             ending: Finished::Completed,
             fraction: 0.0,
-            view: ClusterView::new(workload.nodes, workload.observe.every)
+            view: ClusterView::new(workload.nodes, workload.observe.every, workload.system.testimony())
                 .with_service(workload.system.service_nodes()),
             faults: FaultsUnderWay::default(),
             nemesis: Nemesis::new(&workload.faults, seed, heartbeat),
@@ -347,8 +347,8 @@ impl Engine {
     }
 
     fn start(&mut self, until: RunNanos, out: &mut Vec<Command>) -> bool {
-        if let Some((leader, term)) = self.view.working_leader(self.now) {
-            out.push(Command::Mark(Mark::LoadBegin, format!("a majority names {leader} in term {term}")));
+        if let Some((leader, term)) = self.view.awaited_leader(self.now) {
+            out.push(Command::Mark(Mark::LoadBegin, self.view.led(leader, term)));
             self.load.begin(self.now);
             return self.becomes(Stage::WarmUp { until: self.now + WARM_UP });
         }

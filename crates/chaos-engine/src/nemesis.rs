@@ -515,7 +515,7 @@ fn ending(label: String, faults: BTreeSet<FaultId>, of_fault_step: bool, now: Ru
 
 fn is_seen(what: Awaited, around: &Surroundings<'_>) -> bool {
     match what {
-        Awaited::Leader => around.view.working_leader(around.now).is_some(),
+        Awaited::Leader => around.view.awaited_leader(around.now).is_some(),
         Awaited::Stable(time) => around.view.stable_since().is_some_and(|since| around.now.since(since) >= time),
     }
 }

@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn without_a_leader_only_targets_that_need_none_resolve() {
-        let view = ClusterView::new(3, std::time::Duration::from_millis(5));
+        let view = ClusterView::new(3, std::time::Duration::from_millis(5), chaos_history::Testimony::default());
         for target in [Target::Leader, Target::Follower, Target::Followers, Target::MinorityWithLeader] {
             assert_eq!(nodes(&target, &view, 1), Err(Unresolved::NoLeader), "{target:?}");
         }

@@ -1,14 +1,15 @@
 //! What the engine knows of the cluster: what each node last said of the election, and which nodes the faults under way hold.
 //!
 //! A belief is what a node *said*; it ages. What is older than ten polls (at least 500 ms) counts as unknown, so that a node
-//! that is stopped doesn't vote for yesterday's leader for ever. All this serves aiming and waiting only: verdicts are made
+//! that is stopped doesn't vote for yesterday's leader for ever. Nodes that speak only of themselves name nobody: of them the
+//! leader is who claims to lead and, if several do, who claims the highest term. All this serves aiming and waiting only: verdicts are made
 //! from the history, never from this view.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chaos_history::{
-    Belief, ElectionRole, FaultKind, Link, NodeId, NodeLife, Observation, ObservationOutcome, RunNanos, Term,
+    Belief, ElectionRole, FaultKind, Link, NodeId, NodeLife, Observation, ObservationOutcome, RunNanos, Term, Testimony,
 };
 
 use crate::faults::FaultsUnderWay;
@@ -36,6 +37,8 @@ pub(crate) struct ClusterView {
     nodes: usize,
     /// How many service nodes there are; they are numbered after the others, and nothing is believed of them.
     service: usize,
+    /// Whether nodes name the leader that they follow.
+    names: bool,
     fresh: Duration,
     beliefs: BTreeMap<NodeId, LastBelief>,
     /// Why a node gave no belief when it was last asked.
@@ -54,11 +57,12 @@ pub(crate) struct ClusterView {
 }
 
 impl ClusterView {
-    /// Knows nothing yet of `nodes` nodes that are polled every `every`.
-    pub(crate) fn new(nodes: usize, every: Duration) -> Self {
+    /// Knows nothing yet of `nodes` nodes that are polled every `every` and answer like this.
+    pub(crate) fn new(nodes: usize, every: Duration, testimony: Testimony) -> Self {
         Self {
             nodes,
             service: 0,
+            names: testimony.names_leader,
             fresh: (every * FRESH_POLLS).max(FRESH_MIN),
             beliefs: BTreeMap::new(),
             silence: BTreeMap::new(),
@@ -186,8 +190,19 @@ impl ClusterView {
         self.beliefs.get(&node).is_some_and(|last| last.belief.role == ElectionRole::Leader && last.belief.term == term)
     }
 
-    /// The node that is up, claims to lead, and is named by a majority of all nodes (itself included) in one term.
+    /// The term that a node claims to lead, if it said so lately.
+    fn claimed_by(&self, node: NodeId, now: RunNanos) -> Option<Term> {
+        let last = self.beliefs.get(&node).filter(|last| now.since(last.received) <= self.fresh)?;
+        (last.belief.role == ElectionRole::Leader).then_some(last.belief.term)
+    }
+
+    /// The node that is up, claims to lead, and is named by a majority of all nodes (itself included) in one term. Of nodes that
+    /// speak only of themselves: the one that is up and claims the highest term.
     pub(crate) fn majority_leader(&self, now: RunNanos) -> Option<Leader> {
+        if !self.names {
+            let claims = self.all().filter(|node| self.is_up(*node));
+            return claims.filter_map(|node| Some((node, self.claimed_by(node, now)?))).max_by_key(|claim| claim.1);
+        }
         let mut votes: BTreeMap<Leader, usize> = BTreeMap::new();
         for node in self.all() {
             if let Some(leader) = self.named_by(node, now) {
@@ -212,11 +227,25 @@ impl ClusterView {
         (reached >= self.majority()).then_some(leader)
     }
 
-    /// The working leader, if every node that is up and connected with it names it.
-    fn agreed_leader(&self, now: RunNanos) -> Option<Leader> {
+    /// The working leader, if no other node that is up and connected with it claims to lead. Where a majority names it, that it
+    /// does is enough: a claimant of an older term is on its way out.
+    pub(crate) fn awaited_leader(&self, now: RunNanos) -> Option<Leader> {
         let leader = self.working_leader(now)?;
-        let mut served = self.all().filter(|node| self.is_up(*node) && self.connected(leader.0, *node));
-        served.all(|node| self.named_by(node, now) == Some(leader)).then_some(leader)
+        let mut others = self.all().filter(|node| *node != leader.0 && self.serves(leader.0, *node));
+        (self.names || !others.any(|node| self.claimed_by(node, now).is_some())).then_some(leader)
+    }
+
+    /// The working leader, if every node that is up and connected with it names it or, where nodes speak only of themselves, if it
+    /// is the only one of them that claims to lead.
+    fn agreed_leader(&self, now: RunNanos) -> Option<Leader> {
+        let leader = self.awaited_leader(now)?;
+        let mut served = self.all().filter(|node| self.serves(leader.0, *node));
+        (!self.names || served.all(|node| self.named_by(node, now) == Some(leader))).then_some(leader)
+    }
+
+    /// Whether a node is up and in reach of the leader.
+    fn serves(&self, leader: NodeId, node: NodeId) -> bool {
+        self.is_up(node) && self.connected(leader, node)
     }
 
     /// Since when all nodes that are up and not cut off from the leader agree on it, without a change of leader, term or
@@ -256,9 +285,23 @@ impl ClusterView {
         NodeStatus { node, state, cut_from, belief }
     }
 
+    /// That somebody leads, for people.
+    pub(crate) fn led(&self, leader: NodeId, term: Term) -> String {
+        if self.names {
+            format!("a majority names {leader} in term {term}")
+        } else {
+            format!("{leader} claims to lead")
+        }
+    }
+
     /// What each node said last, for people.
     pub(crate) fn seen(&self, now: RunNanos) -> String {
         let nodes = self.all().map(|node| match (self.beliefs.get(&node), self.silence.get(&node)) {
+            (Some(last), _) if !self.names => {
+                let claims = last.belief.role == ElectionRole::Leader;
+                let what = if claims { "claimed to lead" } else { "did not claim to lead" };
+                format!("{node} {what} ({:.1}s ago)", now.since(last.received).as_secs_f64())
+            }
             (Some(last), _) => {
                 let leader = last.belief.leader.map_or_else(|| "nobody".to_owned(), |leader| leader.to_string());
                 let age = now.since(last.received).as_secs_f64();
@@ -286,7 +329,7 @@ pub(crate) mod tests {
 
     /// A cluster in which everybody names this leader, in term 1, at 10 ms.
     pub(crate) fn led(nodes: usize, leader: u16) -> ClusterView {
-        let mut view = ClusterView::new(nodes, Duration::from_millis(5));
+        let mut view = ClusterView::new(nodes, Duration::from_millis(5), Testimony::default());
         for node in NodeId::all(nodes) {
             tell(&mut view, 10, node.number(), Some(leader), 1);
         }
@@ -309,7 +352,7 @@ pub(crate) mod tests {
 
     #[test]
     fn followers_without_the_leaders_own_claim_are_no_majority() {
-        let mut view = ClusterView::new(3, Duration::from_millis(5));
+        let mut view = ClusterView::new(3, Duration::from_millis(5), Testimony::default());
         tell(&mut view, 10, 2, Some(1), 1);
         tell(&mut view, 10, 3, Some(1), 1);
         assert_eq!(view.majority_leader(RunNanos(11 * MS)), None);
@@ -319,7 +362,7 @@ pub(crate) mod tests {
 
     #[test]
     fn beliefs_of_two_terms_are_not_added_up() {
-        let mut view = ClusterView::new(3, Duration::from_millis(5));
+        let mut view = ClusterView::new(3, Duration::from_millis(5), Testimony::default());
         tell(&mut view, 10, 1, Some(1), 2);
         tell(&mut view, 10, 2, Some(1), 1);
         assert_eq!(view.majority_leader(RunNanos(10 * MS)), None);
@@ -370,5 +413,46 @@ pub(crate) mod tests {
         view.node(n(1), &NodeLife::Started { pid: 4 });
         assert!(view.is_up(n(1)));
         assert_eq!(view.majority_leader(RunNanos(10 * MS)), None);
+    }
+    /// Nodes 1, 2, … claim to lead these terms, or (0) don't, at a moment; none names another.
+    fn claim(view: &mut ClusterView, at_ms: u64, terms: &[u64]) {
+        for (node, term) in (1..).zip(terms) {
+            tell(view, at_ms, node, (*term > 0).then_some(node), *term);
+        }
+    }
+
+    fn of_claims() -> ClusterView {
+        let testimony = Testimony { names_leader: false, ..Testimony::default() };
+        ClusterView::new(3, Duration::from_millis(5), testimony)
+    }
+
+    #[test]
+    fn of_nodes_that_speak_only_of_themselves_the_newest_claimant_leads_and_a_lone_one_is_stable() {
+        let mut view = of_claims();
+        claim(&mut view, 10, &[0, 0, 0]);
+        assert_eq!(view.majority_leader(RunNanos(10 * MS)), None);
+        claim(&mut view, 20, &[1, 0, 0]);
+        assert_eq!(view.awaited_leader(RunNanos(20 * MS)), Some((n(1), Term(1))));
+        assert_eq!(view.stable_since(), Some(RunNanos(20 * MS)));
+        // Two in one whole network: the newer is aimed at, but nobody who waits for a leader goes on.
+        claim(&mut view, 30, &[1, 2, 0]);
+        assert_eq!(view.working_leader(RunNanos(30 * MS)), Some((n(2), Term(2))));
+        assert_eq!((view.last_leader(), view.old_leader()), (Some(n(2)), Some(n(1))));
+        assert_eq!((view.awaited_leader(RunNanos(30 * MS)), view.stable_since()), (None, None));
+        claim(&mut view, 40, &[0, 2, 0]);
+        assert_eq!(view.stable_since(), Some(RunNanos(40 * MS)));
+        assert!(view.seen(RunNanos(40 * MS)).starts_with("n1 did not claim to lead (0.0s ago), n2 claimed to lead"));
+    }
+
+    #[test]
+    fn who_claims_to_lead_beyond_a_cut_disturbs_no_one() {
+        let mut view = of_claims();
+        claim(&mut view, 10, &[1, 2, 0]);
+        view.cut = [(1, 2), (2, 1), (1, 3), (3, 1)].map(|(from, to)| Link { from: n(from), to: n(to) }).into();
+        view.advance(RunNanos(11 * MS));
+        assert_eq!(view.awaited_leader(RunNanos(11 * MS)), Some((n(2), Term(2))));
+        assert_eq!(view.stable_since(), Some(RunNanos(11 * MS)));
+        // A claim that is as old as that of a stopped node counts no more.
+        assert_eq!(view.majority_leader(RunNanos(600 * MS)), None);
     }
 }

@@ -57,7 +57,7 @@ fn read(directory: &str, strikes: &mut BTreeMap<String, Histogram<u64>>) -> Resu
                 }
             }
             Event::Note(note) if note.text.contains("processor time") => println!("{directory}: {}", note.text),
-            Event::Node(_) | Event::Stall(_) | Event::Note(_) | Event::Replica(_) => {}
+            Event::Node(_) | Event::Stall(_) | Event::Note(_) | Event::Replica(_) | Event::View(_) => {}
         }
     }
     let lasted = history.end().since(first.unwrap_or(RunNanos(0))).as_secs_f64();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, SourcePlace, Stall, Term, Value};
+use chaos_history::{FaultId, FaultKind, NodeId, RunNanos, SourcePlace, Stall, Term, Testimony, Value};
 use chaos_plan::expect::Phase;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ use crate::timeline::Timeline;
 pub struct Analysis {
     /// How many nodes the cluster has.
     pub nodes: usize,
+    /// What the nodes' answers are: with the system's terms or with numbers of reigns, with the leader's name or without.
+    #[serde(default)]
+    pub testimony: Testimony,
     /// The last stamp of the history.
     pub end: RunNanos,
     /// Every fault that took the leader away, in order of injection.
@@ -110,6 +113,10 @@ pub struct Failover {
     pub outage: Option<Duration>,
     /// How long the old leader claimed to lead beside a newer one.
     pub overlap: Elapsed,
+    /// When the old leader stopped claiming its term. Of a partition from t0 on; of a pause from the moment on at which it ran
+    /// again; `None` of a kill (it ends with its process), of a pause that never ended, and in older reports.
+    #[serde(default)]
+    pub step_down: Option<PhaseOutcome>,
     /// Acknowledged writes that are surely gone and belong to this failover, see [`LostWrite::fault`].
     #[serde(default)]
     pub lost_writes: u64,
@@ -145,11 +152,13 @@ pub struct LostWrite {
 /// The moments from t2 to t6.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Phases {
-    /// t2: the first node other than the old leader stops naming it: names nobody, another, or a higher term.
+    /// t2: the first node other than the old leader stops naming it: names nobody, another, or a higher term. Where nodes speak only
+    /// of themselves: the first further observer at another node does.
     pub detected: PhaseOutcome,
     /// t3: the first claim to lead a higher term, by the claimant's own word or by a follower's belief.
     pub elected: PhaseOutcome,
-    /// t4: a majority of all nodes names one leader of a higher term.
+    /// t4: a majority of all nodes names one leader of a higher term. Where nodes speak only of themselves: exactly one claims to
+    /// lead, which says nothing of what the others believe.
     pub converged: PhaseOutcome,
     /// t5: the first write (or compare-and-set that took effect) invoked after t0 is acknowledged by a node other than the
     /// old leader, or by the old leader after the fault's end.
@@ -236,6 +245,8 @@ pub enum Why {
     NotElected,
     /// No client asked anything that could tell.
     NoClients,
+    /// Nodes speak only of themselves, and nobody else told.
+    NotTold,
 }
 
 impl Why {
@@ -249,6 +260,7 @@ impl Why {
             Self::NoMajority => "no node could reach a majority",
             Self::NotElected => "nobody was elected",
             Self::NoClients => "no client could tell",
+            Self::NotTold => "nodes speak only of themselves",
         }
     }
 }
@@ -436,4 +448,7 @@ pub struct Observed {
     pub claims: u64,
     /// The lowest and the highest term seen; term 0, before the first election, is none.
     pub terms: Option<(Term, Term)>,
+    /// Questions to further observers, answered or not.
+    #[serde(default)]
+    pub views: u64,
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chaos_history::{ElectionRole, Event, History, NodeId, ObservationOutcome, ObservationSource, RunNanos, Term};
 
 use crate::analysis::{Observed, TermLeader};
+use crate::claims::sole_claims;
 use crate::conditions::Conditions;
 use crate::interval::Interval;
 
@@ -57,7 +58,7 @@ pub(crate) struct Change {
 pub(crate) enum Changed {
     /// A term higher than any before was seen.
     Term(Term),
-    /// A majority of all nodes came to name this leader.
+    /// A majority of all nodes came to name this leader or, where nodes speak only of themselves, it alone claimed to lead.
     Majority(TermLeader),
 }
 
@@ -84,7 +85,11 @@ impl Beliefs {
         answers.sort_by_key(|answer| (answer.to, answer.from));
         let elections = elections(&answers, &by_node);
         let mut changes = rises(&answers, &by_node, conditions);
-        changes.extend(convergences(&by_node, &elections, conditions));
+        changes.extend(if history.header.testimony.names_leader {
+            convergences(&by_node, &elections, conditions)
+        } else {
+            sole_claims(&by_node, &elections, conditions)
+        });
         changes.sort_by_key(|change| (change.at.hi, change.at.lo));
         Self { by_node, elections, changes, observed }
     }

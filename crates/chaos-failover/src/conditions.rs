@@ -277,13 +277,14 @@ fn signs_of_life(history: &History) -> (SignsOfLife, SignsOfLife) {
                 | NodeLife::ProcessExited { .. } => {}
             },
             Event::Observation(observation) => match observation.outcome {
+                ObservationOutcome::Answered(_) if !history.header.testimony.shows_life => {}
                 ObservationOutcome::Answered(_) => answers
                     .entry(observation.node)
                     .or_default()
                     .push(Interval::new(observation.sent, observation.received)),
                 ObservationOutcome::Silent(_) => {}
             },
-            Event::Op(_) | Event::Fault(_) | Event::Stall(_) | Event::Note(_) | Event::Replica(_) => {}
+            Event::Op(_) | Event::Fault(_) | Event::Stall(_) | Event::Note(_) | Event::Replica(_) | Event::View(_) => {}
         }
     }
     starts.values_mut().chain(answers.values_mut()).for_each(|signs| signs.sort_by_key(|sign| sign.lo));
@@ -295,7 +296,12 @@ fn load(history: &History, end: RunNanos) -> Interval {
     let at = |wanted: Mark| {
         history.events.iter().find_map(|recorded| match &recorded.event {
             Event::Note(note) if note.mark == Some(wanted) => Some(recorded.at),
-            Event::Note(_) | Event::Replica(_) | Event::Op(_) | Event::Observation(_) | Event::Fault(_) => None,
+            Event::Note(_)
+            | Event::Replica(_)
+            | Event::View(_)
+            | Event::Op(_)
+            | Event::Observation(_)
+            | Event::Fault(_) => None,
             Event::Node(_) | Event::Stall(_) => None,
         })
     };

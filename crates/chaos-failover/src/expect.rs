@@ -170,7 +170,7 @@ fn failover(expectation: &Expectation, analysis: &Analysis, kind: FaultKind, pha
         .filter_map(|failover| match failover.phases.get(phase) {
             PhaseOutcome::Reached(reached) => Some(reached.after.hi),
             PhaseOutcome::NotReached(missing) => match missing.why {
-                Why::NoMajority | Why::NoClients => None,
+                Why::NoMajority | Why::NoClients | Why::NotTold => None,
                 Why::FaultEnded | Why::NextFault | Why::RunEnded | Why::NotElected => {
                     let electable = !matches!(
                         &failover.phases.elected,

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use chaos_history::{Completion, Event, FaultKind, History, NodeId, Operation, RunNanos, Stall, Term, operations};
 
 use crate::analysis::{
-    Analysis, Failover, HealAftermath, NotReached, Outage, Overlap, PhaseOutcome, Phases, Reached, TermLeader, Why,
+    Analysis, Failover, HealAftermath, NotReached, Observed, Outage, Overlap, PhaseOutcome, Phases, Reached,
+    TermLeader, Why,
 };
 use crate::beliefs::{Answer, Beliefs, Changed};
 use crate::conditions::{Conditions, FaultSpan};
@@ -21,8 +22,10 @@ use crate::lost::lost_writes;
 use crate::operations::{due_within, is_acknowledged_write, is_load, statistics};
 use crate::outage::{longest, outages, owner};
 use crate::overlap::{leaderships, overlaps, total};
+use crate::step_down::step_down;
 use crate::timeline::timeline;
 use crate::unplanned::unplanned;
+use crate::views::Views;
 
 /// Measures a history. `timing` is what is known of the system's timeouts, for the theoretical floor.
 ///
@@ -36,6 +39,7 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
     };
     let conditions = Conditions::read(history);
     let beliefs = Beliefs::read(history, &conditions);
+    let views = Views::read(history);
     let mut outages = outages(&operations, conditions.load());
     let leaderships = leaderships(&beliefs, &conditions);
     let overlaps = overlaps(&leaderships);
@@ -50,8 +54,15 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
         .enumerate()
         .map(|(index, (fault, old))| {
             let next = taken.get(index + 1).map(|(next, _)| next.begun.lo);
-            let case =
-                Case { beliefs: &beliefs, conditions: &conditions, operations: &operations, fault, old: *old, next };
+            let case = Case {
+                beliefs: &beliefs,
+                conditions: &conditions,
+                operations: &operations,
+                views: Some(&views).filter(|_| !history.header.testimony.names_leader),
+                fault,
+                old: *old,
+                next,
+            };
             case.failover(&outages, &overlaps, &stalls)
         })
         .collect();
@@ -62,11 +73,12 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
     let floor = timing.and_then(Floor::of);
     Analysis {
         nodes: history.header.nodes,
+        testimony: history.header.testimony,
         end: history.end(),
         distributions: distributions_over(&failovers.iter().collect::<Vec<_>>(), floor.as_ref()),
         floor,
         operations: statistics(&operations, unreadable),
-        observed: beliefs.observed(),
+        observed: Observed { views: views.count(), ..beliefs.observed() },
         timeline: timeline(history, &beliefs, &conditions),
         unplanned: unplanned(&beliefs, &conditions, &failovers, &stalls),
         failovers,
@@ -87,7 +99,8 @@ fn stalls(history: &History) -> Vec<Stall> {
         | Event::Fault(_)
         | Event::Node(_)
         | Event::Note(_)
-        | Event::Replica(_) => None,
+        | Event::Replica(_)
+        | Event::View(_) => None,
     };
     history.events.iter().filter_map(|recorded| stall(&recorded.event)).collect()
 }
@@ -107,6 +120,8 @@ struct Case<'a> {
     beliefs: &'a Beliefs,
     conditions: &'a Conditions,
     operations: &'a [Operation],
+    /// What further observers told, where nodes speak only of themselves.
+    views: Option<&'a Views>,
     fault: &'a FaultSpan,
     old: TermLeader,
     /// When the next fault that took a leader away began.
@@ -141,6 +156,12 @@ impl Case<'_> {
             terms_without_leader: new.map(|new| self.terms_without_leader(new.term)),
             outage: longest(outages, begin.id),
             overlap: self.overlap(overlaps),
+            step_down: step_down(
+                self.beliefs,
+                self.conditions,
+                (self.fault, self.old),
+                (self.close(), self.why_close()),
+            ),
             lost_writes: 0,
             clients,
             latency,
@@ -161,7 +182,9 @@ impl Case<'_> {
         };
         let writable =
             after_election(self.writable(), if self.has_writes() { self.why_close() } else { Why::NoClients });
-        let available = match (convergence, writable) {
+        // Where nobody names anybody, endpoints are judged by where they stood when somebody was elected.
+        let agreed = convergence.or(election.ok().filter(|_| self.views.is_some()));
+        let available = match (agreed, writable) {
             (Some((leader, at)), Ok(writable)) => self.available(leader, at, writable),
             (Some(_) | None, Err(why)) => Err(why),
             (None, Ok(_)) => Err(self.why_close()),
@@ -169,9 +192,16 @@ impl Case<'_> {
         // Who was elected had stopped naming the old leader by then, seen or not.
         let by_election = election.ok().filter(|(leader, _)| leader.node != self.old.node);
         let by_election = by_election.map(|(_, at)| Interval::new(self.fault.begun.lo, at.hi.max(self.fault.begun.lo)));
-        let detected = self.detected().or(by_election);
+        let detected = match self.views {
+            None => self.detected().or(by_election).ok_or(self.why_undetected()),
+            Some(views) => {
+                let (t0, loss) =
+                    (self.fault.begun.lo, views.first_loss(self.old.node, self.fault.begun.lo, self.close()));
+                loss.map(|hi| Interval::new(t0, hi)).ok_or(Why::NotTold)
+            }
+        };
         Phases {
-            detected: self.outcome(detected.ok_or(self.why_undetected())),
+            detected: self.outcome(detected),
             elected: self.outcome(election.map(|(_, at)| at)),
             converged: self.outcome(after_election(convergence.map(|(_, at)| at), self.why_close())),
             writable: self.outcome(writable),
@@ -188,7 +218,7 @@ impl Case<'_> {
             Err(why) => {
                 let until = match why {
                     Why::FaultEnded | Why::NoMajority | Why::NotElected => self.election_close(),
-                    Why::NextFault | Why::RunEnded | Why::NoClients => self.close(),
+                    Why::NextFault | Why::RunEnded | Why::NoClients | Why::NotTold => self.close(),
                 };
                 PhaseOutcome::NotReached(NotReached { why, watched: until.since(self.fault.begun.hi) })
             }
@@ -342,10 +372,12 @@ impl Case<'_> {
             self.conditions.lives(*node, converged.hi) && self.conditions.connected(*node, leader.node, converged.hi)
         };
         let probed: BTreeSet<NodeId> = self.operations.iter().filter(|op| is_load(op)).map(|op| op.node).collect();
+        // A node that refuses, and names nobody, may all the same send clients the right way.
+        let unserved = if self.views.is_some() { Why::NotTold } else { self.why_close() };
         let mut all = writable;
         for node in probed.into_iter().filter(live) {
             let serves = [self.first_service(node), self.first_direction(node).filter(|_| node != leader.node)];
-            let first = serves.into_iter().flatten().min_by_key(|at| at.hi).ok_or(self.why_close())?;
+            let first = serves.into_iter().flatten().min_by_key(|at| at.hi).ok_or(unserved)?;
             all = Interval { lo: all.lo.max(first.lo), hi: all.hi.max(first.hi) };
         }
         Ok(all)

@@ -50,7 +50,12 @@ fn incident(recorded: &Recorded) -> Option<Incident> {
             };
             Some(Incident { at: recorded.at, fault: None, node: Some(event.node), what })
         }
-        Event::Op(_) | Event::Observation(_) | Event::Stall(_) | Event::Note(_) | Event::Replica(_) => None,
+        Event::Op(_)
+        | Event::Observation(_)
+        | Event::Stall(_)
+        | Event::Note(_)
+        | Event::Replica(_)
+        | Event::View(_) => None,
     }
 }
 

@@ -16,6 +16,10 @@
 //! **What is quoted is the upper bound.** "Elected after 212 ms" means: not later than that. A lower figure would be a
 //! guess that flatters the system; the lower bound stands beside it.
 //!
+//! **Systems that tell less.** Where no term is shown, the history numbers reigns as they were seen, and the same phases follow from
+//! those numbers. Where nodes speak only of themselves, `converged` is the first moment at which exactly one of them claimed to
+//! lead, and `detected` is told by further observers or not at all ([`Why::NotTold`]); [`Analysis::testimony`] says which it is.
+//!
 //! This crate refuses to judge safety (that is `chaos-check`) and to draw anything (`chaos-report`). It has no clock, reads no
 //! file and draws no random number: the same history gives the same analysis for ever.
 //!
@@ -24,6 +28,7 @@
 
 mod analysis;
 mod beliefs;
+mod claims;
 mod compare;
 mod conditions;
 mod curve;
@@ -40,8 +45,10 @@ mod operations;
 mod outage;
 mod overlap;
 mod pool;
+mod step_down;
 mod timeline;
 mod unplanned;
+mod views;
 
 pub use analysis::{
     Analysis, Failover, HealAftermath, Latency, LostWrite, NotReached, Observed, OperationCounts, OperationPoint,
@@ -63,5 +70,7 @@ pub use timeline::{Asked, FaultBand, Landmark, Lane, LifeSegment, LifeState, Rol
 
 #[cfg(test)]
 mod failover_tests;
+#[cfg(test)]
+mod less_told_tests;
 #[cfg(test)]
 mod sample;

@@ -103,7 +103,7 @@ impl PooledFailover {
     fn never(&self, phase: Phase) -> Option<NotReached> {
         let telling = |missing: &NotReached| match missing.why {
             Why::FaultEnded | Why::NextFault | Why::NotElected => true,
-            Why::RunEnded | Why::NoMajority | Why::NoClients => false,
+            Why::RunEnded | Why::NoMajority | Why::NoClients | Why::NotTold => false,
         };
         // A later phase of a failover without an election is missing for the election's reason.
         match (&self.phases.elected, self.phases.get(phase)) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use chaos_history::{
     Action, Belief, ClientRole, ElectionRole, Event, FaultEdge, FaultEvent, FaultId, FaultKind, Header, History, Link,
     Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation, ObservationOutcome, ObservationSource, OpEvent, OpId,
-    OpPhase, OpResult, ProcessId, Recorded, RunNanos, Seed, Stall, Stamps, Term, Value,
+    OpPhase, OpResult, ProcessId, Recorded, RunNanos, Seed, Stall, Stamps, Term, TermsFrom, Testimony, TestimonyOf,
+    Value, View,
 };
 
 use crate::interval::Interval;
@@ -29,13 +30,20 @@ pub(crate) fn interval(lo: u64, hi: u64) -> Interval {
 /// A history under construction.
 pub(crate) struct Sample {
     nodes: usize,
+    testimony: Testimony,
     events: Vec<Recorded>,
     operations: u64,
 }
 
 impl Sample {
     pub(crate) fn new(nodes: usize) -> Self {
-        Self { nodes, events: Vec::new(), operations: 0 }
+        Self { nodes, testimony: Testimony::default(), events: Vec::new(), operations: 0 }
+    }
+
+    /// Nodes speak only of themselves, and their terms are numbers of reigns.
+    pub(crate) fn of_claims(nodes: usize) -> Self {
+        let testimony = Testimony { terms: TermsFrom::Reigns, names_leader: false, ..Testimony::default() };
+        Self { testimony, ..Self::new(nodes) }
     }
 
     pub(crate) fn event(&mut self, ms: u64, event: Event) -> &mut Self {
@@ -53,6 +61,16 @@ impl Sample {
     /// Asked at `sent`, node `who` answers by `received` that `leader` leads `term` (0: it knows of no leader).
     pub(crate) fn follows(&mut self, who: u16, sent: u64, received: u64, term: u64, leader: u16) -> &mut Self {
         self.observe(ObservationSource::Poll, who, sent, received, belief(who, term, leader))
+    }
+
+    /// The observer `sentinel` is told at `who`, asked at `sent`, that `leader` leads (0: nobody), 2 ms later.
+    pub(crate) fn viewed(&mut self, who: u16, sent: u64, leader: u16) -> &mut Self {
+        let (node, received) = (node(who), at(sent + 2));
+        let belief = Belief { role: ElectionRole::Follower, ..belief(who, 9, leader) };
+        let (source, outcome) = (ObservationSource::Poll, ObservationOutcome::Answered(belief));
+        let observation = Observation { node, incarnation: 1, source, sent: at(sent), received, outcome };
+        let (observer, of) = ("sentinel".to_owned(), TestimonyOf::Coordinator);
+        self.event(sent + 2, Event::View(View { observer, of, terms: TermsFrom::System, observation }))
     }
 
     /// All of `who` answer alike, asked at `sent`, 2 ms later.
@@ -179,6 +197,7 @@ impl Sample {
             seed: Seed(7),
             started: "2026-11-21T02:48:11Z".to_owned(),
             chaos: "0.1.0".to_owned(),
+            testimony: self.testimony,
         };
         History { header, events: self.events.clone(), torn: false }
     }

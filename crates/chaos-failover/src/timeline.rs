@@ -123,7 +123,7 @@ pub(crate) fn timeline(history: &History, beliefs: &Beliefs, conditions: &Condit
     let mark = |recorded: &chaos_history::Recorded| match &recorded.event {
         Event::Note(note) => note.mark.map(|mark| Landmark { at: recorded.at, mark }),
         Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => None,
-        Event::Replica(_) => None,
+        Event::Replica(_) | Event::View(_) => None,
     };
     Timeline {
         lanes: NodeId::all(history.header.nodes).map(lane).collect(),

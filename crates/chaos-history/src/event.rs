@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{FaultId, NodeId, OpEvent, RunNanos, Term};
+use crate::{FaultId, NodeId, OpEvent, RunNanos, Term, View};
 
 /// One line of the history, with its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Event {
     Op(OpEvent),
     /// A node was asked, or said unasked, who leads.
     Observation(Observation),
+    /// Somebody beside the main observer was told who leads. Whoever reads observations leaves views out unless it says otherwise.
+    View(View),
     /// A fault begins or ends.
     Fault(FaultEvent),
     /// A node process starts, becomes ready or ends.

@@ -5,6 +5,7 @@
 //! {"at":1204332911,"op":{"id":17,"process":3,"node":"n2","phase":{"invoke":{"role":"pinned","due":1204300000,"action":{"write":{"key":"k0","value":41}}}}}}
 //! {"at":1206119004,"op":{"id":17,"process":3,"node":"n2","phase":{"ok":{"written":{"revision":92}}}}}
 //! {"at":1206230118,"observation":{"node":"n2","incarnation":1,"source":"poll","sent":1205990511,"received":1206230118,"outcome":{"answered":{"term":2,"role":"leader","leader":"n2"}}}}
+//! {"at":1206390502,"view":{"observer":"sentinel","of":"coordinator","observation":{"node":"n1","incarnation":1,"source":"poll","sent":1206100220,"received":1206390502,"outcome":{"answered":{"term":3,"role":"follower","leader":"n2"}}}}}
 //! {"at":1207000210,"op":{"id":18,"process":4,"node":"n1","phase":{"ok":{"cas":{"swapped":false,"observed":null,"revision":92}}}}}
 //! {"at":3000120450,"fault":{"id":1,"edge":"begin","kind":"partition","label":"isolate leader","nodes":["n2"],"links":[{"from":"n2","to":"n1"}],"leader":["n2",2],"stamps":{"scheduled":3000000000,"call_begin":3000061200,"call_end":3000102377,"effect":3000120450},"source":{"file":"faults/isolate-leader.yaml","line":8,"column":9}}}
 //! {"at":90211334,"node":{"node":"n1","incarnation":1,"life":{"started":{"pid":7}}}}
@@ -12,6 +13,9 @@
 //! {"at":60001200999,"note":{"mark":"load_end"}}
 //! {"at":60010400120,"replica":{"node":"n1","sent":60009100230,"received":60010400120,"outcome":{"told":{"value":"5f3a","revision":812}}}}
 //! ```
+//!
+//! The header of a system that shows no term, or whose nodes don't name the leader that they follow, says so:
+//! `"testimony":{"terms":"reigns","names_leader":false}` ([`Testimony`]); one without it is of a system that does both, like Raft.
 //!
 //! Lines are ordered by when they were written, which for concurrent events is not always the order of their stamps: sort
 //! by `at` where order matters. Readers ignore keys that they don't know; a change of meaning raises the version.
@@ -23,7 +27,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, FaultEvent, NodeEvent, NoteEvent, Observation, Recorded, ReplicaEvent, Stall};
-use crate::{OpEvent, RunNanos, Seed};
+use crate::{OpEvent, RunNanos, Seed, Testimony, View};
 
 /// The version of the format that this crate writes.
 pub const VERSION: u32 = 1;
@@ -45,6 +49,9 @@ pub struct Header {
     pub started: String,
     /// The version of chaos that wrote it.
     pub chaos: String,
+    /// What the observations are.
+    #[serde(default, skip_serializing_if = "Testimony::is_full")]
+    pub testimony: Testimony,
 }
 
 /// One line as it stands in the file: exactly one of the options is there. (An enum with serde's tagging would buffer
@@ -56,6 +63,8 @@ struct Line {
     op: Option<OpEvent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     observation: Option<Observation>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    view: Option<View>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fault: Option<FaultEvent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +83,7 @@ impl Line {
         match event {
             Event::Op(event) => line.op = Some(event),
             Event::Observation(event) => line.observation = Some(event),
+            Event::View(event) => line.view = Some(event),
             Event::Fault(event) => line.fault = Some(event),
             Event::Node(event) => line.node = Some(event),
             Event::Stall(event) => line.stall = Some(event),
@@ -85,9 +95,10 @@ impl Line {
 
     /// The event, or `None` if the line holds only what a newer version knows.
     fn event(self) -> Option<Event> {
-        let Self { at: _, op, observation, fault, node, stall, note, replica } = self;
+        let Self { at: _, op, observation, view, fault, node, stall, note, replica } = self;
         op.map(Event::Op)
             .or(observation.map(Event::Observation))
+            .or(view.map(Event::View))
             .or(fault.map(Event::Fault))
             .or(node.map(Event::Node))
             .or(stall.map(Event::Stall))

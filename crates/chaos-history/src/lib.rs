@@ -16,7 +16,9 @@ mod event;
 pub mod format;
 mod id;
 mod operation;
+mod reign;
 mod rundir;
+mod testimony;
 
 pub use event::{
     Belief, ElectionRole, Event, FaultEdge, FaultEvent, FaultKind, Link, Mark, NodeEvent, NodeLife, NoteEvent,
@@ -28,4 +30,6 @@ pub use id::{FaultId, NodeId, OpId, ParseNodeIdError, ProcessId, Revision, RunNa
 pub use operation::{
     Action, ClientRole, Completion, ObjectKind, OpEvent, OpPhase, OpResult, Operation, OperationsError, operations,
 };
+pub use reign::Reigns;
 pub use rundir::RunDir;
+pub use testimony::{TermsFrom, Testimony, TestimonyOf, View};

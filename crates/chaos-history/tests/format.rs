@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use chaos_history::{
     Action, ClientRole, Completion, Event, Header, History, HistoryError, HistoryWriter, OpEvent, OpId, OpPhase,
-    OpResult, OperationsError, ProcessId, Recorded, Revision, RunNanos, Seed, Value, operations,
+    OpResult, OperationsError, ProcessId, Recorded, Revision, RunNanos, Seed, TermsFrom, Testimony, Value, operations,
 };
 
 fn documented_lines() -> Vec<String> {
@@ -25,7 +25,7 @@ fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn every_documented_example_is_read_and_written_back_to_the_letter() {
     let lines = documented_lines();
-    assert_eq!(lines.len(), 9, "one header and one example of each kind");
+    assert_eq!(lines.len(), 10, "one header and one example of each kind");
     let (folder, path) = written(&(lines.join("\n") + "\n"));
     let history = History::read(&path).unwrap();
     assert_eq!(history.events.len(), lines.len() - 1);
@@ -88,6 +88,31 @@ fn clusters_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn a_header_says_what_its_observations_are_and_an_old_one_is_of_raft() {
+    let plain = documented_lines().remove(0);
+    let with = |testimony: &str| format!("{},\"testimony\":{testimony}}}", plain.trim_end_matches('}'));
+    let reigns = Testimony { terms: TermsFrom::Reigns, names_leader: false, shows_life: true };
+    let cases = [
+        (plain.clone(), Testimony::default()),
+        (with("{}"), Testimony::default()),
+        (with("{\"shows_life\":false}"), Testimony { shows_life: false, ..Testimony::default() }),
+        (with("{\"terms\":\"reigns\",\"names_leader\":false}"), reigns),
+        (with("{\"names_leader\":false}"), Testimony { names_leader: false, ..Testimony::default() }),
+    ];
+    for (header, expected) in cases {
+        let (folder, path) = written(&header);
+        let history = History::read(&path).unwrap();
+        assert_eq!(history.header.testimony, expected, "{header}");
+        let copy = folder.path().join("copy.jsonl");
+        HistoryWriter::create(&copy, &history.header).unwrap();
+        assert_eq!(History::read(&copy).unwrap().header, history.header);
+    }
+    // A reader that would take a word it doesn't know for Raft's would take reign numbers for terms.
+    let (_folder, path) = written(&with("{\"terms\":\"guessed\"}"));
+    assert!(matches!(History::read(&path), Err(HistoryError::NoHeader { .. })));
+}
+
+#[test]
 fn a_history_is_never_written_over() {
     let (_folder, path) = written("precious");
     let header = Header {
@@ -98,6 +123,7 @@ fn a_history_is_never_written_over() {
         seed: Seed(1),
         started: "2026-11-21T00:00:00Z".to_owned(),
         chaos: "0.1.0".to_owned(),
+        testimony: Testimony::default(),
     };
     assert!(HistoryWriter::create(&path, &header).is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");

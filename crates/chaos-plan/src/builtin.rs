@@ -61,17 +61,24 @@ static FAULTS: [BuiltIn; 9] = built_in![
     "faults/crash-leader.yaml" = "crash-leader",
 ];
 
-static SYSTEMS: [BuiltIn; 11] = built_in![
+static SYSTEMS: [BuiltIn; 18] = built_in![
+    "workloads/systems/cockroachdb.yaml" = "cockroachdb",
     "workloads/systems/consul.yaml" = "consul",
     "workloads/systems/etcd.yaml" = "etcd",
     "workloads/systems/etcd-lock.yaml" = "etcd-lock",
     "workloads/systems/hashicorp-raft.yaml" = "hashicorp-raft",
+    "workloads/systems/kafka.yaml" = "kafka",
+    "workloads/systems/kafka-zookeeper.yaml" = "kafka-zookeeper",
     "workloads/systems/keepalived.yaml" = "keepalived",
+    "workloads/systems/kubernetes.yaml" = "kubernetes",
+    "workloads/systems/mongodb.yaml" = "mongodb",
     "workloads/systems/nats.yaml" = "nats",
+    "workloads/systems/opensearch.yaml" = "opensearch",
     "workloads/systems/ovsdb.yaml" = "ovsdb",
     "workloads/systems/patroni.yaml" = "patroni",
     "workloads/systems/rabbitmq.yaml" = "rabbitmq",
     "workloads/systems/redis.yaml" = "redis",
+    "workloads/systems/tikv.yaml" = "tikv",
     "workloads/systems/zookeeper.yaml" = "zookeeper",
 ];
 

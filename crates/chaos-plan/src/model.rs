@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chaos_history::{NodeId, Seed, SourcePlace};
+use chaos_history::{NodeId, Seed, SourcePlace, Testimony};
 
 use crate::definition::DefinedSystem;
 use crate::expect::Expectation;
@@ -88,6 +88,15 @@ impl System {
                 names.dedup();
                 names
             }
+        }
+    }
+
+    /// What its nodes' answers are.
+    #[must_use]
+    pub fn testimony(&self) -> Testimony {
+        match self {
+            Self::Raft(_) => Testimony::default(),
+            Self::Defined(defined) => defined.testimony(),
         }
     }
 }
@@ -461,10 +470,20 @@ pub enum Check {
         /// The bound.
         within: Duration,
     },
+    /// Once everything has been healed for the bound, clients' changes are acknowledged again.
+    Recovers {
+        /// The bound.
+        within: Duration,
+    },
     /// After a heal, at most one node claims to lead once the bound has passed.
     NoStaleLeaderAfterHeal {
         /// The bound.
         within: Duration,
+    },
+    /// At no instant do two nodes both lead, whatever their terms.
+    OneLeaderAtATime {
+        /// For how long two may lead nevertheless; zero unless the plan says otherwise.
+        overlap: Duration,
     },
 }
 
@@ -543,6 +562,8 @@ impl Check {
             Self::ReplicasAgree => "replicas-agree",
             Self::BoundedReelection { .. } => "reelection",
             Self::NoStaleLeaderAfterHeal { .. } => "no-stale-leader",
+            Self::Recovers { .. } => "recovers",
+            Self::OneLeaderAtATime { .. } => "one-leader",
         }
     }
 }

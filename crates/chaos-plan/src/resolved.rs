@@ -202,8 +202,13 @@ fn write_checks(out: &mut String, checks: &[Check]) -> fmt::Result {
     writeln!(out, "checks:")?;
     for check in checks {
         match check {
-            Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => {
+            Check::BoundedReelection { within }
+            | Check::NoStaleLeaderAfterHeal { within }
+            | Check::Recovers { within } => {
                 writeln!(out, "  - {}: {{ within: {} }}", check.name(), write_duration(*within))?;
+            }
+            Check::OneLeaderAtATime { overlap } => {
+                writeln!(out, "  - {}: {{ overlap: {} }}", check.name(), write_duration(*overlap))?;
             }
             Check::ElectionSafety
             | Check::TermMonotonic

@@ -221,7 +221,7 @@ fn clients() -> impl Strategy<Value = Vec<Clients>> {
 }
 
 fn checks() -> impl Strategy<Value = Vec<Check>> {
-    (duration(), duration(), 1_usize..=10).prop_map(|(within, later, count)| {
+    (duration(), duration(), 1_usize..=12).prop_map(|(within, later, count)| {
         let all = [
             Check::BoundedReelection { within },
             Check::Linearizable,
@@ -233,6 +233,8 @@ fn checks() -> impl Strategy<Value = Vec<Check>> {
             Check::MutualExclusion,
             Check::Fencing,
             Check::ReplicasAgree,
+            Check::Recovers { within },
+            Check::OneLeaderAtATime { overlap: within },
         ];
         all[..count].to_vec()
     })

@@ -235,8 +235,11 @@ fn group(property: Property) -> CheckGroup {
         | Property::MutualExclusion
         | Property::FencingMonotonic
         | Property::ExclusiveAccess
-        | Property::ReplicasAgree => CheckGroup::Safety,
-        Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } => CheckGroup::Liveness,
+        | Property::ReplicasAgree
+        | Property::OneLeaderAtATime { .. } => CheckGroup::Safety,
+        Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } | Property::Recovers { .. } => {
+            CheckGroup::Liveness
+        }
     }
 }
 

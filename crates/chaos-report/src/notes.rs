@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use chaos_failover::{Analysis, FaultBand, Interval, LostWrite, Outage, Unplanned};
-use chaos_history::{FaultId, RunNanos};
+use chaos_failover::{Analysis, Failover, FaultBand, Interval, LostWrite, Outage, PhaseOutcome, Unplanned};
+use chaos_history::{FaultId, RunNanos, TermsFrom};
 
 use crate::words::{count, duration, grouped};
 
@@ -14,8 +14,55 @@ const NAMED_MAX: usize = 3;
 
 /// All notes of a run.
 pub(crate) fn notes(analysis: &Analysis) -> Vec<String> {
-    let notes = [stalls(analysis), unplanned(analysis), unexplained(analysis), two_leaders(analysis), lost(analysis)];
+    let notes = [
+        stalls(analysis),
+        unplanned(analysis),
+        unexplained(analysis),
+        two_leaders(analysis),
+        stale_claims(analysis),
+        lost(analysis),
+        without_terms(analysis),
+        of_themselves(analysis),
+        views(analysis),
+    ];
     notes.into_iter().flatten().collect()
+}
+
+/// Where the numbers that stand for terms come from, if not from the system.
+fn without_terms(analysis: &Analysis) -> Option<String> {
+    match analysis.testimony.terms {
+        TermsFrom::System => None,
+        TermsFrom::Reigns => {
+            Some("the system shows no terms: they number reigns in the order in which they were seen".into())
+        }
+    }
+}
+
+/// What can't be told of nodes that don't say whom they follow.
+fn of_themselves(analysis: &Analysis) -> Option<String> {
+    let note = "nodes speak only of themselves: `converged` means that exactly one claimed to lead, and `detected` is told by \
+                further observers or not at all";
+    (!analysis.testimony.names_leader).then(|| note.to_owned())
+}
+
+fn views(analysis: &Analysis) -> Option<String> {
+    let views = analysis.observed.views;
+    (views > 0).then(|| format!("further observers were asked {} times who leads", grouped(views)))
+}
+
+/// The longest that an old leader went on claiming to lead.
+fn stale_claims(analysis: &Analysis) -> Option<String> {
+    let reached = |failover: &Failover| failover.step_down.as_ref().and_then(PhaseOutcome::quoted);
+    let longest = analysis.failovers.iter().filter_map(reached).max()?;
+    let never = |failover: &&Failover| matches!(failover.step_down, Some(PhaseOutcome::NotReached(_)));
+    let never = match analysis.failovers.iter().filter(never).count() as u64 {
+        0 => String::new(),
+        never => format!("; {} never stopped while it was watched", grouped(never)),
+    };
+    Some(format!(
+        "an old leader that was cut off or resumed claimed to lead for up to {} more{never}",
+        duration(longest)
+    ))
 }
 
 fn stalls(analysis: &Analysis) -> Option<String> {
@@ -116,5 +163,28 @@ mod tests {
         assert_eq!(listed(["outage", "outages"], &items).as_deref(), Some("5 outages: a; b; c; and 2 more"));
         assert_eq!(listed(["outage", "outages"], &items[..1]).as_deref(), Some("1 outage: a"));
         assert_eq!(listed(["outage", "outages"], &[]), None);
+    }
+
+    #[test]
+    fn what_the_nodes_did_not_tell_is_said_and_a_full_testimony_needs_no_words() {
+        use chaos_history::{Header, History, Seed, Testimony};
+
+        let told = |testimony| {
+            let header = Header {
+                chaos_history: 1,
+                workload: "w".to_owned(),
+                system: "s".to_owned(),
+                nodes: 3,
+                seed: Seed(1),
+                started: String::new(),
+                chaos: String::new(),
+                testimony,
+            };
+            notes(&chaos_failover::analyse(&History { header, events: Vec::new(), torn: false }, None))
+        };
+        assert_eq!(told(Testimony::default()), [""; 0]);
+        let notes = told(Testimony { terms: TermsFrom::Reigns, names_leader: false, ..Testimony::default() });
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        assert!(notes[0].contains("shows no terms") && notes[1].contains("speak only of themselves"), "{notes:?}");
     }
 }

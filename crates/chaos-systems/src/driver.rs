@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_history::{Action, Belief, NodeId, OpPhase, ProcessId, ReplicaState};
+use chaos_history::{Action, Belief, NodeId, OpPhase, ProcessId, ReplicaState, Testimony, TestimonyOf};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
@@ -133,8 +133,34 @@ pub trait Client: Send + Sync {
     }
 }
 
+/// Somebody who is asked at each node who leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObserverFacts {
+    /// Its name in the history.
+    pub name: String,
+    /// Whose word it brings.
+    pub of: TestimonyOf,
+    /// What its answers are. Where they have no terms, whatever stands in [`Belief::term`] is replaced by the number of a reign.
+    pub testimony: Testimony,
+    /// How often it is asked, if not as often as the workload says.
+    pub every: Option<Duration>,
+}
+
 /// One system: how it is started, who leads, what clients do.
 pub trait Driver: Send + Sync {
+    /// Who is asked at each node; never empty. The first is the main one: its answers are the history's observations, and decide
+    /// who leads. Those of the others are views.
+    fn observers(&self) -> Vec<ObserverFacts> {
+        let testimony = Testimony::default();
+        vec![ObserverFacts { name: "node".to_owned(), of: TestimonyOf::OwnRole, testimony, every: None }]
+    }
+
+    /// Asks one of the observers, by its place in [`Driver::observers`], for its view at a node. The caller limits the time.
+    fn observe_as(&self, observer: usize, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
+        debug_assert_eq!(observer, 0, "a driver of several observers says how each is asked");
+        self.observe(node)
+    }
+
     /// How to start this node, with its data in `data`.
     fn launch(&self, node: NodeId, data: &Path) -> Launch;
 

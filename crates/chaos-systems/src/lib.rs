@@ -17,6 +17,7 @@ pub use client::{
 };
 pub use defined::{DefinedDriver, DefinedError, DefinedSetup, Programs, cache};
 pub use driver::{
-    Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, Preparation, ProbeError, Pushed, Watch,
+    Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, ObserverFacts, Preparation, ProbeError,
+    Pushed, Watch,
 };
 pub use raft::RaftDriver;

@@ -157,7 +157,9 @@ pub(crate) fn properties(check: Check) -> Vec<Property> {
         Check::ExclusiveAccess => vec![Property::ExclusiveAccess],
         Check::ReplicasAgree => vec![Property::ReplicasAgree],
         Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
+        Check::Recovers { within } => vec![Property::Recovers { within }],
         Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
+        Check::OneLeaderAtATime { overlap } => vec![Property::OneLeaderAtATime { allowed: overlap }],
     }
 }
 
@@ -167,7 +169,7 @@ fn cut_short(history: &History) -> Option<String> {
         history.events.iter().filter_map(|recorded| match &recorded.event {
             Event::Note(note) => note.mark.map(|mark| (mark, note.text.as_str())),
             Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => None,
-            Event::Replica(_) => None,
+            Event::Replica(_) | Event::View(_) => None,
         })
     };
     if let Some((_, text)) = marks().find(|(mark, _)| *mark == Mark::Interrupted) {

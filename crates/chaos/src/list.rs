@@ -101,7 +101,9 @@ fn properties(word: &Word) -> Vec<&'static str> {
         Check::ExclusiveAccess,
         Check::ReplicasAgree,
         Check::BoundedReelection { within },
+        Check::Recovers { within },
         Check::NoStaleLeaderAfterHeal { within },
+        Check::OneLeaderAtATime { overlap: Duration::ZERO },
     ];
     let meant = all.into_iter().filter(|check| check.name() == word.name);
     meant.flat_map(judge::properties).map(chaos_check::Property::name).collect()

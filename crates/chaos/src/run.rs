@@ -208,6 +208,7 @@ fn build_world(
         seed,
         started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         chaos: env!("CARGO_PKG_VERSION").to_owned(),
+        testimony: workload.system.testimony(),
     };
     let recorder = Recorder::create(&directory.history(), &header).map_err(anyhow::Error::from)?;
     let options = RealWorldOptions {
@@ -234,7 +235,8 @@ fn build_world(
 
 /// Ends the run at the first violation.
 fn watch(workload: &Workload, alarms: Alarms) -> Watch {
-    let mut watch = chaos_check::Watch::new(&judge::properties_of(workload), workload.nodes);
+    let mut watch =
+        chaos_check::Watch::new(&judge::properties_of(workload), workload.nodes).of(workload.system.testimony());
     Box::new(move |event| {
         let alarm = watch.event(event)?;
         let why = format!("by the first violation: {} ({})", alarm.sentence, alarm.property.name());

@@ -96,6 +96,7 @@ fn history(sections: &[Drawn]) -> History {
         event: Event::Op(op),
     };
     let header = Header {
+        testimony: chaos_history::Testimony::default(),
         chaos_history: chaos_history::format::VERSION,
         workload: "drawn".to_owned(),
         system: "none".to_owned(),

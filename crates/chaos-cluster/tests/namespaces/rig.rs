@@ -205,6 +205,7 @@ impl Rig {
             seed: Seed(1),
             started: "2026-01-01T00:00:00Z".to_owned(),
             chaos: "0".to_owned(),
+            testimony: chaos_history::Testimony::default(),
         };
         let driver = Arc::new(driver);
         let clock = RunClock::start();

@@ -234,6 +234,7 @@ impl Harness<'_> {
             seed: Seed(1),
             started: "2026-11-21T00:00:00Z".to_owned(),
             chaos: "0.1.0".to_owned(),
+            testimony: chaos_history::Testimony::default(),
         };
         let recorded =
             |(index, (moment, event)): (usize, (u64, Event))| Recorded { line: index + 2, at: at(moment), event };

@@ -40,6 +40,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use chaos_history::TestimonyOf;
+use chaos_history::{TermsFrom, Testimony};
+
 use crate::model::DurationRange;
 use crate::scalar;
 
@@ -273,7 +276,8 @@ pub struct Observer {
     pub pattern: Option<Pattern>,
     /// `leader`, `follower`, `candidate` or `pre-candidate` (or `true`, `false` for the first two).
     pub role: Expression,
-    /// The term, a whole number; `None`: the system shows none, and reigns are numbered as they are seen.
+    /// The term, a whole number; nothing where the answer tells none, which then may name no leader. `None`: the system shows none at all,
+    /// and reigns are numbered as they are seen.
     pub term: Option<Expression>,
     /// Whom the node takes for the leader: an identity, a node's id or address, or nothing; `None`: nodes speak only of
     /// themselves.
@@ -291,15 +295,23 @@ pub struct Observer {
     pub every: Option<Duration>,
 }
 
-/// Whose word an observer brings. They may differ, and the difference is a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TestimonyOf {
-    /// The node's word on its own role.
-    OwnRole,
-    /// A coordinator's belief of who leads, told at the node.
-    Coordinator,
-    /// What a client that asks the node is told or granted.
-    ClientView,
+impl Observer {
+    /// What its answers are: with or without terms, with or without the name of the leader that is followed.
+    #[must_use]
+    pub fn testimony(&self) -> Testimony {
+        let terms = if self.term.is_some() { TermsFrom::System } else { TermsFrom::Reigns };
+        // A command may read a file or an interface as well as ask the process: it is believed the less.
+        let shows_life = match self.ask {
+            Ask::Http { .. }
+            | Ask::Prometheus { .. }
+            | Ask::Tcp { .. }
+            | Ask::Resp { .. }
+            | Ask::UnixJsonRpc { .. }
+            | Ask::Client { .. } => true,
+            Ask::Exec { .. } | Ask::Log { .. } | Ask::Address { .. } => false,
+        };
+        Testimony { terms, names_leader: self.leader.is_some(), shows_life }
+    }
 }
 
 /// A question and how it is sent. In the expressions, `answer` is what comes back.
@@ -525,6 +537,12 @@ impl DefinedSystem {
                 None => false,
             },
         })
+    }
+
+    /// What the answers of the first observer are.
+    #[must_use]
+    pub fn testimony(&self) -> Testimony {
+        self.definition.observers.first().map_or_else(Testimony::default, Observer::testimony)
     }
 
     /// How many nodes stand beside those under test.

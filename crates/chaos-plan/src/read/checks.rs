@@ -1,5 +1,8 @@
 //! What must hold.
 
+use std::time::Duration;
+
+use super::fields::DURATION_MAX;
 use super::{Field, Reader};
 use crate::definition::{AcknowledgedWrites, OneLeader, Promises, Reads, SystemDefinition};
 use crate::error::Mistake;
@@ -50,8 +53,14 @@ impl Reader {
             Check::NoAcknowledgedWriteLost => acknowledged_writes == AcknowledgedWrites::Kept,
             // Added for the loads that can show them.
             Check::MutualExclusion | Check::Fencing | Check::ExclusiveAccess => false,
-            Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } | Check::ReplicasAgree => false,
+            Check::BoundedReelection { .. }
+            | Check::NoStaleLeaderAfterHeal { .. }
+            | Check::OneLeaderAtATime { .. }
+            | Check::Recovers { .. }
+            | Check::ReplicasAgree => false,
         });
+        let exclusive = Check::OneLeaderAtATime { overlap: Duration::ZERO };
+        let promised = promised.chain((one_leader == OneLeader::AnyTime).then_some(exclusive));
         let checks: Vec<Check> = promised.filter(|&check| lacking(check, definition).is_none()).collect();
         if checks.is_empty()
             && let Some(place) = self.system_place
@@ -102,7 +111,9 @@ impl Reader {
             "exclusive-access" => self.without_bound(named, Check::ExclusiveAccess),
             "replicas-agree" => self.without_bound(named, Check::ReplicasAgree),
             "reelection" => self.bound(named).map(|within| Check::BoundedReelection { within }),
+            "recovers" => self.bound(named).map(|within| Check::Recovers { within }),
             "no-stale-leader" => self.bound(named).map(|within| Check::NoStaleLeaderAfterHeal { within }),
+            "one-leader" => self.overlap(named).map(|overlap| Check::OneLeaderAtATime { overlap }),
             unknown => {
                 let names: Vec<_> = words::CHECKS.names().collect();
                 self.unknown(named.key, "check", unknown, &names);
@@ -112,16 +123,30 @@ impl Reader {
     }
 
     fn without_bound(&mut self, field: Field<'_>, check: Check) -> Option<Check> {
-        // A scalar item is its own name; `linearizable:` with nothing after it is the same.
-        let bare = field.node.kind == NodeKind::Null
-            || matches!(field.node.kind, NodeKind::Scalar(_) if field.key == field.node.place);
-        if !bare {
+        if !is_bare(field) {
             self.note(Mistake::at(field.node.place, format!("`{}` has no options", field.name)));
         }
         Some(check)
     }
 
-    fn bound(&mut self, field: Field<'_>) -> Option<std::time::Duration> {
+    /// `one-leader`, or `one-leader: { overlap: 100ms }`.
+    fn overlap(&mut self, field: Field<'_>) -> Option<Duration> {
+        if !matches!(field.node.kind, NodeKind::Map(_)) {
+            if !is_bare(field) {
+                let mistake = Mistake::at(field.node.place, "`one-leader` without the name of its option")
+                    .help("write `one-leader: { overlap: 100ms }`, or only `one-leader` if no two may lead at once");
+                self.note(mistake);
+            }
+            return Some(Duration::ZERO);
+        }
+        let fields = self.open(field, &[&words::OVERLAP])?;
+        match fields.get("overlap") {
+            Some(overlap) => self.duration_within(overlap, Duration::ZERO..=DURATION_MAX),
+            None => fields.all_known.then_some(Duration::ZERO),
+        }
+    }
+
+    fn bound(&mut self, field: Field<'_>) -> Option<Duration> {
         let NodeKind::Map(_) = field.node.kind else {
             let mistake = Mistake::at(field.key, format!("`{}` without its bound", field.name))
                 .help(format!("write `{}: {{ within: 3s }}`", field.name));
@@ -155,9 +180,18 @@ fn lacking(check: Check, definition: &SystemDefinition) -> Option<(&'static str,
         | Check::NoAcknowledgedWriteLost
         | Check::MutualExclusion
         | Check::Fencing
+        | Check::Recovers { .. }
         | Check::ExclusiveAccess => {
             definition.client.is_none().then_some(("it has no client", "add `client: { driver: … }` to its definition"))
         }
-        Check::BoundedReelection { .. } | Check::NoStaleLeaderAfterHeal { .. } | Check::ReplicasAgree => None,
+        Check::BoundedReelection { .. }
+        | Check::NoStaleLeaderAfterHeal { .. }
+        | Check::OneLeaderAtATime { .. }
+        | Check::ReplicasAgree => None,
     }
+}
+
+/// Whether a check is named and nothing else said: a scalar item is its own name; `linearizable:` with nothing after it is the same.
+fn is_bare(field: Field<'_>) -> bool {
+    field.node.kind == NodeKind::Null || matches!(field.node.kind, NodeKind::Scalar(_) if field.key == field.node.place)
 }

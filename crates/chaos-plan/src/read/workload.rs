@@ -291,7 +291,9 @@ fn suit_loads(checks: &mut Vec<Check>, loads: &[Clients]) {
 /// the test at least once, at the end.
 fn settle_for(checks: &[Check]) -> Duration {
     let bounds = checks.iter().filter_map(|check| match check {
-        Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => Some(*within),
+        Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } | Check::Recovers { within } => {
+            Some(*within)
+        }
         Check::ElectionSafety
         | Check::TermMonotonic
         | Check::Linearizable
@@ -299,6 +301,7 @@ fn settle_for(checks: &[Check]) -> Duration {
         | Check::MutualExclusion
         | Check::Fencing
         | Check::ExclusiveAccess
+        | Check::OneLeaderAtATime { .. }
         | Check::ReplicasAgree => None,
     });
     bounds.map(|bound| bound + Duration::from_secs(1)).max().unwrap_or_default().max(Duration::from_secs(3))

@@ -251,10 +251,12 @@ fn election() -> Value {
 
 /// A check by its name, or with its bound as the one key of a mapping.
 fn check() -> Value {
-    let bounded = |name: &str| matches!(name, "reelection" | "no-stale-leader");
+    let bounded = |name: &str| matches!(name, "reelection" | "no-stale-leader" | "recovers");
     let bare: Vec<Value> = words::CHECKS.names().filter(|name| !bounded(name)).map(Value::from).collect();
-    let mut with_key = object(&[&words::CHECKS], &[], |word| {
-        if bounded(word) { object(&[&words::WITHIN], &["within"], |_| duration()) } else { json!({ "type": "null" }) }
+    let mut with_key = object(&[&words::CHECKS], &[], |word| match word {
+        "one-leader" => json!({ "anyOf": [{ "type": "null" }, object(&[&words::OVERLAP], &[], |_| duration())] }),
+        word if bounded(word) => object(&[&words::WITHIN], &["within"], |_| duration()),
+        _ => json!({ "type": "null" }),
     });
     (with_key["minProperties"], with_key["maxProperties"]) = (1.into(), 1.into());
     json!({ "anyOf": [one_of(&bare), with_key] })

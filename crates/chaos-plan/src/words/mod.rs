@@ -338,11 +338,20 @@ pub(crate) static CHECKS: Table = Table {
         word("exclusive-access", "", "what a lock protects is used by one holder after the other"),
         word("replicas-agree", "", "in the end all nodes hold the same state, where they tell it or are read"),
         word("reelection", "{ within: 3s }", "while a majority is up and connected, it has a leader within the bound"),
+        word(
+            "recovers",
+            "{ within: 10s }",
+            "changes are acknowledged again within the bound after everything is healed",
+        ),
         word("no-stale-leader", "{ within: 3s }", "after a heal, one node at most claims to lead after the bound"),
+        word("one-leader", "{ overlap: 0ms }", "two nodes never lead at once, or no longer than the overlap"),
     ],
 };
 
 pub(crate) static WITHIN: Table = Table { owner: "a check", words: &[word("within", "3s", "the bound")] };
+
+pub(crate) static OVERLAP: Table =
+    Table { owner: "`one-leader`", words: &[word("overlap", "0ms", "for how long two may lead; nothing by default")] };
 
 /// First words of an expectation.
 pub(crate) static METRICS: Table = Table {
@@ -375,7 +384,7 @@ pub(crate) static PHASES: Table = Table {
 };
 
 /// Every table, in the order of the reference.
-static ALL: [&Table; 27] = [
+static ALL: [&Table; 28] = [
     &WORKLOAD,
     &SYSTEMS,
     &RAFT,
@@ -389,6 +398,7 @@ static ALL: [&Table; 27] = [
     &MIX,
     &CHECKS,
     &WITHIN,
+    &OVERLAP,
     &METRICS,
     &PHASES,
     &FAULT_PLAN,

@@ -77,6 +77,7 @@ fn header() -> Header {
         seed: Seed(7),
         started: "2026-11-21T02:48:11Z".to_owned(),
         chaos: "0.1.0".to_owned(),
+        testimony: chaos_history::Testimony::default(),
     }
 }
 

@@ -14,18 +14,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_history::{Action, Belief, NodeId, OpPhase, ProcessId, Seed, Value};
-use chaos_plan::definition::{
-    Ask, Comparer, DefinedSystem, EvaluateError, Observer, Pattern, Ready, Scope, TemplateValue,
-};
+use chaos_history::{Action, Belief, NodeId, OpPhase, ProcessId, ReplicaState, Seed, Value};
+use chaos_plan::definition::{Ask, Comparer, DefinedSystem, EvaluateError, Observer, Ready, Scope};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use self::belief::Identities;
+use self::belief::{Identities, Shown};
 use crate::access::{Addresses, Enter};
 use crate::client::ClientSetup;
-use crate::driver::{Answer, Client, Driver, Launch, Preparation, ProbeError, Watch};
-use crate::probe::{LogTail, Means, Reply};
+use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, ProbeError, Watch};
+use crate::probe::{LogTail, Means, Taken};
 
 pub use programs::{Programs, cache};
 
@@ -122,6 +120,7 @@ pub enum DefinedError {
 struct Asked {
     observer: Observer,
     tail: Option<LogTail>,
+    shown: Shown,
 }
 
 /// Drives a cluster of a defined system.
@@ -135,7 +134,7 @@ pub struct DefinedDriver {
     ready: Vec<Ready>,
     compare: Option<Comparer>,
     identities: Identities,
-    means: Means,
+    means: Arc<Means>,
     /// How a session of its own is opened.
     sessions: Option<ClientSetup>,
     /// Program versions, for the report.
@@ -171,49 +170,30 @@ impl DefinedDriver {
         let sessions = client_of(&setup, &scope).map_err(refused)?;
         let opened = sessions.as_ref().map(crate::client::open).transpose();
         let client = opened.map_err(|error| refused(error.to_string()))?;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(setup.connect_timeout)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| refused(error.to_string()))?;
+        let http = crate::client::web::client(setup.connect_timeout).map_err(|error| refused(error.to_string()))?;
         let main_process = definition.nodes.processes[0].name.clone();
-        let means = Means {
+        let means = Arc::new(Means {
             addresses: setup.addresses.clone(),
             directories: setup.directories.clone(),
             scopes,
             http,
             enter: setup.enter,
             addresses_of: setup.addresses_of,
+            taken: Taken::new(setup.addresses.len()),
             client,
             ports: definition.ports.clone(),
             programs,
-        };
-        let observers = definition.observers.iter().map(|observer| {
-            let tail = match &observer.ask {
-                Ask::Log { process, stderr } => {
-                    let stream = if *stderr { "stderr.log" } else { "stdout.log" };
-                    let name = if *process == main_process { stream.to_owned() } else { format!("{process}.{stream}") };
-                    Some(LogTail::new(name, &setup.directories[..setup.nodes]))
-                }
-                Ask::Http { .. }
-                | Ask::Prometheus { .. }
-                | Ask::Tcp { .. }
-                | Ask::Resp { .. }
-                | Ask::UnixJsonRpc { .. }
-                | Ask::Exec { .. }
-                | Ask::Address { .. }
-                | Ask::Client { .. } => None,
-            };
-            Asked { observer: observer.clone(), tail }
         });
+        let asked = |observer: &Observer| Asked {
+            tail: tail_of(observer, &main_process, &setup.directories[..setup.nodes]),
+            observer: observer.clone(),
+            shown: Shown::default(),
+        };
         Ok(Self {
             members: setup.nodes,
             launches,
             after_start,
-            observers: observers.collect(),
+            observers: definition.observers.iter().map(asked).collect(),
             one_by_one: [
                 definition.nodes.one_by_one,
                 definition.service.as_ref().is_some_and(|service| service.part.one_by_one),
@@ -248,18 +228,10 @@ impl DefinedDriver {
     }
 
     async fn ask_once(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
-        let Asked { observer, tail } = &self.observers[index];
+        let Asked { observer, tail, shown } = &self.observers[index];
         let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
-        let context = self.context(node, &reply, observer.pattern.as_ref())?;
-        belief::belief(observer, node, self.members, &context, &self.identities)
-    }
-
-    fn context(&self, node: NodeId, reply: &Reply, pattern: Option<&Pattern>) -> Result<TemplateValue, ProbeError> {
-        reply.context(&self.means.scopes[node.index()], pattern).ok_or_else(|| {
-            let shown: String = reply.text.trim().chars().take(200).collect();
-            let pattern = pattern.map(Pattern::text).unwrap_or_default();
-            ProbeError::Garbage(format!("`{pattern}` does not match `{}`", shown.escape_debug()))
-        })
+        let context = self.means.context(node, &reply, observer.pattern.as_ref())?;
+        belief::belief(observer, node, self.members, &context, &self.identities, shown)
     }
 
     /// Whether one condition holds of every node; otherwise what is missing.
@@ -269,12 +241,12 @@ impl DefinedDriver {
             match condition {
                 Ready::Observed { observer, that } => {
                     let named = |asked: &&Asked| asked.observer.name == *observer;
-                    let Asked { observer, tail } =
+                    let Asked { observer, tail, .. } =
                         self.observers.iter().find(named).expect("definitions name observers that they have");
                     let pattern = observer.pattern.as_ref();
                     let reply = self.means.ask(node, &observer.ask, pattern, tail.as_ref()).await;
                     let reply = reply.map_err(|error| seen(error.to_string()))?;
-                    let context = self.context(node, &reply, pattern).map_err(|error| seen(error.to_string()))?;
+                    let context = self.means.context(node, &reply, pattern).map_err(|error| seen(error.to_string()))?;
                     let met = that.value(&context).map_err(|error| seen(error.to_string()))?;
                     if !met.is_true() {
                         return Err(seen(format!("`{}` of observer `{}` is not met", that.text(), observer.name)));
@@ -311,6 +283,25 @@ impl DefinedDriver {
     }
 }
 
+/// Where an observer that reads a log stands in it.
+fn tail_of(observer: &Observer, main_process: &str, directories: &[PathBuf]) -> Option<LogTail> {
+    match &observer.ask {
+        Ask::Log { process, stderr } => {
+            let stream = if *stderr { "stderr.log" } else { "stdout.log" };
+            let name = if process == main_process { stream.to_owned() } else { format!("{process}.{stream}") };
+            Some(LogTail::new(name, directories))
+        }
+        Ask::Http { .. }
+        | Ask::Prometheus { .. }
+        | Ask::Tcp { .. }
+        | Ask::Resp { .. }
+        | Ask::UnixJsonRpc { .. }
+        | Ask::Exec { .. }
+        | Ask::Address { .. }
+        | Ask::Client { .. } => None,
+    }
+}
+
 fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<ClientSetup>, String> {
     let definition = &setup.system.definition;
     let Some(client) = &definition.client else { return Ok(None) };
@@ -333,6 +324,7 @@ fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<ClientSetup>,
 
 impl Driver for DefinedDriver {
     fn launch(&self, node: NodeId, _data: &Path) -> Launch {
+        self.means.taken.restart(node);
         for tail in self.observers.iter().filter_map(|asked| asked.tail.as_ref()) {
             if node.index() < self.members {
                 tail.restart(node);
@@ -368,6 +360,36 @@ impl Driver for DefinedDriver {
 
     fn watch(&self, _node: NodeId) -> Option<BoxFuture<'_, Result<Watch, ProbeError>>> {
         None
+    }
+
+    fn observers(&self) -> Vec<ObserverFacts> {
+        let facts = self.observers.iter().map(|Asked { observer, .. }| ObserverFacts {
+            name: observer.name.clone(),
+            of: observer.of,
+            testimony: observer.testimony(),
+            every: observer.every,
+        });
+        facts.collect()
+    }
+
+    fn observe_as(&self, observer: usize, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
+        self.ask(observer, node).boxed()
+    }
+
+    fn compare(&self, node: NodeId) -> Option<BoxFuture<'static, Result<ReplicaState, ProbeError>>> {
+        let (comparer, means) = (self.compare.clone()?, Arc::clone(&self.means));
+        let ask = async move {
+            let Comparer { ask, pattern, value, revision } = &comparer;
+            let reply = means.ask(node, ask, pattern.as_ref(), None).await?;
+            let context = means.context(node, &reply, pattern.as_ref())?;
+            let told = value.value(&context).map_err(|error| ProbeError::Garbage(error.to_string()))?;
+            if told.is_undefined() || told.is_none() {
+                return Err(ProbeError::Garbage(format!("`{}` is nothing", value.text())));
+            }
+            let revision = revision.as_ref().map(|revision| belief::number(revision, &context)).transpose()?;
+            Ok(ReplicaState { value: told.to_string(), revision })
+        };
+        Some(ask.boxed())
     }
 
     fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer> {

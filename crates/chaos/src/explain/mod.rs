@@ -286,7 +286,9 @@ mod tests {
             "Linearizable",
             "NoAcknowledgedWriteLost",
             "BoundedReelection",
+            "Recovers",
             "NoStaleLeaderAfterHeal",
+            "OneLeaderAtATime",
         ] {
             assert_eq!(find(&topics, property)[0].group, "Properties", "{property}");
         }

@@ -167,6 +167,21 @@ In a plan: `checks: [no-stale-leader: { within: 1s }]`. Source: Raft, section 5.
 down); Ongaro's thesis, section 6.2 (one that hears no majority does, too). Seen failing: the specimen `no-step-down`.",
     ),
     (
+        "recovers",
+        &["Recovers", "recovery", "liveness of writes"],
+        "changes are acknowledged again within the bound after everything is healed",
+        "
+Promises: once every node is up and unpaused and no link is cut, a write, an addition or a decided swap that a client asks for is
+acknowledged before `within` has passed.
+
+Checked: each stretch without any fault that lasts longer than the bound while the load runs. It refutes the property if clients asked
+every node for changes, also late in the stretch, and none was acknowledged.
+
+Unknown: no such stretch, a node that nobody asked, or a host that stalled for more than a tenth of the bound.
+
+In a plan: `checks: [recovers: { within: 10s }]`. `reelection` is about whom nodes name; this is about what clients get.",
+    ),
+    (
         "replicas-agree",
         &["ReplicasAgree", "divergence", "diverge", "replica"],
         "in the end all nodes hold the same state",
@@ -181,5 +196,22 @@ more after the load, disagrees.
 Unknown: fewer than two nodes told, their revisions never met, or nobody was asked again for long enough.
 
 In a plan: `checks: [replicas-agree]`. It is not among the checks of a workload that names none.",
+    ),
+    (
+        "one-leader",
+        &["OneLeaderAtATime", "one leader at a time", "two leaders at once"],
+        "two nodes never lead at once, whatever their terms",
+        "
+Promises: at no instant do two nodes both lead; or, with `overlap`, never for longer than that at a stretch. Raft doesn't promise
+it: an old leader may lead its old term until it hears of the new one. Locks, leases that are waited out and virtual
+addresses do.
+
+Checked: two claims of one reign by one node prove everything between them, except while its process was stopped or down; another
+node's claim inside of that refutes the property. Where the system shows no term, claims are of one reign if they follow each
+other within 1 s and nothing else was said.
+
+Unknown: nobody ever claimed to lead, or a node was never heard. What happens between two polls is not seen.
+
+In a plan: `checks: [one-leader]` or `checks: [one-leader: { overlap: 100ms }]`. Source: Gray and Cheriton, Leases, SOSP 1989.",
     ),
 ];
