@@ -61,9 +61,10 @@ static FAULTS: [BuiltIn; 9] = built_in![
     "faults/crash-leader.yaml" = "crash-leader",
 ];
 
-static SYSTEMS: [BuiltIn; 18] = built_in![
+static SYSTEMS: [BuiltIn; 20] = built_in![
     "workloads/systems/cockroachdb.yaml" = "cockroachdb",
     "workloads/systems/consul.yaml" = "consul",
+    "workloads/systems/curator.yaml" = "curator",
     "workloads/systems/etcd.yaml" = "etcd",
     "workloads/systems/etcd-lock.yaml" = "etcd-lock",
     "workloads/systems/hashicorp-raft.yaml" = "hashicorp-raft",
@@ -73,6 +74,7 @@ static SYSTEMS: [BuiltIn; 18] = built_in![
     "workloads/systems/kubernetes.yaml" = "kubernetes",
     "workloads/systems/mongodb.yaml" = "mongodb",
     "workloads/systems/nats.yaml" = "nats",
+    "workloads/systems/nats-2-9.yaml" = "nats-2-9",
     "workloads/systems/opensearch.yaml" = "opensearch",
     "workloads/systems/ovsdb.yaml" = "ovsdb",
     "workloads/systems/patroni.yaml" = "patroni",
