@@ -15,6 +15,7 @@
 //! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs`, `set/lost.rs` |
 //! | [`Property::ReplicasAgree`] | comparisons of replicas, final reads of sets | `replicas.rs` |
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
+//! | [`Property::Recovers`] | operations, faults, node life, stalls | `recovers.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
 //! | [`Property::OneLeaderAtATime`] | observations, faults, node life | `one_leader/` |
 //!
@@ -38,6 +39,7 @@ mod answers;
 mod election;
 pub mod linear;
 mod one_leader;
+mod recovers;
 mod reelection;
 mod register;
 mod replicas;
@@ -68,6 +70,7 @@ pub fn check(history: &History, property: Property, budget: &Budget<'_>) -> Outc
         Property::NoAcknowledgedWriteLost => acknowledged::no_acknowledged_write_lost(history),
         Property::ReplicasAgree => replicas::replicas_agree(history),
         Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
+        Property::Recovers { within } => recovers::recovers(history, within),
         Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),
         Property::OneLeaderAtATime { allowed } => one_leader::one_leader(history, allowed),
     };

@@ -33,6 +33,11 @@ pub enum Property {
         /// The bound; may be zero.
         within: Duration,
     },
+    /// Once everything has been healed for `within`, clients' changes are acknowledged again.
+    Recovers {
+        /// The bound, above zero.
+        within: Duration,
+    },
     /// In the end all nodes hold the same state.
     ReplicasAgree,
     /// At no instant do two nodes both lead, whatever their terms; or for no longer than this at a stretch.
@@ -54,6 +59,7 @@ impl Property {
             Self::NoAcknowledgedWriteLost => "NoAcknowledgedWriteLost",
             Self::BoundedReelection { .. } => "BoundedReelection",
             Self::NoStaleLeaderAfterHeal { .. } => "NoStaleLeaderAfterHeal",
+            Self::Recovers { .. } => "Recovers",
             Self::ReplicasAgree => "ReplicasAgree",
             Self::OneLeaderAtATime { .. } => "OneLeaderAtATime",
         }
@@ -63,7 +69,9 @@ impl Property {
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BoundedReelection { within } | Self::NoStaleLeaderAfterHeal { within } => {
+            Self::BoundedReelection { within }
+            | Self::NoStaleLeaderAfterHeal { within }
+            | Self::Recovers { within } => {
                 write!(f, "{} within {within:?}", self.name())
             }
             Self::OneLeaderAtATime { allowed } if !allowed.is_zero() => {

@@ -24,6 +24,7 @@ fn property(text: &str) -> Property {
         "ReplicasAgree" => Property::ReplicasAgree,
         "NoAcknowledgedWriteLost" => Property::NoAcknowledgedWriteLost,
         "BoundedReelection" => Property::BoundedReelection { within },
+        "Recovers" => Property::Recovers { within },
         "NoStaleLeaderAfterHeal" => Property::NoStaleLeaderAfterHeal { within },
         "OneLeaderAtATime" => Property::OneLeaderAtATime { allowed: within },
         _ => panic!("unknown property {name}"),

@@ -445,6 +445,11 @@ pub enum Check {
         /// The bound.
         within: Duration,
     },
+    /// Once everything has been healed for the bound, clients' changes are acknowledged again.
+    Recovers {
+        /// The bound.
+        within: Duration,
+    },
     /// After a heal, at most one node claims to lead once the bound has passed.
     NoStaleLeaderAfterHeal {
         /// The bound.
@@ -510,6 +515,7 @@ impl Check {
             Self::ReplicasAgree => "replicas-agree",
             Self::BoundedReelection { .. } => "reelection",
             Self::NoStaleLeaderAfterHeal { .. } => "no-stale-leader",
+            Self::Recovers { .. } => "recovers",
             Self::OneLeaderAtATime { .. } => "one-leader",
         }
     }

@@ -182,7 +182,9 @@ fn write_checks(out: &mut String, checks: &[Check]) -> fmt::Result {
     writeln!(out, "checks:")?;
     for check in checks {
         match check {
-            Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => {
+            Check::BoundedReelection { within }
+            | Check::NoStaleLeaderAfterHeal { within }
+            | Check::Recovers { within } => {
                 writeln!(out, "  - {}: {{ within: {} }}", check.name(), write_duration(*within))?;
             }
             Check::OneLeaderAtATime { overlap } => {

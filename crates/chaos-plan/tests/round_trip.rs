@@ -209,7 +209,7 @@ fn clients() -> impl Strategy<Value = Vec<Clients>> {
 }
 
 fn checks() -> impl Strategy<Value = Vec<Check>> {
-    (duration(), duration(), 1_usize..=7).prop_map(|(within, later, count)| {
+    (duration(), duration(), 1_usize..=9).prop_map(|(within, later, count)| {
         let all = [
             Check::BoundedReelection { within },
             Check::Linearizable,
@@ -218,6 +218,7 @@ fn checks() -> impl Strategy<Value = Vec<Check>> {
             Check::NoAcknowledgedWriteLost,
             Check::TermMonotonic,
             Check::ReplicasAgree,
+            Check::Recovers { within },
             Check::OneLeaderAtATime { overlap: within },
         ];
         all[..count].to_vec()

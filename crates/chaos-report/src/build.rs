@@ -234,7 +234,9 @@ fn group(property: Property) -> CheckGroup {
         | Property::NoAcknowledgedWriteLost
         | Property::ReplicasAgree
         | Property::OneLeaderAtATime { .. } => CheckGroup::Safety,
-        Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } => CheckGroup::Liveness,
+        Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } | Property::Recovers { .. } => {
+            CheckGroup::Liveness
+        }
     }
 }
 

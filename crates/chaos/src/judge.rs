@@ -154,6 +154,7 @@ pub(crate) fn properties(check: Check) -> Vec<Property> {
         Check::NoAcknowledgedWriteLost => vec![Property::NoAcknowledgedWriteLost],
         Check::ReplicasAgree => vec![Property::ReplicasAgree],
         Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
+        Check::Recovers { within } => vec![Property::Recovers { within }],
         Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
         Check::OneLeaderAtATime { overlap } => vec![Property::OneLeaderAtATime { allowed: overlap }],
     }

@@ -98,6 +98,7 @@ fn properties(word: &Word) -> Vec<&'static str> {
         Check::NoAcknowledgedWriteLost,
         Check::ReplicasAgree,
         Check::BoundedReelection { within },
+        Check::Recovers { within },
         Check::NoStaleLeaderAfterHeal { within },
         Check::OneLeaderAtATime { overlap: Duration::ZERO },
     ];

@@ -54,6 +54,7 @@ impl Reader {
             Check::BoundedReelection { .. }
             | Check::NoStaleLeaderAfterHeal { .. }
             | Check::OneLeaderAtATime { .. }
+            | Check::Recovers { .. }
             | Check::ReplicasAgree => false,
         });
         let exclusive = Check::OneLeaderAtATime { overlap: Duration::ZERO };
@@ -105,6 +106,7 @@ impl Reader {
             "no-lost-writes" => self.without_bound(named, Check::NoAcknowledgedWriteLost),
             "replicas-agree" => self.without_bound(named, Check::ReplicasAgree),
             "reelection" => self.bound(named).map(|within| Check::BoundedReelection { within }),
+            "recovers" => self.bound(named).map(|within| Check::Recovers { within }),
             "no-stale-leader" => self.bound(named).map(|within| Check::NoStaleLeaderAfterHeal { within }),
             "one-leader" => self.overlap(named).map(|overlap| Check::OneLeaderAtATime { overlap }),
             unknown => {
@@ -169,7 +171,7 @@ fn lacking(check: Check, definition: &SystemDefinition) -> Option<(&'static str,
                 "add `term:` to the observer, or take `no-stale-leader: { within: 3s }`, which needs none",
             ))
         }
-        Check::Linearizable | Check::NoAcknowledgedWriteLost => {
+        Check::Linearizable | Check::NoAcknowledgedWriteLost | Check::Recovers { .. } => {
             definition.client.is_none().then_some(("it has no client", "add `client: { driver: … }` to its definition"))
         }
         Check::BoundedReelection { .. }

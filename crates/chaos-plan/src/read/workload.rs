@@ -264,7 +264,9 @@ impl Reader {
 /// the test at least once, at the end.
 fn settle_for(checks: &[Check]) -> Duration {
     let bounds = checks.iter().filter_map(|check| match check {
-        Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => Some(*within),
+        Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } | Check::Recovers { within } => {
+            Some(*within)
+        }
         Check::ElectionSafety
         | Check::TermMonotonic
         | Check::Linearizable

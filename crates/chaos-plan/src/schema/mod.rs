@@ -227,7 +227,7 @@ fn set() -> Value {
 
 /// A check by its name, or with its bound as the one key of a mapping.
 fn check() -> Value {
-    let bounded = |name: &str| matches!(name, "reelection" | "no-stale-leader");
+    let bounded = |name: &str| matches!(name, "reelection" | "no-stale-leader" | "recovers");
     let bare: Vec<Value> = words::CHECKS.names().filter(|name| !bounded(name)).map(Value::from).collect();
     let mut with_key = object(&[&words::CHECKS], &[], |word| match word {
         "one-leader" => json!({ "anyOf": [{ "type": "null" }, object(&[&words::OVERLAP], &[], |_| duration())] }),

@@ -308,6 +308,11 @@ pub(crate) static CHECKS: Table = Table {
         word("no-lost-writes", "", "acknowledged writes are there at the end"),
         word("replicas-agree", "", "in the end all nodes hold the same state, where they tell it or are read"),
         word("reelection", "{ within: 3s }", "while a majority is up and connected, it has a leader within the bound"),
+        word(
+            "recovers",
+            "{ within: 10s }",
+            "changes are acknowledged again within the bound after everything is healed",
+        ),
         word("no-stale-leader", "{ within: 3s }", "after a heal, one node at most claims to lead after the bound"),
         word("one-leader", "{ overlap: 0ms }", "two nodes never lead at once, or no longer than the overlap"),
     ],

@@ -164,14 +164,7 @@ impl DefinedDriver {
         }
         let refused = |why: String| DefinedError::Client { system: name.clone(), why };
         let client = client_of(&setup, &scope).map_err(refused)?;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(setup.connect_timeout)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| refused(error.to_string()))?;
+        let http = crate::client::web::client(setup.connect_timeout).map_err(|error| refused(error.to_string()))?;
         let main_process = definition.nodes.processes[0].name.clone();
         let means = Arc::new(Means {
             addresses: setup.addresses.clone(),
@@ -185,29 +178,16 @@ impl DefinedDriver {
             ports: definition.ports.clone(),
             programs,
         });
-        let observers = definition.observers.iter().map(|observer| {
-            let tail = match &observer.ask {
-                Ask::Log { process, stderr } => {
-                    let stream = if *stderr { "stderr.log" } else { "stdout.log" };
-                    let name = if *process == main_process { stream.to_owned() } else { format!("{process}.{stream}") };
-                    Some(LogTail::new(name, &setup.directories[..setup.nodes]))
-                }
-                Ask::Http { .. }
-                | Ask::Prometheus { .. }
-                | Ask::Tcp { .. }
-                | Ask::Resp { .. }
-                | Ask::UnixJsonRpc { .. }
-                | Ask::Exec { .. }
-                | Ask::Address { .. }
-                | Ask::Client { .. } => None,
-            };
-            Asked { observer: observer.clone(), tail, shown: Shown::default() }
-        });
+        let asked = |observer: &Observer| Asked {
+            tail: tail_of(observer, &main_process, &setup.directories[..setup.nodes]),
+            observer: observer.clone(),
+            shown: Shown::default(),
+        };
         Ok(Self {
             members: setup.nodes,
             launches,
             after_start,
-            observers: observers.collect(),
+            observers: definition.observers.iter().map(asked).collect(),
             one_by_one: [
                 definition.nodes.one_by_one,
                 definition.service.as_ref().is_some_and(|service| service.part.one_by_one),
@@ -293,6 +273,25 @@ impl DefinedDriver {
             }
         }
         Err(seen)
+    }
+}
+
+/// Where an observer that reads a log stands in it.
+fn tail_of(observer: &Observer, main_process: &str, directories: &[PathBuf]) -> Option<LogTail> {
+    match &observer.ask {
+        Ask::Log { process, stderr } => {
+            let stream = if *stderr { "stderr.log" } else { "stdout.log" };
+            let name = if process == main_process { stream.to_owned() } else { format!("{process}.{stream}") };
+            Some(LogTail::new(name, directories))
+        }
+        Ask::Http { .. }
+        | Ask::Prometheus { .. }
+        | Ask::Tcp { .. }
+        | Ask::Resp { .. }
+        | Ask::UnixJsonRpc { .. }
+        | Ask::Exec { .. }
+        | Ask::Address { .. }
+        | Ask::Client { .. } => None,
     }
 }
 

@@ -119,6 +119,21 @@ In a plan: `checks: [no-stale-leader: { within: 1s }]`. Source: Raft, section 5.
 down); Ongaro's thesis, section 6.2 (one that hears no majority does, too). Seen failing: the specimen `no-step-down`.",
     ),
     (
+        "recovers",
+        &["Recovers", "recovery", "liveness of writes"],
+        "changes are acknowledged again within the bound after everything is healed",
+        "
+Promises: once every node is up and unpaused and no link is cut, a write, an addition or a decided swap that a client asks for is
+acknowledged before `within` has passed.
+
+Checked: each stretch without any fault that lasts longer than the bound while the load runs. It refutes the property if clients asked
+every node for changes, also late in the stretch, and none was acknowledged.
+
+Unknown: no such stretch, a node that nobody asked, or a host that stalled for more than a tenth of the bound.
+
+In a plan: `checks: [recovers: { within: 10s }]`. `reelection` is about whom nodes name; this is about what clients get.",
+    ),
+    (
         "replicas-agree",
         &["ReplicasAgree", "divergence", "diverge", "replica"],
         "in the end all nodes hold the same state",
