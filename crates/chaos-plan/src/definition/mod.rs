@@ -376,7 +376,8 @@ pub enum Ask {
         /// Whether standard error is read instead of standard output.
         stderr: bool,
     },
-    /// Whether an address is on one of the node's interfaces; `answer` is `true` or `false`.
+    /// Whether an address is on one of the node's interfaces; `answer` is `true` or `false`. What an earlier process of the node left
+    /// behind doesn't count.
     Address {
         /// The IPv4 address.
         address: Template,
