@@ -29,9 +29,9 @@ use openraft::{BasicNode, Config, Raft, ServerState, SnapshotPolicy};
 use crate::peers::Network;
 use crate::storage::{LogStore, Machine, Types};
 
-fn version() -> String {
-    let version = locked_version(include_str!("../Cargo.lock"), "openraft").expect("the lock file names every package");
-    format!("openraft@{version}")
+/// The library's version, which is also this program's.
+fn version() -> &'static str {
+    locked_version(include_str!("../Cargo.lock"), "openraft").expect("the lock file names every package")
 }
 
 #[derive(Parser, Debug)]

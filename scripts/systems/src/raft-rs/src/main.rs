@@ -29,9 +29,9 @@ use crate::store::Store;
 /// The most inputs that wait for the library's thread.
 const INBOX_MAX: usize = 65_536;
 
-fn version() -> String {
-    let version = locked_version(include_str!("../Cargo.lock"), "raft").expect("the lock file names every package");
-    format!("raft@{version}")
+/// The library's version, which is also this program's.
+fn version() -> &'static str {
+    locked_version(include_str!("../Cargo.lock"), "raft").expect("the lock file names every package")
 }
 
 #[derive(Parser, Debug)]
