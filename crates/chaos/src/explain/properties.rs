@@ -71,7 +71,7 @@ read) and `half-is-majority`.",
     ),
     (
         "no-lost-writes",
-        &["NoAcknowledgedWriteLost", "lost writes", "durability"],
+        &["NoAcknowledgedWriteLost", "durability"],
         "acknowledged writes are there at the end",
         "
 Promises: a write that was acknowledged is not undone by a failover: at the end every key holds it, or a newer value.
@@ -151,7 +151,7 @@ chapter 9.",
     ),
     (
         "no-stale-leader",
-        &["NoStaleLeaderAfterHeal", "stale leader"],
+        &["NoStaleLeaderAfterHeal"],
         "after a heal, one node at most claims to lead after the bound",
         "
 Promises: once every node is up and every link open for as long as the bound, one node claims to lead, and none for a term
