@@ -77,7 +77,10 @@ impl Node for Handle {
             role,
             term: metrics.current_term,
             leader: metrics.current_leader.and_then(|leader| self.peers.name(leader)),
-            voted_for: metrics.vote.leader_id().voted_for().and_then(|voted| self.peers.name(voted)),
+            // A committed vote is the library's word for the term's leader, whomever this node has voted for.
+            voted_for: (!metrics.vote.is_committed())
+                .then(|| metrics.vote.leader_id().voted_for().and_then(|voted| self.peers.name(voted)))
+                .flatten(),
             commit: None,
             applied: metrics.last_applied.map(|last| last.index),
         }
