@@ -5,6 +5,7 @@
 //! Afterwards only nodes can misbehave, and that is what runs are for.
 
 mod belief;
+mod examine;
 mod programs;
 mod render;
 
@@ -15,9 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_history::{Action, Belief, NodeId, OpPhase, ReplicaState, Seed, Value};
-use chaos_plan::definition::{
-    Ask, Comparer, DefinedSystem, EvaluateError, Observer, Pattern, Ready, Scope, TemplateValue,
-};
+use chaos_plan::definition::{Ask, Comparer, DefinedSystem, EvaluateError, Observer, Ready, Scope};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -25,8 +24,9 @@ use self::belief::Identities;
 use crate::access::{Addresses, Enter};
 use crate::client::ClientSetup;
 use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, ProbeError, Watch};
-use crate::probe::{LogTail, Means, Reply};
+use crate::probe::{LogTail, Means};
 
+pub use examine::{Examined, Misunderstood};
 pub use programs::{Programs, cache};
 
 /// What a driver of a defined system is made of.
@@ -245,14 +245,6 @@ impl DefinedDriver {
         let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
         let context = self.means.context(node, &reply, observer.pattern.as_ref())?;
         belief::belief(observer, node, self.members, &context, &self.identities)
-    }
-
-    fn context(&self, node: NodeId, reply: &Reply, pattern: Option<&Pattern>) -> Result<TemplateValue, ProbeError> {
-        reply.context(&self.means.scopes[node.index()], pattern).ok_or_else(|| {
-            let shown: String = reply.text.trim().chars().take(200).collect();
-            let pattern = pattern.map(Pattern::text).unwrap_or_default();
-            ProbeError::Garbage(format!("`{pattern}` does not match `{}`", shown.escape_debug()))
-        })
     }
 
     /// Whether one condition holds of every node; otherwise what is missing.
