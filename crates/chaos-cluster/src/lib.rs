@@ -8,6 +8,7 @@
 //! Plans are unknown here, and so are packets: cutting links is `chaos-net`'s.
 
 mod access;
+mod aside;
 mod clock;
 mod faults;
 mod guest;

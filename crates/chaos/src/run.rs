@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError, Watch};
@@ -14,6 +15,7 @@ use chaos_net::isolation::{self, EnterOptions};
 use chaos_net::{FilterKind, NetError, Star};
 use chaos_plan::{Clients, Filter, System, Work, Workload};
 use chaos_report::CheckVerdict;
+use chaos_systems::DefinedDriver;
 use election::specimens::SpecimenName;
 
 use crate::args::RunArguments;
@@ -99,7 +101,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     follow.started(&Started { workload: &workload, seed, faults, directory: &directory, again: &given });
 
     let watch = order.stop_on_violation.then(|| watch(&workload, alarms));
-    let mut world = build_world(&workload, seed, &started, &directory, watch)?;
+    let (mut world, _) = build_world(&workload, seed, &started, &directory, watch)?;
     let missing = world.capabilities().missing(&workload.faults);
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|kind| kind.name()).collect();
@@ -160,7 +162,7 @@ pub(crate) fn check_loads(workload: &Workload) -> Result<(), Failure> {
 }
 
 /// Logs go to standard error, and only if asked for: results and the live view are what people look at.
-fn init_log() {
+pub(crate) fn init_log() {
     let filter = std::env::var("CHAOS_LOG").unwrap_or_else(|_| "error".to_owned());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
@@ -178,7 +180,13 @@ fn make_directory(
     let refused = || format!("make the run directory {}", path.display());
     // Nodes get absolute paths: they may change their working directory.
     let path = std::path::absolute(&path).with_context(refused).map_err(Failure::Refused)?;
-    let directory = RunDir::create(&path).with_context(refused).map_err(Failure::Refused)?;
+    RunDir::create(&path).with_context(refused).map_err(Failure::Refused)?;
+    fill_directory(&path, workload)
+}
+
+/// Puts the resolved plan and a directory for every node into a new run directory.
+pub(crate) fn fill_directory(path: &Path, workload: &Workload) -> Result<RunDir, Failure> {
+    let directory = RunDir::at(path);
     fs::write(directory.plan(), chaos_plan::resolved_yaml(workload))
         .with_context(|| format!("write {}", directory.plan().display()))?;
     for node in NodeId::all(workload.nodes + system::service_nodes(workload)) {
@@ -186,20 +194,22 @@ fn make_directory(
     }
     Ok(directory)
 }
-fn build_world(
+
+/// The world of a workload, with its driver if the system is a defined one.
+pub(crate) fn build_world(
     workload: &Workload,
     seed: Seed,
     started: &jiff::Timestamp,
     directory: &RunDir,
     watch: Option<Watch>,
-) -> Result<RealWorld, Failure> {
+) -> Result<(RealWorld, Option<Arc<DefinedDriver>>), Failure> {
     let filter = match workload.filter {
         Filter::Nftables => FilterKind::Nftables,
         Filter::Iptables => FilterKind::Iptables,
     };
     let service = system::service_nodes(workload);
     let star = Star::build(workload.nodes + service, filter).map_err(net_failure)?;
-    let Opened { driver, programs } = system::open(workload, seed, &star, directory)?;
+    let Opened { driver, defined, programs } = system::open(workload, seed, &star, directory)?;
     let header = Header {
         chaos_history: format::VERSION,
         workload: workload.name.clone(),
@@ -230,7 +240,7 @@ fn build_world(
     for (program, version) in programs {
         world.execute(Command::Remark(format!("{program} is version {version}"))).map_err(anyhow::Error::from)?;
     }
-    Ok(world)
+    Ok((world, defined))
 }
 
 /// Ends the run at the first violation.

@@ -113,7 +113,7 @@ fn value(expression: &Expression, context: &TemplateValue) -> Result<TemplateVal
     expression.value(context).map_err(|error| ProbeError::Garbage(error.to_string()))
 }
 
-fn role(expression: &Expression, context: &TemplateValue) -> Result<ElectionRole, ProbeError> {
+pub(super) fn role(expression: &Expression, context: &TemplateValue) -> Result<ElectionRole, ProbeError> {
     let value = value(expression, context)?;
     match value.to_string().to_ascii_lowercase().as_str() {
         "leader" | "true" => Ok(ElectionRole::Leader),
@@ -152,7 +152,7 @@ pub(super) fn number(expression: &Expression, context: &TemplateValue) -> Result
 }
 
 /// The name that an expression gives; `None` for nothing at all, in whatever way it is said.
-fn named(expression: Option<&Expression>, context: &TemplateValue) -> Result<Option<String>, ProbeError> {
+pub(super) fn named(expression: Option<&Expression>, context: &TemplateValue) -> Result<Option<String>, ProbeError> {
     let Some(expression) = expression else { return Ok(None) };
     let value = value(expression, context)?;
     if value.is_undefined() || value.is_none() {

@@ -5,6 +5,7 @@
 //! Afterwards only nodes can misbehave, and that is what runs are for.
 
 mod belief;
+mod examine;
 mod programs;
 mod render;
 
@@ -25,6 +26,7 @@ use crate::client::ClientSetup;
 use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, ProbeError, Watch};
 use crate::probe::{LogTail, Means, Taken};
 
+pub use examine::{Examined, Misunderstood};
 pub use programs::{Programs, cache};
 
 /// What a driver of a defined system is made of.
