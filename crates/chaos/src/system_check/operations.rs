@@ -39,10 +39,7 @@ fn attempts(key: &str) -> Vec<Attempt> {
         Attempt {
             name: "write",
             action: Action::Write { key: register.clone(), value: Value(1) },
-            judge: |result| match result {
-                OpResult::Written { .. } => Ok("acknowledged".to_owned()),
-                other => Err(format!("{other:?} is no answer to a write")),
-            },
+            judge: |result| acknowledged(result, "a write"),
         },
         Attempt { name: "read", action: read(&register), judge: |result| holds(result, Some(Value(1))) },
         Attempt { name: "cas", action: cas(1, 2), judge: |result| swapped(result, true) },
@@ -50,35 +47,39 @@ fn attempts(key: &str) -> Vec<Attempt> {
         Attempt {
             name: "add",
             action: Action::Add { key: set.clone(), value: Value(7) },
-            judge: |result| match result {
-                OpResult::Written { .. } => Ok("acknowledged".to_owned()),
-                other => Err(format!("{other:?} is no answer to an addition")),
-            },
+            judge: |result| acknowledged(result, "an addition"),
         },
         Attempt {
             name: "elements",
             action: Action::Elements { key: set },
-            judge: |result| match result {
-                OpResult::Elements { values, .. } if values == &[Value(7)] => Ok("found what was added".to_owned()),
-                OpResult::Elements { values, .. } => Err(format!("7 was added, {values:?} was found")),
-                other => Err(format!("{other:?} is no answer to a question for elements")),
+            judge: |result| {
+                let OpResult::Elements { values, .. } = result else {
+                    return Err(no_answer(result, "a question for elements"));
+                };
+                let found = values == &[Value(7)];
+                if found {
+                    Ok("found what was added".to_owned())
+                } else {
+                    Err(format!("7 was added, {values:?} was found"))
+                }
             },
         },
         Attempt {
             name: "acquire",
             action: Action::Acquire { key: lock.clone() },
-            judge: |result| match result {
-                OpResult::Acquired { token: Some(token) } => Ok(format!("held, fencing token {token}")),
-                OpResult::Acquired { token: None } => Ok("held, no fencing token".to_owned()),
-                other => Err(format!("{other:?} is no answer to an acquisition")),
+            judge: |result| {
+                let OpResult::Acquired { token } = result else { return Err(no_answer(result, "an acquisition")) };
+                let token =
+                    token.map_or_else(|| "no fencing token".to_owned(), |token| format!("fencing token {token}"));
+                Ok(format!("held, {token}"))
             },
         },
         Attempt {
             name: "release",
             action: Action::Release { key: lock },
-            judge: |result| match result {
-                OpResult::Released => Ok("given back".to_owned()),
-                other => Err(format!("{other:?} is no answer to a release")),
+            judge: |result| {
+                let given_back = *result == OpResult::Released;
+                if given_back { Ok("given back".to_owned()) } else { Err(no_answer(result, "a release")) }
             },
         },
     ]
@@ -86,21 +87,30 @@ fn attempts(key: &str) -> Vec<Attempt> {
 
 fn holds(result: &OpResult, expected: Option<Value>) -> Result<String, String> {
     let words = |value: Option<Value>| value.map_or_else(|| "nothing".to_owned(), |value| value.0.to_string());
-    match result {
-        OpResult::Read { value, .. } if *value == expected => Ok(format!("read {}", words(*value))),
-        OpResult::Read { value, .. } => Err(format!("read {} where {} should be", words(*value), words(expected))),
-        other => Err(format!("{other:?} is no answer to a read")),
+    let OpResult::Read { value, .. } = result else { return Err(no_answer(result, "a read")) };
+    if *value == expected {
+        Ok(format!("read {}", words(*value)))
+    } else {
+        Err(format!("read {} where {} should be", words(*value), words(expected)))
     }
 }
 
+fn acknowledged(result: &OpResult, what: &str) -> Result<String, String> {
+    let done = matches!(result, OpResult::Written { .. });
+    if done { Ok("acknowledged".to_owned()) } else { Err(no_answer(result, what)) }
+}
+
+fn no_answer(result: &OpResult, to: &str) -> String {
+    format!("{result:?} is no answer to {to}")
+}
+
 fn swapped(result: &OpResult, expected: bool) -> Result<String, String> {
-    match result {
-        OpResult::Cas { swapped, .. } if *swapped == expected => {
-            Ok(if expected { "swapped what it expected" } else { "left what it did not expect" }.to_owned())
-        }
-        OpResult::Cas { swapped: true, .. } => Err("swapped a value that it did not expect".to_owned()),
-        OpResult::Cas { swapped: false, .. } => Err("refused the very value that it expected".to_owned()),
-        other => Err(format!("{other:?} is no answer to a compare-and-set")),
+    let OpResult::Cas { swapped, .. } = result else { return Err(no_answer(result, "a compare-and-set")) };
+    match (*swapped, expected) {
+        (true, true) => Ok("swapped what it expected".to_owned()),
+        (false, false) => Ok("left what it did not expect".to_owned()),
+        (true, false) => Err("swapped a value that it did not expect".to_owned()),
+        (false, true) => Err("refused the very value that it expected".to_owned()),
     }
 }
 
