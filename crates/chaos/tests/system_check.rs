@@ -106,7 +106,7 @@ fn an_answer_that_the_pattern_never_matches_is_shown_beside_it() {
     }
     let folder = scaffold();
     change(folder.path(), "    identity: answer.id ", "    pattern: 'Mode: (?<mode>\\w+)'\n    identity: answer.id ");
-    let words = ["`Mode: (?<mode>\\\\w+)` does not match", "\"role\"", "`observers.self.pattern`"];
+    let words = ["`Mode: (?<mode>\\w+)` does not match", "\"role\"", "`observers.self.pattern`"];
     let printed = expect(folder.path(), &["--within", "3s"], 3, &words);
     assert!(printed.contains("✔ port client 7002"), "the port is right:\n{printed}");
 }
