@@ -25,7 +25,7 @@ fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn every_documented_example_is_read_and_written_back_to_the_letter() {
     let lines = documented_lines();
-    assert_eq!(lines.len(), 10, "one header and one example of each kind");
+    assert_eq!(lines.len(), 11, "one header and one example of each kind");
     let (folder, path) = written(&(lines.join("\n") + "\n"));
     let history = History::read(&path).unwrap();
     assert_eq!(history.events.len(), lines.len() - 1);

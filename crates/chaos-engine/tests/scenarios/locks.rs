@@ -32,6 +32,11 @@ fn is_acquired(operation: &Operation) -> Option<u64> {
     }
 }
 
+/// Whether it was an acquisition that the system refused.
+fn is_refused(operation: &Operation) -> bool {
+    matches!((&operation.action, &operation.completion), (Action::Acquire { .. }, Completion::Fail(_)))
+}
+
 /// What a process did, one letter per operation; small if it was not answered with ok.
 fn story(operations: &[Operation]) -> String {
     let letter = |operation: &Operation| {
@@ -54,7 +59,10 @@ fn a_holder_uses_the_resource_while_it_holds_and_gives_back_in_time() {
     let processes = by_process(&run);
     assert_eq!(processes.len(), 5);
     for operations in processes.values() {
-        let story = story(operations);
+        // Before the first leader is known everywhere, a node may refuse; nothing is held then.
+        let operations: Vec<Operation> =
+            operations.iter().filter(|operation| !is_refused(operation)).cloned().collect();
+        let story = story(&operations);
         // The end of the load may cut the last hold short.
         assert!(["", "AR", "AXR", "AXXR"].contains(&story.replace("AXXXR", "").as_str()), "{story}");
         assert!(story.len() >= 5 * 5, "it gets its turn: {story}");
@@ -136,7 +144,7 @@ fn candidates_campaign_hold_and_resign() {
     let processes = by_process(&run);
     assert_eq!(processes.len(), 3);
     for operations in processes.values() {
-        assert_eq!(story(operations).replace("AR", ""), "");
+        assert_eq!(story(operations).replace("AR", "").replace('a', ""), "");
         assert!(operations.len() >= 4);
         assert!(operations.iter().all(|operation| operation.action.key() == "e0"));
     }
