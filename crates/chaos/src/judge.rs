@@ -14,7 +14,7 @@ use chaos_plan::{Check, Source, System, Workload};
 use chaos_report::{ExpectationResult, ExpectedViolation, Fact, Input, Report};
 
 use crate::failure::Failure;
-use crate::{again, live, show, wrap};
+use crate::{again, live, show, tested, wrap};
 
 /// What the floor assumes of the network: a round trip through two veth pairs and the switch, rounded up. The disk counts as
 /// free, since a floor must not lie above what is possible.
@@ -123,6 +123,7 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         host: host(&workload),
     });
     report.run.given = again::given(saved);
+    report.run.tested = Some(tested::tested(&workload, &history));
     Ok(match wrapped {
         Some(wrapped) => report.with_wrapped(wrapped),
         None => report,
