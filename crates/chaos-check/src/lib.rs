@@ -13,8 +13,10 @@
 //! | [`Property::TermMonotonic`] | observations | `terms.rs` |
 //! | [`Property::Linearizable`] | operations | `register/`, `set/linear.rs` |
 //! | [`Property::NoAcknowledgedWriteLost`] | operations, final reads | `acknowledged.rs`, `set/lost.rs` |
+//! | [`Property::MutualExclusion`], [`Property::FencingMonotonic`], [`Property::ExclusiveAccess`] | operations | `locks/` |
 //! | [`Property::ReplicasAgree`] | comparisons of replicas, final reads of sets | `replicas.rs` |
 //! | [`Property::BoundedReelection`] | observations, faults, node life, stalls | `reelection.rs` |
+//! | [`Property::Recovers`] | operations, faults, node life, stalls | `recovers.rs` |
 //! | [`Property::NoStaleLeaderAfterHeal`] | observations, faults, node life, stalls | `stale_leader.rs` |
 //! | [`Property::OneLeaderAtATime`] | observations, faults, node life | `one_leader/` |
 //!
@@ -37,7 +39,9 @@ mod acknowledged;
 mod answers;
 mod election;
 pub mod linear;
+mod locks;
 mod one_leader;
+mod recovers;
 mod reelection;
 mod register;
 mod replicas;
@@ -66,8 +70,12 @@ pub fn check(history: &History, property: Property, budget: &Budget<'_>) -> Outc
         Property::TermMonotonic => terms::term_monotonic(history),
         Property::Linearizable => register::linearizable(history, budget),
         Property::NoAcknowledgedWriteLost => acknowledged::no_acknowledged_write_lost(history),
+        Property::MutualExclusion => locks::mutual_exclusion(history),
+        Property::FencingMonotonic => locks::fencing(history),
+        Property::ExclusiveAccess => locks::exclusive_access(history),
         Property::ReplicasAgree => replicas::replicas_agree(history),
         Property::BoundedReelection { within } => reelection::bounded_reelection(history, within),
+        Property::Recovers { within } => recovers::recovers(history, within),
         Property::NoStaleLeaderAfterHeal { within } => stale_leader::no_stale_leader_after_heal(history, within),
         Property::OneLeaderAtATime { allowed } => one_leader::one_leader(history, allowed),
     };

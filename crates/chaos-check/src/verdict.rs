@@ -23,6 +23,12 @@ pub enum Property {
     Linearizable,
     /// The final reads show no value older than an acknowledged write.
     NoAcknowledgedWriteLost,
+    /// No two clients hold one lock at one moment, as far as both can be proved (Dijkstra).
+    MutualExclusion,
+    /// Fencing tokens rise from holder to holder, and the resource accepts no smaller one after a larger (Kleppmann).
+    FencingMonotonic,
+    /// What a lock protects is used by one holder after the other, never by one that was deposed.
+    ExclusiveAccess,
     /// Whenever a majority clique is up, connected and unpaused for `within`, a majority names one leader meanwhile.
     BoundedReelection {
         /// The bound, above zero.
@@ -31,6 +37,11 @@ pub enum Property {
     /// Once everything has been healed for `within`, at most one node claims to lead, and none for a superseded term.
     NoStaleLeaderAfterHeal {
         /// The bound; may be zero.
+        within: Duration,
+    },
+    /// Once everything has been healed for `within`, clients' changes are acknowledged again.
+    Recovers {
+        /// The bound, above zero.
         within: Duration,
     },
     /// In the end all nodes hold the same state.
@@ -52,8 +63,12 @@ impl Property {
             Self::TermMonotonic => "TermMonotonic",
             Self::Linearizable => "Linearizable",
             Self::NoAcknowledgedWriteLost => "NoAcknowledgedWriteLost",
+            Self::MutualExclusion => "MutualExclusion",
+            Self::FencingMonotonic => "FencingMonotonic",
+            Self::ExclusiveAccess => "ExclusiveAccess",
             Self::BoundedReelection { .. } => "BoundedReelection",
             Self::NoStaleLeaderAfterHeal { .. } => "NoStaleLeaderAfterHeal",
+            Self::Recovers { .. } => "Recovers",
             Self::ReplicasAgree => "ReplicasAgree",
             Self::OneLeaderAtATime { .. } => "OneLeaderAtATime",
         }
@@ -63,7 +78,9 @@ impl Property {
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BoundedReelection { within } | Self::NoStaleLeaderAfterHeal { within } => {
+            Self::BoundedReelection { within }
+            | Self::NoStaleLeaderAfterHeal { within }
+            | Self::Recovers { within } => {
                 write!(f, "{} within {within:?}", self.name())
             }
             Self::OneLeaderAtATime { allowed } if !allowed.is_zero() => {
@@ -75,6 +92,9 @@ impl fmt::Display for Property {
             | Self::TermMonotonic
             | Self::Linearizable
             | Self::NoAcknowledgedWriteLost
+            | Self::MutualExclusion
+            | Self::FencingMonotonic
+            | Self::ExclusiveAccess
             | Self::ReplicasAgree => f.write_str(self.name()),
         }
     }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use chaos_engine::Completed;
 use chaos_history::{NodeId, Observation, ReplicaEvent, RunNanos, Stall};
 
+use crate::resource::Asked;
+
 /// Several seconds of what nodes and clients say at the usual rates; a few megabytes.
 const MESSAGES_MAX: usize = 1 << 14;
 
@@ -34,6 +36,8 @@ pub(crate) enum Message {
     Interrupt { why: String },
     /// What the run accompanies is over: what that was, for people.
     Conclude { why: String },
+    /// A program in a node asks to use what a lock protects.
+    Asked(Asked),
     /// Somebody has something for the history to say to people.
     Remark { text: String },
 }

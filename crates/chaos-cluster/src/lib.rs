@@ -8,14 +8,18 @@
 //! Plans are unknown here, and so are packets: cutting links is `chaos-net`'s.
 
 mod access;
+mod aside;
 mod clock;
 mod faults;
 mod guest;
 mod inbox;
 mod inspect;
 mod observer;
+mod operations;
 mod process;
 mod recorder;
+mod resource;
+mod sessions;
 mod single;
 mod start;
 mod sys;
@@ -28,5 +32,6 @@ pub use clock::RunClock;
 pub use guest::{Guest, GuestEnd, GuestHandle, GuestStreams};
 pub use process::ProcessError;
 pub use recorder::Recorder;
+pub use resource::RESOURCE_PORT;
 pub use start::StartError;
 pub use world::{Control, OnSignal, RealWorld, RealWorldOptions, Watch, WorldError};

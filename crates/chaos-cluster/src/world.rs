@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use chaos_engine::{Capabilities, Command, Completed, Event, Invocation, World};
+use chaos_engine::{Capabilities, Command, Event, Resource, World};
 use chaos_history::{
     self as history, FaultKind, HistoryError, Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation,
-    ObservationOutcome, OpEvent, OpId, OpPhase, ProcessId, ReplicaEvent, ReplicaOutcome, RunDir, RunNanos,
+    ObservationOutcome, OpId, ProcessId, ReplicaEvent, ReplicaOutcome, RunDir, RunNanos,
 };
 use chaos_net::Star;
 use chaos_plan::Observe;
@@ -29,6 +29,8 @@ use crate::inbox::{Ended, Message, Outbox, inbox};
 use crate::observer::Observers;
 use crate::process::{FurtherEnd, NodeProcess, ProcessError};
 use crate::recorder::Recorder;
+use crate::resource::Programs;
+use crate::sessions::Sessions;
 use crate::single::PendingEnd;
 use crate::testimony::Testimonies;
 use crate::watchdog::Watchdog;
@@ -118,14 +120,19 @@ pub struct RealWorld {
     recorder: Recorder,
     watch: Option<Watch>,
     pub(crate) directory: RunDir,
+    /// Of processes that hold something.
+    pub(crate) sessions: Sessions,
+    /// What locks protect.
+    pub(crate) resource: Resource,
+    pub(crate) programs: Programs,
     /// Which process runs each operation, and at which node.
-    under_way: BTreeMap<OpId, (ProcessId, NodeId)>,
+    pub(crate) under_way: BTreeMap<OpId, (ProcessId, NodeId)>,
     /// Nodes whose current incarnation has answered, and what was last heard of the others.
     pub(crate) answered: BTreeSet<NodeId>,
     pub(crate) last_silence: BTreeMap<NodeId, String>,
     incarnations: Arc<[AtomicU64]>,
     capabilities: Capabilities,
-    messages: Outbox,
+    pub(crate) messages: Outbox,
     inbox: Receiver<Message>,
     /// Whether the last event was a tick.
     ticked: bool,
@@ -185,6 +192,9 @@ impl RealWorld {
             recorder,
             watch,
             directory,
+            sessions: Sessions::default(),
+            resource: Resource::default(),
+            programs: Programs::default(),
             under_way: BTreeMap::new(),
             answered: BTreeSet::new(),
             last_silence: BTreeMap::new(),
@@ -352,29 +362,6 @@ impl RealWorld {
         self.record(at, event, Some(Event::Node { node, life }))
     }
 
-    fn invoke(&mut self, invocation: Invocation) -> Result<(), WorldError> {
-        let Invocation { id, process, node, role, due, deadline, action } = invocation;
-        let operation = self.driver.invoke(node, &action);
-        let at = self.clock.now();
-        let phase = OpPhase::Invoke { role, due, action };
-        self.record(at, history::Event::Op(OpEvent { id, process, node, phase }), None)?;
-        self.under_way.insert(id, (process, node));
-        let (messages, clock) = (self.messages.clone(), self.clock);
-        self.runtime.spawn(async move {
-            let patience = deadline.since(clock.now());
-            // A driver that panics must not leave an operation without its end.
-            let operation = AssertUnwindSafe(operation).catch_unwind();
-            let (phase, leader_hint) = match tokio::time::timeout(patience, operation).await {
-                Ok(Ok(answer)) => (answer.phase, answer.leader_hint),
-                Ok(Err(_)) => (OpPhase::Info { error: "the driver panicked".to_owned() }, None),
-                Err(_) => (OpPhase::Info { error: "no answer in time".to_owned() }, None),
-            };
-            let completed = Completed { id, phase, leader_hint };
-            messages.send_from_task(Message::Completed { at: clock.now(), completed }).await;
-        });
-        Ok(())
-    }
-
     /// Asks a node what its replica holds.
     fn compare(&mut self, node: NodeId, deadline: RunNanos) {
         let Some(question) = self.driver.compare(node) else {
@@ -409,11 +396,7 @@ impl RealWorld {
                     None => Ok(()),
                 }
             }
-            Message::Completed { at, completed } => {
-                let Some((process, node)) = self.under_way.remove(&completed.id) else { return Ok(()) };
-                let event = OpEvent { id: completed.id, process, node, phase: completed.phase.clone() };
-                self.record(at, history::Event::Op(event), Some(Event::Completed(completed)))
-            }
+            Message::Completed { at, completed } => self.completed(at, completed),
             Message::Compared(event) => {
                 let compared = Event::Compared { node: event.node, outcome: Some(event.outcome.clone()) };
                 self.record(event.received, history::Event::Replica(event), Some(compared))
@@ -434,6 +417,7 @@ impl RealWorld {
                 self.ready.push_back((self.clock.now(), Event::Conclude { why }));
                 Ok(())
             }
+            Message::Asked(asked) => self.asked(asked),
             Message::Remark { text } => {
                 self.record(self.clock.now(), history::Event::Note(NoteEvent { mark: None, text }), None)
             }

@@ -139,6 +139,11 @@ impl Client {
         }
     }
 
+    /// It takes nothing for this long, if it isn't resting longer anyway.
+    pub(crate) fn rests(&mut self, now: RunNanos, time: Duration) {
+        self.available = self.available.max(now + time);
+    }
+
     fn goes_on(&mut self, hint: Option<NodeId>) {
         if self.stays {
             return;

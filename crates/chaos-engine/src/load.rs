@@ -91,6 +91,7 @@ impl Kind {
                 let adds = 1_000_000_u32.saturating_sub(reads_millionths);
                 [Self::Elements, Self::Add][stream.weighted(&[reads_millionths, adds])]
             }
+            Work::Lock(_) | Work::Election { .. } => unreachable!("{HOLDERS}"),
         }
     }
 }
@@ -100,8 +101,12 @@ pub(crate) fn key_name(work: Work, key: usize) -> String {
     match work {
         Work::Register(_) => format!("k{key}"),
         Work::Set { .. } => format!("s{key}"),
+        Work::Lock(_) | Work::Election { .. } => unreachable!("{HOLDERS}"),
     }
 }
+
+/// Why a load is never of these kinds.
+const HOLDERS: &str = "who holds something has a load of another kind";
 
 /// An operation that is due.
 #[derive(Clone, Debug)]
@@ -187,6 +192,7 @@ impl Load {
         let of = match clients.work {
             Work::Register(_) => "",
             Work::Set { .. } => "set ",
+            Work::Lock(_) | Work::Election { .. } => unreachable!("{HOLDERS}"),
         };
         let rest = |clients: usize| {
             client::rest(mean_gap.saturating_mul(u32::try_from(clients * shares).expect("a run has few clients")))
@@ -256,6 +262,7 @@ impl Load {
             let must_hold = match self.work {
                 Work::Register(_) => None,
                 Work::Set { .. } => Some(self.added.get(&key).cloned().unwrap_or_default()),
+                Work::Lock(_) | Work::Election { .. } => unreachable!("{HOLDERS}"),
             };
             Object { key: key_name(self.work, key), must_hold }
         };
@@ -362,6 +369,7 @@ impl Load {
                 let added = operation.value.filter(|_| matches!(completed.phase, OpPhase::Ok(_)));
                 self.added.entry(operation.key).or_default().extend(added);
             }
+            Work::Lock(_) | Work::Election { .. } => unreachable!("{HOLDERS}"),
         }
         let group = match operation.pinned {
             Some(index) => &mut self.pinned[index],

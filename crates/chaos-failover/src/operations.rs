@@ -13,10 +13,10 @@ use crate::distribution::Sample;
 use crate::floor::millionths;
 use crate::interval::Interval;
 
-/// Whether the operation is load, as opposed to the final reads.
+/// Whether the operation is load, as opposed to the final reads, and asks the system: what a lock protects is the harness's own.
 pub(crate) fn is_load(operation: &Operation) -> bool {
     match operation.role {
-        ClientRole::Roaming | ClientRole::Pinned => true,
+        ClientRole::Roaming | ClientRole::Pinned => !matches!(operation.action, Action::Access { .. }),
         ClientRole::Final => false,
     }
 }
@@ -24,7 +24,7 @@ pub(crate) fn is_load(operation: &Operation) -> bool {
 /// The operations that stand for what an application sees: the roaming clients' or, without any, all of the load.
 pub(crate) fn service(operations: &[Operation]) -> Vec<&Operation> {
     let roaming: Vec<&Operation> =
-        operations.iter().filter(|operation| operation.role == ClientRole::Roaming).collect();
+        operations.iter().filter(|operation| operation.role == ClientRole::Roaming && is_load(operation)).collect();
     if roaming.is_empty() { operations.iter().filter(|operation| is_load(operation)).collect() } else { roaming }
 }
 
@@ -32,12 +32,12 @@ pub(crate) fn service(operations: &[Operation]) -> Vec<&Operation> {
 pub(crate) fn is_acknowledged_write(operation: &Operation) -> bool {
     match &operation.completion {
         Completion::Ok(OpResult::Written { .. } | OpResult::Cas { swapped: true, .. }) => true,
-        Completion::Ok(OpResult::Acquired { .. } | OpResult::Released | OpResult::Accessed { accepted: true }) => true,
+        Completion::Ok(OpResult::Acquired { .. } | OpResult::Released) => true,
         Completion::Ok(
             OpResult::Read { .. }
             | OpResult::Cas { swapped: false, .. }
             | OpResult::Elements { .. }
-            | OpResult::Accessed { accepted: false },
+            | OpResult::Accessed { .. },
         ) => false,
         Completion::Fail(_) | Completion::Info(_) => false,
     }

@@ -40,7 +40,7 @@ mod sys;
 
 pub use error::{KernelError, NetError};
 pub use monotonic::monotonic_ns;
-pub use namespace::{addresses_in, enter_namespace, in_namespace, start_in_namespace};
+pub use namespace::{addresses_in, enter_namespace, in_namespace, listening_in, start_in_namespace};
 pub use nonroot::start_as_nonroot;
 pub use reaper::reap_orphans;
 pub use star::{CutEffect, CutReceipt, FilterKind, Link, NODES_MAX, Star};

@@ -5,6 +5,7 @@
 //! Refuses to move the calling thread, except where [`enter_namespace`] says so in its name. Source:
 //! `network_namespaces(7)`, `setns(2)`.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
@@ -65,6 +66,30 @@ pub fn addresses_in(namespace: BorrowedFd<'_>) -> io::Result<Vec<Ipv4Addr>> {
         let interfaces = getifaddrs()?;
         Ok(interfaces.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip())).collect())
     })
+}
+
+/// The TCP ports on which something listens in the network namespace, on any address of either family.
+///
+/// # Errors
+/// When the namespace can't be joined or `/proc` doesn't show its sockets.
+pub fn listening_in(namespace: BorrowedFd<'_>) -> io::Result<BTreeSet<u16>> {
+    in_namespace(namespace, || {
+        let mut ports = listening(&std::fs::read_to_string("/proc/thread-self/net/tcp")?);
+        // A kernel without IPv6 has no such file.
+        ports.extend(listening(&std::fs::read_to_string("/proc/thread-self/net/tcp6").unwrap_or_default()));
+        Ok(ports)
+    })
+}
+
+/// The ports of the sockets in state LISTEN (`0A`) of a table as `/proc/net/tcp` shows it, see `proc(5)`.
+fn listening(table: &str) -> BTreeSet<u16> {
+    let port = |line: &str| {
+        let mut columns = line.split_whitespace().skip(1);
+        let (local, state) = (columns.next()?, columns.nth(1)?);
+        let (_, port) = local.rsplit_once(':').filter(|_| state == "0A")?;
+        u16::from_str_radix(port, 16).ok()
+    };
+    table.lines().filter_map(port).collect()
 }
 
 /// The network namespace of the calling thread.

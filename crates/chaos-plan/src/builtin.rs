@@ -61,16 +61,28 @@ static FAULTS: [BuiltIn; 9] = built_in![
     "faults/crash-leader.yaml" = "crash-leader",
 ];
 
-static SYSTEMS: [BuiltIn; 10] = built_in![
+static SYSTEMS: [BuiltIn; 22] = built_in![
+    "workloads/systems/cockroachdb.yaml" = "cockroachdb",
     "workloads/systems/consul.yaml" = "consul",
+    "workloads/systems/curator.yaml" = "curator",
     "workloads/systems/etcd.yaml" = "etcd",
+    "workloads/systems/etcd-lock.yaml" = "etcd-lock",
     "workloads/systems/hashicorp-raft.yaml" = "hashicorp-raft",
+    "workloads/systems/kafka.yaml" = "kafka",
+    "workloads/systems/kafka-zookeeper.yaml" = "kafka-zookeeper",
     "workloads/systems/keepalived.yaml" = "keepalived",
+    "workloads/systems/kubernetes.yaml" = "kubernetes",
+    "workloads/systems/mongodb.yaml" = "mongodb",
     "workloads/systems/nats.yaml" = "nats",
+    "workloads/systems/nats-2-9.yaml" = "nats-2-9",
+    "workloads/systems/openraft.yaml" = "openraft",
+    "workloads/systems/opensearch.yaml" = "opensearch",
     "workloads/systems/ovsdb.yaml" = "ovsdb",
     "workloads/systems/patroni.yaml" = "patroni",
     "workloads/systems/rabbitmq.yaml" = "rabbitmq",
+    "workloads/systems/raft-rs.yaml" = "raft-rs",
     "workloads/systems/redis.yaml" = "redis",
+    "workloads/systems/tikv.yaml" = "tikv",
     "workloads/systems/zookeeper.yaml" = "zookeeper",
 ];
 

@@ -22,7 +22,7 @@ pub use error::{PlanErrors, nearest};
 pub use expect_places::expectation_places;
 pub use load::{Loaded, load, load_source};
 pub use model::{
-    Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe,
+    Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, LockWork, Mix, Observe,
     Partition, ProcessTarget, RaftOptions, ReadConsistency, Step, StepAction, System, Target, Until, Work, Workload,
 };
 pub use overrides::{program_override, system_override};

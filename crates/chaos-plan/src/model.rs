@@ -164,9 +164,10 @@ pub struct Clients {
     pub work: Work,
     /// How many keys, 1 to 1,000.
     pub keys: usize,
-    /// Operations a second, all clients together, open loop.
+    /// Operations a second, all clients together, open loop; 0 of [`Work::Lock`] and [`Work::Election`], whose clients go on
+    /// whenever they are through with what they did.
     pub rate_per_second: f64,
-    /// How many clients follow the leader. (Besides them each node has one that stays with it.)
+    /// How many clients follow the leader. (Besides them each node has one that stays with it.) Those that lock or campaign.
     pub roaming: usize,
     /// Whether each node has a client that stays with it.
     pub pinned: bool,
@@ -184,6 +185,24 @@ pub enum Work {
         /// The share of operations that read all elements instead, in parts per million.
         reads_millionths: u32,
     },
+    /// Each client, in a session of its own: takes a lock, uses the resource that it protects, gives it back.
+    Lock(LockWork),
+    /// Each client, in a session of its own: campaigns for a leadership, holds it, resigns.
+    Election {
+        /// For how long it leads.
+        hold: DurationRange,
+    },
+}
+
+/// What clients do with a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockWork {
+    /// For how long a client keeps it.
+    pub hold: DurationRange,
+    /// How often it uses the resource meanwhile.
+    pub accesses: u32,
+    /// Whether it shows the resource its fencing token.
+    pub fencing: bool,
 }
 
 /// Weights of the kinds of operation; at least one is positive.
@@ -438,10 +457,21 @@ pub enum Check {
     Linearizable,
     /// Acknowledged writes are there at the end.
     NoAcknowledgedWriteLost,
+    /// No two clients certainly hold one lock at one moment.
+    MutualExclusion,
+    /// Fencing tokens rise from holder to holder.
+    Fencing,
+    /// What a lock protects is used by one holder after the other.
+    ExclusiveAccess,
     /// In the end all nodes hold the same state.
     ReplicasAgree,
     /// Whenever a majority clique is up, connected and unpaused, it has a leader within the bound.
     BoundedReelection {
+        /// The bound.
+        within: Duration,
+    },
+    /// Once everything has been healed for the bound, clients' changes are acknowledged again.
+    Recovers {
         /// The bound.
         within: Duration,
     },
@@ -482,6 +512,25 @@ impl Clients {
     pub fn of_set() -> Self {
         Self { work: Work::Set { reads_millionths: 0 }, keys: 1, ..Self::default() }
     }
+
+    /// Four clients that want one lock.
+    #[must_use]
+    pub fn of_lock() -> Self {
+        let hold = DurationRange { min: Duration::from_millis(50), max: Duration::from_millis(200) };
+        Self { roaming: 4, ..Self::holding(Work::Lock(LockWork { hold, accesses: 5, fencing: true })) }
+    }
+
+    /// Three candidates for one leadership.
+    #[must_use]
+    pub fn of_election() -> Self {
+        let hold = DurationRange { min: Duration::from_secs(1), max: Duration::from_secs(3) };
+        Self { roaming: 3, timeout: Duration::from_secs(10), ..Self::holding(Work::Election { hold }) }
+    }
+
+    fn holding(work: Work) -> Self {
+        let timeout = Duration::from_secs(5);
+        Self { work, keys: 1, rate_per_second: 0.0, pinned: false, timeout, ..Self::default() }
+    }
 }
 
 impl Default for Clients {
@@ -507,9 +556,13 @@ impl Check {
             Self::TermMonotonic => "term-monotonic",
             Self::Linearizable => "linearizable",
             Self::NoAcknowledgedWriteLost => "no-lost-writes",
+            Self::MutualExclusion => "mutual-exclusion",
+            Self::Fencing => "fencing",
+            Self::ExclusiveAccess => "exclusive-access",
             Self::ReplicasAgree => "replicas-agree",
             Self::BoundedReelection { .. } => "reelection",
             Self::NoStaleLeaderAfterHeal { .. } => "no-stale-leader",
+            Self::Recovers { .. } => "recovers",
             Self::OneLeaderAtATime { .. } => "one-leader",
         }
     }

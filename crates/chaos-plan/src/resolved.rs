@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use crate::definition::{DefinedSystem, Tuned};
 use crate::model::{
-    Awaited, Check, Choice, Clients, Fault, FaultPlan, Filter, Hold, KillSignal, Partition, ProcessTarget, RaftOptions,
-    ReadConsistency, Step, StepAction, System, Target, Until, Work, Workload,
+    Awaited, Check, Choice, Clients, Fault, FaultPlan, Filter, Hold, KillSignal, LockWork, Partition, ProcessTarget,
+    RaftOptions, ReadConsistency, Step, StepAction, System, Target, Until, Work, Workload,
 };
 use crate::read::VERSION;
 use crate::scalar::{write_duration, write_duration_range, write_rate};
@@ -158,10 +158,17 @@ fn write_clients(out: &mut String, loads: &[Clients]) -> fmt::Result {
         let name = match work {
             Work::Register(_) => "register",
             Work::Set { .. } => "set",
+            Work::Lock(_) => "lock",
+            Work::Election { .. } => "election",
         };
         writeln!(out, "  - {name}:")?;
-        writeln!(out, "      keys: {keys}")?;
-        writeln!(out, "      rate: {}", write_rate(*rate_per_second))?;
+        match work {
+            Work::Register(_) | Work::Set { .. } => {
+                writeln!(out, "      keys: {keys}")?;
+                writeln!(out, "      rate: {}", write_rate(*rate_per_second))?;
+            }
+            Work::Lock(_) | Work::Election { .. } => {}
+        }
         match work {
             Work::Register(mix) => {
                 writeln!(out, "      mix: {{ read: {}, write: {}, cas: {} }}", mix.read, mix.write, mix.cas)?;
@@ -170,9 +177,22 @@ fn write_clients(out: &mut String, loads: &[Clients]) -> fmt::Result {
                 let share = format!("{}.{:04}", reads_millionths / 10_000, reads_millionths % 10_000);
                 writeln!(out, "      reads: {}%", share.trim_end_matches('0').trim_end_matches('.'))?;
             }
+            Work::Lock(LockWork { hold, accesses, fencing }) => {
+                writeln!(out, "      locks: {keys}\n      clients: {roaming}")?;
+                writeln!(out, "      hold: {}", write_duration_range(*hold))?;
+                writeln!(out, "      accesses: {accesses}\n      fencing: {fencing}")?;
+            }
+            Work::Election { hold } => {
+                writeln!(out, "      candidates: {roaming}")?;
+                writeln!(out, "      hold: {}", write_duration_range(*hold))?;
+            }
         }
-        writeln!(out, "      roaming: {roaming}")?;
-        writeln!(out, "      pinned: {pinned}")?;
+        match work {
+            Work::Register(_) | Work::Set { .. } => {
+                writeln!(out, "      roaming: {roaming}\n      pinned: {pinned}")?;
+            }
+            Work::Lock(_) | Work::Election { .. } => {}
+        }
         writeln!(out, "      timeout: {}", write_duration(*timeout))?;
     }
     Ok(())
@@ -182,7 +202,9 @@ fn write_checks(out: &mut String, checks: &[Check]) -> fmt::Result {
     writeln!(out, "checks:")?;
     for check in checks {
         match check {
-            Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => {
+            Check::BoundedReelection { within }
+            | Check::NoStaleLeaderAfterHeal { within }
+            | Check::Recovers { within } => {
                 writeln!(out, "  - {}: {{ within: {} }}", check.name(), write_duration(*within))?;
             }
             Check::OneLeaderAtATime { overlap } => {
@@ -192,6 +214,9 @@ fn write_checks(out: &mut String, checks: &[Check]) -> fmt::Result {
             | Check::TermMonotonic
             | Check::Linearizable
             | Check::NoAcknowledgedWriteLost
+            | Check::MutualExclusion
+            | Check::Fencing
+            | Check::ExclusiveAccess
             | Check::ReplicasAgree => {
                 writeln!(out, "  - {}", check.name())?;
             }

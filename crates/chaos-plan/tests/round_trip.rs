@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chaos_history::{NodeId, Seed, SourcePlace};
 use chaos_plan::{
-    Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe,
+    Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, LockWork, Mix, Observe,
     Partition, ProcessTarget, RaftOptions, ReadConsistency, Source, Step, StepAction, System, Target, Until, Work,
     Workload, load_source, resolved_yaml,
 };
@@ -201,15 +201,27 @@ fn clients() -> impl Strategy<Value = Vec<Clients>> {
         .prop_map(move |(common, read, write)| clients(common, Work::Register(Mix { read, write, cas: read / 2 })));
     let set = (common(), 0_u32..1_000_000)
         .prop_map(move |(common, reads_millionths)| clients(common, Work::Set { reads_millionths }));
-    (register, set, 0_u8..3).prop_map(|(register, set, which)| match which {
+    let lock = (1_usize..=100, 1_usize..=64, range(), 0_u32..=1_000, any::<bool>(), duration()).prop_map(
+        |(keys, roaming, hold, accesses, fencing, timeout)| {
+            let work = Work::Lock(LockWork { hold, accesses, fencing });
+            Clients { work, keys, roaming, timeout, ..Clients::of_lock() }
+        },
+    );
+    let election = (1_usize..=64, range(), duration()).prop_map(|(roaming, hold, timeout)| {
+        let work = Work::Election { hold };
+        Clients { work, roaming, timeout, ..Clients::of_election() }
+    });
+    (register, set, lock, election, 0_u8..5).prop_map(|(register, set, lock, election, which)| match which {
         0 => vec![register],
         1 => vec![set],
-        _ => vec![set, register],
+        2 => vec![set, register],
+        3 => vec![lock, register],
+        _ => vec![election, set, lock],
     })
 }
 
 fn checks() -> impl Strategy<Value = Vec<Check>> {
-    (duration(), duration(), 1_usize..=7).prop_map(|(within, later, count)| {
+    (duration(), duration(), 1_usize..=12).prop_map(|(within, later, count)| {
         let all = [
             Check::BoundedReelection { within },
             Check::Linearizable,
@@ -217,7 +229,11 @@ fn checks() -> impl Strategy<Value = Vec<Check>> {
             Check::ElectionSafety,
             Check::NoAcknowledgedWriteLost,
             Check::TermMonotonic,
+            Check::ExclusiveAccess,
+            Check::MutualExclusion,
+            Check::Fencing,
             Check::ReplicasAgree,
+            Check::Recovers { within },
             Check::OneLeaderAtATime { overlap: within },
         ];
         all[..count].to_vec()

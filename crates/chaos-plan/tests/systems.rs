@@ -222,12 +222,14 @@ fn the_first_observers_understand_what_the_systems_answered() {
     let status = |role: &str, leader: &str| {
         format!(
             "bf5f\nName: KV\nCluster ID: 6c72 (6c725914)\nServer ID: bf5f (bf5fba13-cc6f)\nAddress: tcp:127.0.8.1:6644\n\
-         Status: cluster member\nRole: {role}\nTerm: 2\nLeader: {leader}\nVote: self\n\nElection timer: 1000\n"
+         Status: cluster member\nRole: {role}\nTerm: 2\nLeader: {leader}\nVote: self\n\nElection timer: 1000\nServers:\n    bf5f (bf5f at tcp:10.0.0.1:6644) (self)\n    \
+         50c9 (50c9 at tcp:10.0.0.2:6644)\n"
         )
     };
-    check("ovsdb", status("leader", "self").into(), ["leader", "2", "bf5f", "bf5f"]);
-    check("ovsdb", status("follower", "50c9").into(), ["follower", "2", "50c9", "bf5f"]);
-    check("ovsdb", status("candidate", "unknown").into(), ["candidate", "2", "None", "bf5f"]);
+    check("ovsdb", status("leader", "self").into(), ["leader", "2", "None", ""]);
+    // What follows the address is left out where the node is looked up.
+    check("ovsdb", status("follower", "50c9").into(), ["follower", "2", "10.0.0.2:6644)\n", ""]);
+    check("ovsdb", status("candidate", "unknown").into(), ["candidate", "2", "None", ""]);
     let master =
         serde_json::json!({ "name": "m", "ip": "10.0.0.1", "port": "6379", "flags": "master", "config-epoch": "2" });
     check("redis", master, ["leader", "2", "10.0.0.1", ""]);

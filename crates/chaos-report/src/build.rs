@@ -233,9 +233,14 @@ fn group(property: Property) -> CheckGroup {
         | Property::TermMonotonic
         | Property::Linearizable
         | Property::NoAcknowledgedWriteLost
+        | Property::MutualExclusion
+        | Property::FencingMonotonic
+        | Property::ExclusiveAccess
         | Property::ReplicasAgree
         | Property::OneLeaderAtATime { .. } => CheckGroup::Safety,
-        Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } => CheckGroup::Liveness,
+        Property::BoundedReelection { .. } | Property::NoStaleLeaderAfterHeal { .. } | Property::Recovers { .. } => {
+            CheckGroup::Liveness
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_history::{Action, Belief, NodeId, OpPhase, ReplicaState, Testimony, TestimonyOf};
+use chaos_history::{Action, Belief, NodeId, OpPhase, ProcessId, ReplicaState, Testimony, TestimonyOf};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
@@ -113,6 +114,10 @@ pub trait Client: Send + Sync {
     /// Sends one operation to a node. The caller limits the time; an operation dropped half-way is of unknown outcome, so whatever
     /// state it leaves behind (a half-read connection) must not be used again. An action that the protocol has no words for is a
     /// `fail` that says so.
+    ///
+    /// Of locks: a release is `ok` only if the system found the lock still held by this session (checkers conclude from it that the
+    /// hold was never lost), and `fail` if it says that it wasn't; the token of an acquisition is one that the system makes
+    /// larger for every later holder, or none.
     fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer>;
 
     /// Makes what operations need (a stream, a table, a topic) once the cluster is up; called again and again until it succeeds.
@@ -193,4 +198,14 @@ pub trait Driver: Send + Sync {
 
     /// Sends one operation to a node. The caller limits the time; an operation dropped half-way is of unknown outcome.
     fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer>;
+
+    /// A session of its own for a process that will hold something: what it acquires is this session's, and nobody else's. When the
+    /// last use of it is dropped, whatever it still holds ends in the system's own time. `None`: this system's clients hold nothing.
+    ///
+    /// # Errors
+    /// Why it can't be opened, for people; nothing was sent.
+    fn session(&self, process: ProcessId) -> Option<Result<Arc<dyn Client>, String>> {
+        let _ = process;
+        None
+    }
 }

@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Language(crate::show::LanguageArguments),
     /// Try everything that a run needs of this host, and say what to change for what is missing.
     Doctor(DoctorArguments),
+    /// Try a system's definition on a cluster, and say what works; or show a built-in one.
+    System(crate::system_check::SystemArguments),
     /// Try or explain client programs, which speak chaos-client/1 with the harness and anything with a system.
     Client(crate::client_check::ClientArguments),
     /// Print completions for a shell.

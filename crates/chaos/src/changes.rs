@@ -70,7 +70,7 @@ impl Changes {
 }
 
 /// `NAME=PATH` as the change of the workload that it stands for.
-fn program(text: &str) -> Result<String, String> {
+pub(crate) fn program(text: &str) -> Result<String, String> {
     chaos_plan::program_override(text)
         .ok_or_else(|| "a program's name and its path are wanted: etcd=/opt/etcd".to_owned())
 }

@@ -142,7 +142,15 @@ pub(crate) fn write(saved: &RunDir, report: &Report) -> Result<(), Failure> {
 
 /// Everything that a workload wants checked.
 pub(crate) fn properties_of(workload: &Workload) -> Vec<Property> {
-    workload.checks.iter().flat_map(|check| properties(*check)).collect()
+    // Whoever asks for one leader per term asks for single votes on the side; of a system that shows none, nobody has asked.
+    let shows_votes = match &workload.system {
+        System::Raft(_) => true,
+        System::Defined(defined) => {
+            defined.definition.observers.first().is_some_and(|observer| observer.voted_for.is_some())
+        }
+    };
+    let wanted = workload.checks.iter().flat_map(|check| properties(*check));
+    wanted.filter(|property| shows_votes || *property != Property::SingleVote).collect()
 }
 
 /// A plan's check as the checkers' properties. A node that votes twice is on its way to two leaders, so whoever asks for one
@@ -153,8 +161,12 @@ pub(crate) fn properties(check: Check) -> Vec<Property> {
         Check::TermMonotonic => vec![Property::TermMonotonic],
         Check::Linearizable => vec![Property::Linearizable],
         Check::NoAcknowledgedWriteLost => vec![Property::NoAcknowledgedWriteLost],
+        Check::MutualExclusion => vec![Property::MutualExclusion],
+        Check::Fencing => vec![Property::FencingMonotonic],
+        Check::ExclusiveAccess => vec![Property::ExclusiveAccess],
         Check::ReplicasAgree => vec![Property::ReplicasAgree],
         Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
+        Check::Recovers { within } => vec![Property::Recovers { within }],
         Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
         Check::OneLeaderAtATime { overlap } => vec![Property::OneLeaderAtATime { allowed: overlap }],
     }

@@ -96,8 +96,12 @@ fn properties(word: &Word) -> Vec<&'static str> {
         Check::TermMonotonic,
         Check::Linearizable,
         Check::NoAcknowledgedWriteLost,
+        Check::MutualExclusion,
+        Check::Fencing,
+        Check::ExclusiveAccess,
         Check::ReplicasAgree,
         Check::BoundedReelection { within },
+        Check::Recovers { within },
         Check::NoStaleLeaderAfterHeal { within },
         Check::OneLeaderAtATime { overlap: Duration::ZERO },
     ];

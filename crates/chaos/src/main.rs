@@ -26,6 +26,7 @@ mod run;
 mod schema;
 mod show;
 mod system;
+mod system_check;
 mod tested;
 mod wrap;
 
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Language(arguments) => show::language(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::System(arguments) => system_check::system(&arguments),
         Command::Client(arguments) => client_check::client(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),

@@ -71,6 +71,7 @@ pub(crate) fn run(arguments: &RunArguments, times: u16) -> Result<ExitCode, Fail
     let workload =
         chaos_plan::load(Path::new(&arguments.asked.workload), &arguments.asked.changes.overrides())?.workload;
     run::check_specimen(&workload)?;
+    run::check_loads(&workload)?;
     let seed = arguments.asked.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
     let started = jiff::Timestamp::now();
     let directory = make_directory(arguments, &workload, seed, times, &started)?;

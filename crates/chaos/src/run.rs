@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError, Watch};
@@ -12,8 +13,9 @@ use chaos_engine::{Command, Engine, Finished, World, drive};
 use chaos_history::{Header, Mark, NodeId, RunDir, RunNanos, Seed, format};
 use chaos_net::isolation::{self, EnterOptions};
 use chaos_net::{FilterKind, NetError, Star};
-use chaos_plan::{Filter, System, Workload};
+use chaos_plan::{Clients, Filter, System, Work, Workload};
 use chaos_report::CheckVerdict;
+use chaos_systems::DefinedDriver;
 use election::specimens::SpecimenName;
 
 use crate::args::RunArguments;
@@ -65,6 +67,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     let loaded = chaos_plan::load(Path::new(&order.asked.workload), order.overrides)?;
     let (mut workload, written) = (loaded.workload, loaded.sources.into_iter().next());
     check_specimen(&workload)?;
+    check_loads(&workload)?;
     let seed = order.asked.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
     workload.seed = Some(seed);
 
@@ -80,7 +83,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     follow.started(&Started { workload: &workload, seed, faults, directory: &directory, again: &given });
 
     let watch = order.asked.stop_on_violation.then(|| watch(&workload, alarms));
-    let mut world = build_world(&workload, seed, &started, &directory, watch)?;
+    let (mut world, _) = build_world(&workload, seed, &started, &directory, watch)?;
     let missing = world.capabilities().missing(&workload.faults);
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|kind| kind.name()).collect();
@@ -129,8 +132,19 @@ pub(crate) fn check_specimen(workload: &Workload) -> Result<(), Failure> {
     }
 }
 
+/// The reference node knows registers only.
+pub(crate) fn check_loads(workload: &Workload) -> Result<(), Failure> {
+    let holds = |clients: &Clients| matches!(clients.work, Work::Lock(_) | Work::Election { .. });
+    match &workload.system {
+        System::Raft(_) if workload.clients.iter().any(holds) => Err(Failure::Refused(anyhow!(
+            "clients: the reference node has nothing to hold; a lock or an election load needs a system like `etcd`"
+        ))),
+        System::Raft(_) | System::Defined(_) => Ok(()),
+    }
+}
+
 /// Logs go to standard error, and only if asked for: results and the live view are what people look at.
-fn init_log() {
+pub(crate) fn init_log() {
     let filter = std::env::var("CHAOS_LOG").unwrap_or_else(|_| "error".to_owned());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
@@ -148,7 +162,13 @@ fn make_directory(
     let refused = || format!("make the run directory {}", path.display());
     // Nodes get absolute paths: they may change their working directory.
     let path = std::path::absolute(&path).with_context(refused).map_err(Failure::Refused)?;
-    let directory = RunDir::create(&path).with_context(refused).map_err(Failure::Refused)?;
+    RunDir::create(&path).with_context(refused).map_err(Failure::Refused)?;
+    fill_directory(&path, workload)
+}
+
+/// Puts the resolved plan and a directory for every node into a new run directory.
+pub(crate) fn fill_directory(path: &Path, workload: &Workload) -> Result<RunDir, Failure> {
+    let directory = RunDir::at(path);
     fs::write(directory.plan(), chaos_plan::resolved_yaml(workload))
         .with_context(|| format!("write {}", directory.plan().display()))?;
     for node in NodeId::all(workload.nodes + system::service_nodes(workload)) {
@@ -156,20 +176,22 @@ fn make_directory(
     }
     Ok(directory)
 }
-fn build_world(
+
+/// The world of a workload, with its driver if the system is a defined one.
+pub(crate) fn build_world(
     workload: &Workload,
     seed: Seed,
     started: &jiff::Timestamp,
     directory: &RunDir,
     watch: Option<Watch>,
-) -> Result<RealWorld, Failure> {
+) -> Result<(RealWorld, Option<Arc<DefinedDriver>>), Failure> {
     let filter = match workload.filter {
         Filter::Nftables => FilterKind::Nftables,
         Filter::Iptables => FilterKind::Iptables,
     };
     let service = system::service_nodes(workload);
     let star = Star::build(workload.nodes + service, filter).map_err(net_failure)?;
-    let Opened { driver, programs } = system::open(workload, seed, &star, directory)?;
+    let Opened { driver, defined, programs } = system::open(workload, seed, &star, directory)?;
     let header = Header {
         chaos_history: format::VERSION,
         workload: workload.name.clone(),
@@ -193,10 +215,14 @@ fn build_world(
         watch,
     };
     let mut world = RealWorld::new(options).map_err(anyhow::Error::from)?;
+    match &workload.system {
+        System::Raft(_) => {}
+        System::Defined(_) => world.serve_resource().map_err(anyhow::Error::from)?,
+    }
     for (program, version) in programs {
         world.execute(Command::Remark(tested::remark(&program, &version))).map_err(anyhow::Error::from)?;
     }
-    Ok(world)
+    Ok((world, defined))
 }
 
 /// Ends the run at the first violation.

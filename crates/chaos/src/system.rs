@@ -23,6 +23,8 @@ const RUN: &str = "/run";
 /// A driver, and what it says of the programs that it starts.
 pub(crate) struct Opened {
     pub(crate) driver: Arc<dyn Driver>,
+    /// The same driver, if it is that of a defined system.
+    pub(crate) defined: Option<Arc<DefinedDriver>>,
     /// Versions of programs by name, as they tell them.
     pub(crate) programs: Vec<(String, String)>,
 }
@@ -44,7 +46,8 @@ pub(crate) fn open(workload: &Workload, seed: Seed, star: &Star, directory: &Run
             let own = std::env::current_exe().context("find this program's own file")?;
             let own_node = (own, vec!["node".into()]);
             let driver = RaftDriver::new(options.clone(), own_node, addresses, seed, CONNECT_TIMEOUT);
-            Ok(Opened { driver: Arc::new(driver.map_err(anyhow::Error::from)?), programs: Vec::new() })
+            let driver = Arc::new(driver.map_err(anyhow::Error::from)?);
+            Ok(Opened { driver, defined: None, programs: Vec::new() })
         }
         System::Defined(system) => {
             let access = NodeAccess::of(star).context("reach into the nodes")?;
@@ -54,6 +57,7 @@ pub(crate) fn open(workload: &Workload, seed: Seed, star: &Star, directory: &Run
                 run: run_directories(all)?,
                 cache: chaos_systems::cache(),
                 seed,
+                resource: (star.switch_address(), chaos_cluster::RESOURCE_PORT).into(),
                 connect_timeout: CONNECT_TIMEOUT,
                 enter: access.enter(false),
                 addresses_of: access.addresses(),
@@ -62,7 +66,8 @@ pub(crate) fn open(workload: &Workload, seed: Seed, star: &Star, directory: &Run
             });
             let driver = driver.map_err(Failure::refused)?;
             let programs = driver.versions().iter().map(|(name, version)| (name.clone(), version.clone())).collect();
-            Ok(Opened { driver: Arc::new(driver), programs })
+            let driver = Arc::new(driver);
+            Ok(Opened { driver: Arc::<DefinedDriver>::clone(&driver), defined: Some(driver), programs })
         }
     }
 }

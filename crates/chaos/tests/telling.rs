@@ -48,8 +48,8 @@ fn tree(folder: &Path) -> Vec<(String, String)> {
 #[test]
 fn what_init_writes_is_a_valid_plan_whose_editor_line_leads_to_a_schema() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, more) in [("first", &[][..]), ("mydb", &["--system", "own"])] {
-        let mut arguments = vec!["init", "--name", name];
+    for (name, more) in [("first", &[][..]), ("mydb", &["--system", "mydb"])] {
+        let mut arguments = vec!["init"];
         arguments.extend(more);
         let init = inside(folder.path(), &arguments);
         assert_eq!(init.status.code(), Some(0), "{}", stderr(&init));
@@ -57,7 +57,8 @@ fn what_init_writes_is_a_valid_plan_whose_editor_line_leads_to_a_schema() {
         let resolved = inside(folder.path(), &["plan", &plan]);
         assert_eq!(resolved.status.code(), Some(0), "{}", stderr(&resolved));
         assert!(stdout(&resolved).contains(&format!("place: \"faults/{name}.yaml:")), "its own fault plan");
-        for kind in ["workloads", "faults"] {
+        let kinds = ["workloads", "faults", "workloads/systems"];
+        for kind in &kinds[..if more.is_empty() { 2 } else { 3 }] {
             let text = fs::read_to_string(folder.path().join(kind).join(format!("{name}.yaml"))).unwrap();
             assert!(text.lines().filter(|line| line.contains("# ")).count() >= 5, "it teaches");
             if let Some(line) = text.lines().find(|line| line.starts_with("# yaml-language-server:")) {
@@ -75,7 +76,7 @@ fn a_plan_that_init_wrote_for_a_program_of_ones_own_runs_as_it_is() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let init = inside(folder.path(), &["init", "sub", "--name", "mydb", "--system", "own"]);
+    let init = inside(folder.path(), &["init", "sub", "--system", "mydb"]);
     assert_eq!(init.status.code(), Some(0), "{}", stderr(&init));
     let sub = folder.path().join("sub");
     let run = inside(&sub, &["run", "workloads/mydb.yaml", "--seed", "3", "--quiet", "--out", "run"]);
@@ -83,9 +84,12 @@ fn a_plan_that_init_wrote_for_a_program_of_ones_own_runs_as_it_is() {
     let printed = stdout(&run);
     assert!(printed.contains("chaos run workloads/mydb.yaml --seed 3"), "how to run it again: {printed}");
     assert!(printed.contains("/sub/run/plan.yaml") && printed.contains("/sub/run/report.html"), "{printed}");
-    let script = fs::read_to_string(sub.join("mydb-node.sh")).unwrap();
-    assert!(fs::read_to_string(sub.join("run/plan.yaml")).unwrap().contains("mydb-node.sh"));
-    assert!(script.starts_with("#!/bin/sh\n"));
+    let definition = fs::read_to_string(sub.join("workloads/systems/mydb.yaml")).unwrap();
+    assert!(definition.contains("\nsystem: mydb\n") && !definition.contains("NAME: {"), "{definition}");
+    assert!(
+        fs::read_to_string(sub.join("run/plan.yaml")).unwrap().contains("system: mydb"),
+        "the plan carries it along"
+    );
 }
 
 #[test]
@@ -94,7 +98,8 @@ fn init_never_writes_over_anything_and_then_writes_nothing() {
     fs::create_dir(folder.path().join("faults")).unwrap();
     fs::write(folder.path().join("faults/first.yaml"), "mine").unwrap();
     // A link that leads nowhere is somebody's, too.
-    std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join("other-node.sh")).unwrap();
+    fs::create_dir_all(folder.path().join("workloads/systems")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join("workloads/systems/other.yaml")).unwrap();
     let before = tree(folder.path());
     let first = inside(folder.path(), &["init"]);
     assert_eq!(first.status.code(), Some(254));
@@ -103,9 +108,9 @@ fn init_never_writes_over_anything_and_then_writes_nothing() {
         "{}",
         stderr(&first)
     );
-    let other = inside(folder.path(), &["init", "--name", "other", "--system", "own"]);
+    let other = inside(folder.path(), &["init", "--system", "other"]);
     assert_eq!(other.status.code(), Some(254));
-    assert!(stderr(&other).contains("other-node.sh"), "{}", stderr(&other));
+    assert!(stderr(&other).contains("systems/other.yaml"), "{}", stderr(&other));
     for name in ["../escape", "a/b", "", ".hidden", "a b"] {
         assert_eq!(inside(folder.path(), &["init", "--name", name]).status.code(), Some(254), "{name}");
     }

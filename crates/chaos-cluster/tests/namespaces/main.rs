@@ -12,6 +12,7 @@ mod bringing_up;
 mod evidence;
 mod faults;
 mod lives;
+mod locks;
 mod rig;
 #[path = "../../../chaos-net/tests/namespaces/runner.rs"]
 mod runner;
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let inside =
-        [faults::CASES, lives::CASES, evidence::CASES, bringing_up::CASES, several::CASES, single::CASES].concat();
+        [faults::CASES, lives::CASES, evidence::CASES, bringing_up::CASES, several::CASES, single::CASES, locks::CASES]
+            .concat();
     // Nothing of the host's is written to, and nothing is to be removed afterwards.
     let prepare = || isolation::mount_tmpfs(std::path::Path::new("/tmp"), None).unwrap();
     runner::Suite { inside, prepare, host: &[] }.run(&words)

@@ -9,11 +9,11 @@ use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError}
 use chaos_engine::{Command, Event, FaultChange, FaultCommand, World};
 use chaos_history::{
     self as history, Action, Belief, ElectionRole, FaultEdge, FaultEvent, FaultId, FaultKind, Header, History, NodeId,
-    NodeLife, OpPhase, OpResult, RunDir, RunNanos, Seed, Term,
+    NodeLife, OpPhase, OpResult, ProcessId, RunDir, RunNanos, Seed, Term,
 };
 use chaos_net::{FilterKind, Star};
 use chaos_plan::{Observe, ProcessTarget};
-use chaos_systems::{Answer, CommandLine, Driver, Launch, LaunchProcess, Preparation, ProbeError, Watch};
+use chaos_systems::{Answer, Client, CommandLine, Driver, Launch, LaunchProcess, Preparation, ProbeError, Watch};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -39,6 +39,28 @@ pub(crate) struct Stub {
     pub(crate) hold: AtomicBool,
     /// How many questions are held back.
     pub(crate) held: AtomicUsize,
+    /// How many sessions were opened.
+    pub(crate) opened: AtomicUsize,
+    /// Every session that is open keeps a copy.
+    pub(crate) alive: Arc<()>,
+    /// Sessions can't be opened while this is set.
+    pub(crate) refuses_sessions: AtomicBool,
+}
+
+/// What its process acquires is its own.
+struct Session {
+    _alive: Arc<()>,
+}
+
+impl Client for Session {
+    fn invoke(&self, _node: NodeId, action: &Action) -> BoxFuture<'static, Answer> {
+        let result = match action {
+            Action::Acquire { key } if key == "answered" => OpResult::Acquired { token: Some(7) },
+            Action::Release { .. } => OpResult::Released,
+            _ => return std::future::pending().boxed(),
+        };
+        std::future::ready(Answer { phase: OpPhase::Ok(result), leader_hint: None }).boxed()
+    }
 }
 
 impl Stub {
@@ -58,6 +80,9 @@ impl Stub {
             ready_once: None,
             hold: AtomicBool::new(false),
             held: AtomicUsize::new(0),
+            opened: AtomicUsize::new(0),
+            alive: Arc::new(()),
+            refuses_sessions: AtomicBool::new(false),
         }
     }
 
@@ -123,6 +148,14 @@ impl Driver for Stub {
 
     fn watch(&self, _node: NodeId) -> Option<BoxFuture<'_, Result<Watch, ProbeError>>> {
         None
+    }
+
+    fn session(&self, _process: ProcessId) -> Option<Result<Arc<dyn Client>, String>> {
+        if self.refuses_sessions.load(Ordering::SeqCst) {
+            return Some(Err("no place for it".to_owned()));
+        }
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        Some(Ok(Arc::new(Session { _alive: Arc::clone(&self.alive) })))
     }
 
     /// A key says what becomes of its operation.

@@ -5,13 +5,16 @@
 //! connected with it; a node that is cut off keeps its belief. This is no election protocol: it can't disagree about a term,
 //! and that is what makes it a yardstick for the engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use chaos_engine::{Capabilities, Command, Completed, Event, FaultChange, FaultCommand, Finished, Invocation, World};
+use chaos_engine::{
+    Capabilities, Command, Completed, Event, FaultChange, FaultCommand, Finished, Invocation, Resource, World,
+};
 use chaos_history::{
     Action, Belief, ElectionRole, FaultEvent, FaultKind, Link, NodeId, NodeLife, Observation, ObservationOutcome,
-    ObservationSource, OpEvent, OpPhase, OpResult, ProcessId, Recorded, ReplicaOutcome, RunNanos, Stamps, Term, Value,
+    ObservationSource, OpEvent, OpId, OpPhase, OpResult, ProcessId, Recorded, ReplicaOutcome, RunNanos, Stamps, Term,
+    Value,
 };
 
 const POLL: Duration = Duration::from_millis(5);
@@ -42,6 +45,8 @@ pub(crate) struct Quirks {
     pub(crate) replicas: Option<fn(NodeId, RunNanos) -> ReplicaOutcome>,
     /// Whether nodes that don't lead read sets too.
     pub(crate) followers_read: bool,
+    /// The lock service gives locks to whoever asks, held or not.
+    pub(crate) locks_are_shared: bool,
 }
 
 /// The toy cluster.
@@ -64,7 +69,12 @@ pub(crate) struct FakeWorld {
     registers: BTreeMap<String, Value>,
     /// What each node shows of each set.
     sets: BTreeMap<(NodeId, String), BTreeSet<Value>>,
-    invoked: BTreeMap<chaos_history::OpId, (ProcessId, NodeId)>,
+    /// Who holds each lock, and who waits for it.
+    holders: BTreeMap<String, ProcessId>,
+    waiters: BTreeMap<String, VecDeque<(OpId, ProcessId)>>,
+    tokens: u64,
+    resource: Resource,
+    invoked: BTreeMap<OpId, (ProcessId, NodeId)>,
     /// Every command with the moment of its execution.
     pub(crate) commands: Vec<(RunNanos, Command)>,
     /// What a real world would have recorded, operations only.
@@ -94,6 +104,10 @@ impl FakeWorld {
             without_leader_since: RunNanos(0),
             registers: BTreeMap::new(),
             sets: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            waiters: BTreeMap::new(),
+            tokens: 0,
+            resource: Resource::default(),
             invoked: BTreeMap::new(),
             commands: Vec::new(),
             history: Vec::new(),
@@ -232,9 +246,21 @@ impl FakeWorld {
         let believed = self.beliefs[&node].1;
         let soon = (self.now + OPERATION_TAKES).min(deadline);
         let reads_here = self.quirks.followers_read && matches!(action, Action::Elements { .. });
+        if let Action::Access { key, token } = &action {
+            let accepted = self.resource.access(key, *token);
+            let phase = OpPhase::Ok(OpResult::Accessed { accepted });
+            return self.queue(self.now, Event::Completed(Completed { id, phase, leader_hint: None }));
+        }
         let (at, phase, leader_hint) = if self.killed.contains(&node) {
             (soon, fail("connection refused"), None)
+        } else if self.is_up(node) && self.works(node) && self.is_held(&action) {
+            // It waits until the lock is free or its time is over.
+            self.waiters.entry(action.key().to_owned()).or_default().push_back((id, process));
+            (deadline, OpPhase::Info { error: "timed out".to_owned() }, None)
         } else if self.is_up(node) && (self.works(node) || reads_here) {
+            if let Action::Acquire { key } = &action {
+                self.holders.insert(key.clone(), process);
+            }
             (soon, OpPhase::Ok(self.apply(node, action)), None)
         } else if self.is_up(node) && believed != Some(node) {
             (soon, fail("not the leader"), believed)
@@ -274,13 +300,40 @@ impl FakeWorld {
                 let held = self.sets.get(&(node, key)).filter(|_| !lags);
                 OpResult::Elements { values: held.into_iter().flatten().copied().collect(), revision: None }
             }
-            Action::Acquire { .. } | Action::Release { .. } | Action::Access { .. } => {
-                panic!("this world keeps registers and sets only")
+            Action::Acquire { .. } => self.granted(),
+            Action::Release { key } => {
+                self.holders.remove(&key);
+                self.grant(&key);
+                OpResult::Released
             }
+            Action::Access { .. } => unreachable!("the resource is asked before any node is"),
         }
     }
 
-    fn record(&mut self, id: chaos_history::OpId, process: ProcessId, node: NodeId, phase: OpPhase) {
+    fn granted(&mut self) -> OpResult {
+        self.tokens += 1;
+        OpResult::Acquired { token: Some(self.tokens) }
+    }
+
+    fn is_held(&self, action: &Action) -> bool {
+        let wants = matches!(action, Action::Acquire { .. });
+        wants && self.holders.contains_key(action.key()) && !self.quirks.locks_are_shared
+    }
+
+    /// Gives a lock that is free to the first who still waits.
+    fn grant(&mut self, key: &str) {
+        while let Some((id, process)) = self.waiters.get_mut(key).and_then(VecDeque::pop_front) {
+            let gives_up = |event: &Event| matches!(event, Event::Completed(completed) if completed.id == id);
+            let Some(at) = self.queue.iter().find_map(|(at, event)| gives_up(event).then_some(*at)) else { continue };
+            self.queue.remove(&at);
+            self.holders.insert(key.to_owned(), process);
+            let phase = OpPhase::Ok(self.granted());
+            return self
+                .queue(self.now + OPERATION_TAKES, Event::Completed(Completed { id, phase, leader_hint: None }));
+        }
+    }
+
+    fn record(&mut self, id: OpId, process: ProcessId, node: NodeId, phase: OpPhase) {
         let event = chaos_history::Event::Op(OpEvent { id, process, node, phase });
         self.history.push(Recorded { line: self.history.len() + 2, at: self.now, event });
     }

@@ -6,6 +6,7 @@ mod comparisons;
 mod fake_world;
 mod faults;
 mod holds;
+mod locks;
 mod plans;
 mod properties;
 mod runs;

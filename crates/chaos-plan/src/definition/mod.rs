@@ -276,7 +276,8 @@ pub struct Observer {
     pub pattern: Option<Pattern>,
     /// `leader`, `follower`, `candidate` or `pre-candidate` (or `true`, `false` for the first two).
     pub role: Expression,
-    /// The term, a whole number; `None`: the system shows none, and reigns are numbered as they are seen.
+    /// The term, a whole number; nothing where the answer tells none, which then may name no leader. `None`: the system shows none at all,
+    /// and reigns are numbered as they are seen.
     pub term: Option<Expression>,
     /// Whom the node takes for the leader: an identity, a node's id or address, or nothing; `None`: nodes speak only of
     /// themselves.
@@ -375,7 +376,8 @@ pub enum Ask {
         /// Whether standard error is read instead of standard output.
         stderr: bool,
     },
-    /// Whether an address is on one of the node's interfaces; `answer` is `true` or `false`.
+    /// Whether an address is on one of the node's interfaces; `answer` is `true` or `false`. What an earlier process of the node left
+    /// behind doesn't count.
     Address {
         /// The IPv4 address.
         address: Template,

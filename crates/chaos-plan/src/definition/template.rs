@@ -198,7 +198,7 @@ pub struct PlaceOfNode {
 }
 
 /// What templates see: the node's own words (`id`, `number`, `ip`, `dir`, `data`, `run`) at the top, and beside them `nodes` (those under
-/// test), `others` (without the node itself), `first`, `service`, `tune`, `port`, `program`, `install`, `version`, `seed`.
+/// test), `others` (without the node itself), `first`, `service`, `tune`, `port`, `program`, `install`, `version`, `seed`, `resource`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Scope {
     /// The nodes under test.
@@ -217,6 +217,8 @@ pub struct Scope {
     pub version: String,
     /// The run's seed.
     pub seed: u64,
+    /// Where what locks protect answers: `host:port`.
+    pub resource: String,
 }
 
 impl Scope {
@@ -252,6 +254,7 @@ impl Scope {
             ("install", Value::from(&self.install)),
             ("version", Value::from(&self.version)),
             ("seed", Value::from(self.seed)),
+            ("resource", Value::from(&self.resource)),
         ]);
         Value::from_pairs(words)
     }

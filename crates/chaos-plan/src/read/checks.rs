@@ -136,8 +136,12 @@ impl Reader {
             "term-monotonic" => self.without_bound(named, Check::TermMonotonic),
             "linearizable" => self.without_bound(named, Check::Linearizable),
             "no-lost-writes" => self.without_bound(named, Check::NoAcknowledgedWriteLost),
+            "mutual-exclusion" => self.without_bound(named, Check::MutualExclusion),
+            "fencing" => self.without_bound(named, Check::Fencing),
+            "exclusive-access" => self.without_bound(named, Check::ExclusiveAccess),
             "replicas-agree" => self.without_bound(named, Check::ReplicasAgree),
             "reelection" => self.bound(named).map(|within| Check::BoundedReelection { within }),
+            "recovers" => self.bound(named).map(|within| Check::Recovers { within }),
             "no-stale-leader" => self.bound(named).map(|within| Check::NoStaleLeaderAfterHeal { within }),
             "one-leader" => self.overlap(named).map(|overlap| Check::OneLeaderAtATime { overlap }),
             unknown => {
@@ -201,9 +205,12 @@ fn promised_by(system: Option<&System>) -> Vec<Check> {
         Check::ElectionSafety | Check::TermMonotonic => one_leader == OneLeader::PerTerm,
         Check::Linearizable => reads == Reads::Linearizable,
         Check::NoAcknowledgedWriteLost => acknowledged_writes == AcknowledgedWrites::Kept,
+        // Added for the loads that can show them.
+        Check::MutualExclusion | Check::Fencing | Check::ExclusiveAccess => false,
         Check::BoundedReelection { .. }
         | Check::NoStaleLeaderAfterHeal { .. }
         | Check::OneLeaderAtATime { .. }
+        | Check::Recovers { .. }
         | Check::ReplicasAgree => false,
     });
     let exclusive = Check::OneLeaderAtATime { overlap: Duration::ZERO };
@@ -221,7 +228,12 @@ fn lacking(check: Check, definition: &SystemDefinition) -> Option<(&'static str,
                 "add `term:` to the observer, or take `no-stale-leader: { within: 3s }`, which needs none",
             ))
         }
-        Check::Linearizable | Check::NoAcknowledgedWriteLost => {
+        Check::Linearizable
+        | Check::NoAcknowledgedWriteLost
+        | Check::MutualExclusion
+        | Check::Fencing
+        | Check::Recovers { .. }
+        | Check::ExclusiveAccess => {
             definition.client.is_none().then_some(("it has no client", "add `client: { driver: … }` to its definition"))
         }
         Check::BoundedReelection { .. }

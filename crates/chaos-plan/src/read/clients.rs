@@ -2,11 +2,16 @@
 
 use super::{Field, Reader};
 use crate::error::Mistake;
-use crate::model::{Clients, Mix, Work};
+use crate::model::{Clients, DurationRange, LockWork, Mix, Work};
+use crate::words::Table;
 use crate::yaml::{Node, NodeKind};
 use crate::{scalar, words};
 
+/// Each kind of load, by its word.
+const LOADS: [&str; 4] = ["register", "set", "lock", "election"];
 const KEYS_MAX: u64 = 1_000;
+const LOCKS_MAX: u64 = 100;
+const ACCESSES_MAX: u64 = 1_000;
 const ROAMING_MAX: u64 = 64;
 const WEIGHT_MAX: u64 = 1_000;
 const RATE_MAX_PER_SECOND: f64 = 100_000.0;
@@ -23,9 +28,14 @@ impl Reader {
         for item in items {
             let Some((kind, load)) = self.load(item) else { continue };
             if seen.contains(&kind) {
+                let help = match load.work {
+                    Work::Register(_) | Work::Set { .. } => "raise the `rate`, or the number of `keys`, of the first",
+                    Work::Lock(_) => "raise the number of `clients`, or of `locks`, of the first",
+                    Work::Election { .. } => "raise the number of `candidates` of the first",
+                };
                 let mistake = Mistake::at(item.place, format!("a second {kind} load"))
                     .label("a workload has one load of each kind")
-                    .help("raise the `rate`, or the number of `keys`, of the first");
+                    .help(help);
                 self.note(mistake);
             } else {
                 seen.push(kind);
@@ -40,14 +50,16 @@ impl Reader {
         let load = Field::unnamed("a load", item);
         let default = |name: &str| match name {
             "set" => Clients::of_set(),
+            "lock" => Clients::of_lock(),
+            "election" => Clients::of_election(),
             _ => Clients::default(),
         };
         if let NodeKind::Scalar(_) = item.kind {
-            let name = self.one_of(load, "load", &["register", "set"])?;
+            let name = self.one_of(load, "load", &LOADS)?;
             return Some((name.to_owned(), default(name)));
         }
         let fields = self.open(load, &[&words::LOADS])?;
-        let mut loads = ["register", "set"].into_iter().filter_map(|name| fields.get(name));
+        let mut loads = LOADS.into_iter().filter_map(|name| fields.get(name));
         let Some(first) = loads.next() else {
             if fields.all_known {
                 self.note(
@@ -71,10 +83,45 @@ impl Reader {
     }
 
     fn one_load(&mut self, field: Field<'_>, default: Clients) -> Option<Clients> {
-        let words = match default.work {
-            Work::Register(_) => &words::REGISTER,
-            Work::Set { .. } => &words::SET,
-        };
+        match default.work {
+            Work::Register(_) => self.open_load(field, &words::REGISTER, default),
+            Work::Set { .. } => self.open_load(field, &words::SET, default),
+            Work::Lock(work) => self.lock_load(field, work, default),
+            Work::Election { hold } => self.election_load(field, hold, default),
+        }
+    }
+
+    fn lock_load(&mut self, field: Field<'_>, work: LockWork, default: Clients) -> Option<Clients> {
+        let fields = self.open(field, &[&words::LOCK])?;
+        let mut count = |name, limits| fields.get(name).and_then(|field| self.count(field, limits));
+        let keys = count("locks", 1..=LOCKS_MAX).and_then(|keys| usize::try_from(keys).ok());
+        let roaming = count("clients", 1..=ROAMING_MAX).and_then(|clients| usize::try_from(clients).ok());
+        let accesses = count("accesses", 0..=ACCESSES_MAX).and_then(|accesses| u32::try_from(accesses).ok());
+        let fencing = fields.get("fencing").and_then(|field| self.boolean(field)).unwrap_or(work.fencing);
+        let hold = fields.get("hold").and_then(|field| self.duration_range(field)).unwrap_or(work.hold);
+        Some(Clients {
+            work: Work::Lock(LockWork { hold, accesses: accesses.unwrap_or(work.accesses), fencing }),
+            keys: keys.unwrap_or(default.keys),
+            roaming: roaming.unwrap_or(default.roaming),
+            timeout: self.duration_or(&fields, "timeout", default.timeout),
+            ..default
+        })
+    }
+
+    fn election_load(&mut self, field: Field<'_>, hold: DurationRange, default: Clients) -> Option<Clients> {
+        let fields = self.open(field, &[&words::ELECTION])?;
+        let candidates = fields.get("candidates").and_then(|field| self.count(field, 1..=ROAMING_MAX));
+        let hold = fields.get("hold").and_then(|field| self.duration_range(field)).unwrap_or(hold);
+        Some(Clients {
+            work: Work::Election { hold },
+            roaming: candidates.and_then(|candidates| usize::try_from(candidates).ok()).unwrap_or(default.roaming),
+            timeout: self.duration_or(&fields, "timeout", default.timeout),
+            ..default
+        })
+    }
+
+    /// A load whose operations fall due by themselves.
+    fn open_load(&mut self, field: Field<'_>, words: &'static Table, default: Clients) -> Option<Clients> {
         let fields = self.open(field, &[words])?;
         let mut count = |name, limits| {
             let count = fields.get(name).and_then(|field| self.count(field, limits))?;
@@ -95,6 +142,7 @@ impl Reader {
                 let reads = fields.get("reads").and_then(|field| self.reads(field));
                 Work::Set { reads_millionths: reads.unwrap_or(reads_millionths) }
             }
+            closed @ (Work::Lock(_) | Work::Election { .. }) => closed,
         };
         Some(Clients {
             work,

@@ -6,7 +6,7 @@ use chaos_history::Seed;
 
 use super::{Field, Fields, Reader};
 use crate::error::Mistake;
-use crate::model::{Check, Clients, FaultPlan, Filter, Observe, RaftOptions, System, Workload};
+use crate::model::{Check, Clients, FaultPlan, Filter, LockWork, Observe, RaftOptions, System, Work, Workload};
 use crate::words;
 use crate::yaml::{Node, NodeKind};
 use crate::{expect::Expectation, scalar};
@@ -143,7 +143,11 @@ impl Reader {
         self.service = system.as_ref().map_or(0, System::service_nodes);
         self.processes = system.as_ref().map(System::process_names);
         let limit_field = fields.get("limit");
-        let checks = self.checks(fields.get("checks"), system.as_ref());
+        let clients = self.loads_of(fields.get("clients"), system.as_ref());
+        let mut checks = self.checks(fields.get("checks"), system.as_ref());
+        if fields.get("checks").is_none() {
+            suit_loads(&mut checks, &clients);
+        }
         let defaults = Defaults::of(system.as_ref());
         let settle_default = settle_for(&checks);
         let expect_violations = fields.get("expect").map(|field| self.violations(field, &checks)).unwrap_or_default();
@@ -157,7 +161,7 @@ impl Reader {
             seed: fields.get("seed").and_then(|field| self.parsed(field, "a whole number", scalar::whole)).map(Seed),
             filter: fields.get("network").and_then(|field| self.network(field)).unwrap_or(Filter::Nftables),
             observe: self.observe(fields.get("observe"), defaults.every),
-            clients: self.loads_of(fields.get("clients"), system.as_ref()),
+            clients,
             system: system.unwrap_or(System::Raft(RaftOptions::default())),
             checks,
             expect_violations,
@@ -261,15 +265,43 @@ impl Reader {
     }
 }
 
+/// Fits the checks of a workload that doesn't name any to its loads: what no load could show is left out, and who holds locks is
+/// checked for that.
+fn suit_loads(checks: &mut Vec<Check>, loads: &[Clients]) {
+    let mut writes = loads.is_empty();
+    for load in loads {
+        match load.work {
+            Work::Register(_) | Work::Set { .. } => writes = true,
+            Work::Lock(LockWork { fencing: true, .. }) => {
+                checks.extend([Check::MutualExclusion, Check::Fencing, Check::ExclusiveAccess]);
+            }
+            // Without fencing the lock alone protects nothing: whoever wants to see that asks for it.
+            Work::Lock(LockWork { fencing: false, .. }) | Work::Election { .. } => checks.push(Check::MutualExclusion),
+        }
+    }
+    let mut seen = Vec::new();
+    checks.retain(|check| {
+        let needs_writes = matches!(check, Check::Linearizable | Check::NoAcknowledgedWriteLost);
+        let kept = (writes || !needs_writes) && !seen.contains(check);
+        seen.push(*check);
+        kept
+    });
+}
+
 /// How long to settle where the plan doesn't say: 3 s, and longer than any bound that is checked, so that each bound is put to
 /// the test at least once, at the end.
 fn settle_for(checks: &[Check]) -> Duration {
     let bounds = checks.iter().filter_map(|check| match check {
-        Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } => Some(*within),
+        Check::BoundedReelection { within } | Check::NoStaleLeaderAfterHeal { within } | Check::Recovers { within } => {
+            Some(*within)
+        }
         Check::ElectionSafety
         | Check::TermMonotonic
         | Check::Linearizable
         | Check::NoAcknowledgedWriteLost
+        | Check::MutualExclusion
+        | Check::Fencing
+        | Check::ExclusiveAccess
         | Check::OneLeaderAtATime { .. }
         | Check::ReplicasAgree => None,
     });

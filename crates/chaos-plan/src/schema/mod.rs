@@ -128,7 +128,8 @@ fn workload() -> Value {
         "network" => network(),
         "observe" => object(&[&words::OBSERVE], &[], |_| duration()),
         "clients" => json!({
-            "type": ["array", "string"], "pattern": "^none$", "minItems": 1, "maxItems": 2, "items": load(),
+            "type": ["array", "string"], "pattern": "^none$", "minItems": 1, "maxItems": words::LOADS.words.len(),
+            "items": load(),
         }),
         "faults" => json!({ "anyOf": [{ "type": "string", "minLength": 1 }, steps::fault_plan()] }),
         "checks" => at_least_one(check()),
@@ -195,6 +196,8 @@ fn load() -> Value {
     let mut loads = object(&[&words::LOADS], &[], |word| match word {
         "register" => nullable(register()),
         "set" => nullable(set()),
+        "lock" => nullable(lock()),
+        "election" => nullable(election()),
         other => no_shape(&words::LOADS, other),
     });
     (loads["minProperties"], loads["maxProperties"]) = (1.into(), 1.into());
@@ -225,9 +228,30 @@ fn set() -> Value {
     })
 }
 
+fn lock() -> Value {
+    object(&[&words::LOCK], &[], |word| match word {
+        "locks" => count(1, Some(100)),
+        "clients" => count(1, Some(64)),
+        "hold" => range(),
+        "accesses" => count(0, Some(1_000)),
+        "fencing" => boolean(),
+        "timeout" => duration(),
+        other => no_shape(&words::LOCK, other),
+    })
+}
+
+fn election() -> Value {
+    object(&[&words::ELECTION], &[], |word| match word {
+        "candidates" => count(1, Some(64)),
+        "hold" => range(),
+        "timeout" => duration(),
+        other => no_shape(&words::ELECTION, other),
+    })
+}
+
 /// A check by its name, or with its bound as the one key of a mapping; or `promised`, which stands for several.
 fn check() -> Value {
-    let bounded = |name: &str| matches!(name, "reelection" | "no-stale-leader");
+    let bounded = |name: &str| matches!(name, "reelection" | "no-stale-leader" | "recovers");
     let names = words::CHECKS.names().chain(words::PROMISED.names());
     let bare: Vec<Value> = names.filter(|name| !bounded(name)).map(Value::from).collect();
     let mut with_key = object(&[&words::CHECKS, &words::PROMISED], &[], |word| match word {

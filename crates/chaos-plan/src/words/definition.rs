@@ -353,7 +353,8 @@ A system definition says how a cluster is started, how each node is asked who le
       leader: answer.leader
 
 Texts are templates. They know the node's own id, number (from 1), ip, dir, data and run (a short path for sockets), and
-nodes, others, first, service (each a list of such nodes), tune, port, program, install, version and seed.
+nodes, others, first, service (each a list of such nodes), tune, port, program, install, version, seed, and resource (what
+locks protect: `http://{{ resource }}/access/LOCK?hold=TEXT&token=NUMBER`).
 `nodes | each(\"{id}={ip}:8001\")` is the text once per node, joined by commas.
 
 Expressions stand without braces. They know what templates know, and answer (with status or code); of a pattern, its groups

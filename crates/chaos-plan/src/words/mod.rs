@@ -129,6 +129,12 @@ pub(crate) static LOADS: Table = Table {
     words: &[
         word("register", "{ keys: 4, rate: 200/s }", "reads, writes and compare-and-sets over a few keys"),
         word("set", "{ keys: 1, rate: 500/s }", "additions of new elements to a few sets, all of them read at the end"),
+        word(
+            "lock",
+            "{ clients: 4, fencing: true }",
+            "clients that take a lock, use what it protects, and give it back",
+        ),
+        word("election", "{ candidates: 3 }", "clients that campaign for a leadership, hold it, and resign"),
     ],
 };
 
@@ -161,6 +167,27 @@ pub(crate) static SET: Table = Table {
         word("roaming", "4", "clients that follow the leader, 0 to 64 [4]"),
         word("pinned", "true", "also two clients per node, reader and writer, that stay with it [true]"),
         word("timeout", "1s", "when a client gives up: the outcome is then unknown [1s]"),
+    ],
+};
+
+pub(crate) static LOCK: Table = Table {
+    owner: "a lock load",
+    words: &[
+        word("locks", "1", "how many, 1 to 100 [1]"),
+        word("clients", "4", "how many there are, each in a session of its own, 1 to 64 [4]"),
+        word("hold", "50ms..200ms", "how long a client keeps the lock [50ms..200ms]"),
+        word("accesses", "5", "how often it uses what the lock protects meanwhile, 0 to 1000 [5]"),
+        word("fencing", "true", "it shows its fencing token there, and is refused after a newer one was shown [true]"),
+        word("timeout", "5s", "when a client gives up, waiting for the lock included [5s]"),
+    ],
+};
+
+pub(crate) static ELECTION: Table = Table {
+    owner: "an election load",
+    words: &[
+        word("candidates", "3", "how many campaign for the leadership, each in a session of its own, 1 to 64 [3]"),
+        word("hold", "1s..3s", "how long a leader stays before it resigns [1s..3s]"),
+        word("timeout", "10s", "when a candidate gives up, waiting for its turn included [10s]"),
     ],
 };
 
@@ -306,8 +333,16 @@ pub(crate) static CHECKS: Table = Table {
         word("term-monotonic", "", "a node's term never goes back, restarts included"),
         word("linearizable", "", "every key behaves as one register"),
         word("no-lost-writes", "", "acknowledged writes are there at the end"),
+        word("mutual-exclusion", "", "no two clients hold one lock at one moment, as far as both have proof"),
+        word("fencing", "", "fencing tokens rise from holder to holder"),
+        word("exclusive-access", "", "what a lock protects is used by one holder after the other"),
         word("replicas-agree", "", "in the end all nodes hold the same state, where they tell it or are read"),
         word("reelection", "{ within: 3s }", "while a majority is up and connected, it has a leader within the bound"),
+        word(
+            "recovers",
+            "{ within: 10s }",
+            "changes are acknowledged again within the bound after everything is healed",
+        ),
         word("no-stale-leader", "{ within: 3s }", "after a heal, one node at most claims to lead after the bound"),
         word("one-leader", "{ overlap: 0ms }", "two nodes never lead at once, or no longer than the overlap"),
     ],
@@ -355,7 +390,7 @@ pub(crate) static PHASES: Table = Table {
 };
 
 /// Every table, in the order of the reference.
-static ALL: [&Table; 27] = [
+static ALL: [&Table; 29] = [
     &WORKLOAD,
     &SYSTEMS,
     &RAFT,
@@ -364,6 +399,8 @@ static ALL: [&Table; 27] = [
     &LOADS,
     &REGISTER,
     &SET,
+    &LOCK,
+    &ELECTION,
     &MIX,
     &CHECKS,
     &PROMISED,
@@ -405,6 +442,8 @@ pub(crate) fn home_of(name: &str) -> Option<&'static Table> {
         &RAFT,
         &REGISTER,
         &SET,
+        &LOCK,
+        &ELECTION,
         &OBSERVE,
         &NETWORK,
         &RANDOM,

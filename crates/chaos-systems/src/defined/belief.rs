@@ -3,6 +3,10 @@
 //! Systems name their members by whatever they like: a member id drawn at the first start, a server id, an address. A node's own
 //! name is learned from its own answers (`identity`), and a leader that is named by it is then a node. Ids (`n2`) and addresses,
 //! with or without a port, are known without learning. Whom nobody knows is nobody: a belief without a leader.
+//!
+//! *A term that is not told.* Some systems show their term only while they serve (ZooKeeper during an election, a NATS server that has
+//! not loaded its stream yet). Such an answer carries the newest term that the node has shown: terms never fall, so the node is in
+//! that one or a later one, and what says neither that it leads nor who does gives no term a leader.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -51,6 +55,20 @@ impl Identities {
     }
 }
 
+/// The newest term that each node has shown to one observer.
+#[derive(Debug, Default)]
+pub(super) struct Shown(Mutex<BTreeMap<NodeId, Term>>);
+
+impl Shown {
+    /// The newest term of a node, now that it has shown this one; `None`: it has shown none.
+    fn newest(&self, node: NodeId, term: Option<Term>) -> Term {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = shown.entry(node).or_insert(Term(0));
+        *newest = term.map_or(*newest, |term| term.max(*newest));
+        *newest
+    }
+}
+
 /// What a node's reply says of the election; `members` are under test, the others can't lead.
 pub(super) fn belief(
     observer: &Observer,
@@ -58,14 +76,16 @@ pub(super) fn belief(
     members: usize,
     context: &TemplateValue,
     identities: &Identities,
+    shown: &Shown,
 ) -> Result<Belief, ProbeError> {
     if let Some(identity) = named(observer.identity.as_ref(), context)? {
         identities.learn(node, identity);
     }
     let role = role(&observer.role, context)?;
-    let term = match &observer.term {
-        Some(term) => Term(number(term, context)?),
-        None => Term(0),
+    let told = match &observer.term {
+        Some(term) => told_term(term, context)?,
+        // No system's term: the world numbers reigns.
+        None => Some(Term(0)),
     };
     let find =
         |name: Option<String>| name.and_then(|name| identities.find(&name)).filter(|node| node.index() < members);
@@ -75,14 +95,25 @@ pub(super) fn belief(
             find(named(observer.leader.as_ref(), context)?)
         }
     };
-    Ok(Belief { term, role, leader, voted_for: find(named(observer.voted_for.as_ref(), context)?), commit: None })
+    let newest = shown.newest(node, told);
+    let term = match (told, leader) {
+        // What was told is passed on even if it is a fall: to convict that is the checker's part.
+        (Some(told), _) => told,
+        (None, None) => newest,
+        (None, Some(leader)) => {
+            return Err(ProbeError::Garbage(format!("{leader} leads, but `term` tells no term")));
+        }
+    };
+    // A vote is of a term, so none is known without one.
+    let vote = told.and(named(observer.voted_for.as_ref(), context)?);
+    Ok(Belief { term, role, leader, voted_for: find(vote), commit: None })
 }
 
 fn value(expression: &Expression, context: &TemplateValue) -> Result<TemplateValue, ProbeError> {
     expression.value(context).map_err(|error| ProbeError::Garbage(error.to_string()))
 }
 
-fn role(expression: &Expression, context: &TemplateValue) -> Result<ElectionRole, ProbeError> {
+pub(super) fn role(expression: &Expression, context: &TemplateValue) -> Result<ElectionRole, ProbeError> {
     let value = value(expression, context)?;
     match value.to_string().to_ascii_lowercase().as_str() {
         "leader" | "true" => Ok(ElectionRole::Leader),
@@ -94,6 +125,16 @@ fn role(expression: &Expression, context: &TemplateValue) -> Result<ElectionRole
             let (text, shown) = (expression.text(), shown.escape_debug());
             Err(ProbeError::Garbage(format!("`{text}` is `{shown}`, which is no role")))
         }
+    }
+}
+
+/// The term; `None` if the answer tells none.
+fn told_term(expression: &Expression, context: &TemplateValue) -> Result<Option<Term>, ProbeError> {
+    let value = value(expression, context)?;
+    if value.is_undefined() || value.is_none() {
+        Ok(None)
+    } else {
+        number(expression, context).map(|term| Some(Term(term)))
     }
 }
 
@@ -111,7 +152,7 @@ pub(super) fn number(expression: &Expression, context: &TemplateValue) -> Result
 }
 
 /// The name that an expression gives; `None` for nothing at all, in whatever way it is said.
-fn named(expression: Option<&Expression>, context: &TemplateValue) -> Result<Option<String>, ProbeError> {
+pub(super) fn named(expression: Option<&Expression>, context: &TemplateValue) -> Result<Option<String>, ProbeError> {
     let Some(expression) = expression else { return Ok(None) };
     let value = value(expression, context)?;
     if value.is_undefined() || value.is_none() {
@@ -123,6 +164,8 @@ fn named(expression: Option<&Expression>, context: &TemplateValue) -> Result<Opt
 
 #[cfg(test)]
 mod tests {
+    use chaos_plan::definition::{Ask, TestimonyOf, value_of};
+
     use super::*;
 
     #[test]
@@ -139,5 +182,51 @@ mod tests {
         assert_eq!(identities.find("17"), Some(n2));
         identities.learn(n2, "18".to_owned());
         assert_eq!((identities.find("17"), identities.find("18")), (None, Some(n2)));
+    }
+
+    /// An observer that asks nobody: the tests give it the answers.
+    fn observer() -> Observer {
+        let expression = |text: &str| Expression::new(text).unwrap();
+        Observer {
+            name: "self".to_owned(),
+            of: TestimonyOf::OwnRole,
+            ask: Ask::Exec { run: Vec::new() },
+            pattern: None,
+            role: expression("answer.role"),
+            term: Some(expression("answer.term")),
+            leader: Some(expression("answer.leader")),
+            identity: None,
+            voted_for: Some(expression("answer.vote")),
+            confirm: false,
+            every: None,
+        }
+    }
+
+    fn answered(shown: &Shown, node: NodeId, answer: serde_json::Value) -> Result<Belief, ProbeError> {
+        let context = value_of(serde_json::json!({ "answer": answer }));
+        belief(&observer(), node, 3, &context, &Identities::default(), shown)
+    }
+
+    #[test]
+    fn an_answer_without_a_term_is_of_the_newest_term_that_the_node_has_shown() {
+        let (n1, n2) = (NodeId::new(1), NodeId::new(2));
+        let shown = Shown::default();
+        let looking = || serde_json::json!({ "role": "candidate", "vote": "n3" });
+        assert_eq!(answered(&shown, n1, looking()).unwrap().term, Term(0));
+        answered(&shown, n1, serde_json::json!({ "role": "leader", "term": 4 })).unwrap();
+        let now = answered(&shown, n1, looking()).unwrap();
+        assert_eq!((now.term, now.leader, now.voted_for), (Term(4), None, None), "a vote without a term is no vote");
+        assert_eq!(answered(&shown, n2, looking()).unwrap().term, Term(0), "each node has shown its own");
+    }
+
+    #[test]
+    fn a_term_that_falls_is_passed_on_and_a_leader_of_no_term_is_garbage() {
+        let n1 = NodeId::new(1);
+        let shown = Shown::default();
+        answered(&shown, n1, serde_json::json!({ "role": "follower", "term": 4 })).unwrap();
+        let fallen =
+            answered(&shown, n1, serde_json::json!({ "role": "follower", "term": 3, "leader": "n2" })).unwrap();
+        assert_eq!(fallen.term, Term(3), "the checker is to see it");
+        assert!(matches!(answered(&shown, n1, serde_json::json!({ "role": "leader" })), Err(ProbeError::Garbage(_))));
     }
 }

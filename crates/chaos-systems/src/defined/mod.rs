@@ -5,28 +5,28 @@
 //! Afterwards only nodes can misbehave, and that is what runs are for.
 
 mod belief;
+mod examine;
 mod programs;
 mod render;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_history::{Action, Belief, NodeId, OpPhase, ReplicaState, Seed, Value};
-use chaos_plan::definition::{
-    Ask, Comparer, DefinedSystem, EvaluateError, Observer, Pattern, Ready, Scope, TemplateValue,
-};
+use chaos_history::{Action, Belief, NodeId, OpPhase, ProcessId, ReplicaState, Seed, Value};
+use chaos_plan::definition::{Ask, Comparer, DefinedSystem, EvaluateError, Observer, Ready, Scope};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use self::belief::Identities;
+use self::belief::{Identities, Shown};
 use crate::access::{Addresses, Enter};
 use crate::client::ClientSetup;
 use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, ProbeError, Watch};
-use crate::probe::{LogTail, Means, Reply};
+use crate::probe::{LogTail, Means, Taken};
 
+pub use examine::{Examined, Misunderstood};
 pub use programs::{Programs, cache};
 
 /// What a driver of a defined system is made of.
@@ -45,6 +45,8 @@ pub struct DefinedSetup {
     pub cache: PathBuf,
     /// The run's seed.
     pub seed: Seed,
+    /// Where what locks protect answers.
+    pub resource: SocketAddr,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,
     /// Puts a command into a node's namespaces.
@@ -120,6 +122,7 @@ pub enum DefinedError {
 struct Asked {
     observer: Observer,
     tail: Option<LogTail>,
+    shown: Shown,
 }
 
 /// Drives a cluster of a defined system.
@@ -134,6 +137,8 @@ pub struct DefinedDriver {
     compare: Option<Comparer>,
     identities: Identities,
     means: Arc<Means>,
+    /// How a session of its own is opened.
+    sessions: Option<ClientSetup>,
     /// Program versions, for the report.
     versions: BTreeMap<String, String>,
 }
@@ -164,15 +169,10 @@ impl DefinedDriver {
             after_start.push(rendering.preparations(&part.after_start).map_err(unrendered)?);
         }
         let refused = |why: String| DefinedError::Client { system: name.clone(), why };
-        let client = client_of(&setup, &scope).map_err(refused)?;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(setup.connect_timeout)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| refused(error.to_string()))?;
+        let sessions = client_of(&setup, &scope).map_err(refused)?;
+        let opened = sessions.as_ref().map(crate::client::open).transpose();
+        let client = opened.map_err(|error| refused(error.to_string()))?;
+        let http = crate::client::web::client(setup.connect_timeout).map_err(|error| refused(error.to_string()))?;
         let main_process = definition.nodes.processes[0].name.clone();
         let means = Arc::new(Means {
             addresses: setup.addresses.clone(),
@@ -181,33 +181,21 @@ impl DefinedDriver {
             http,
             enter: setup.enter,
             addresses_of: setup.addresses_of,
+            taken: Taken::new(setup.addresses.len()),
             client,
             ports: definition.ports.clone(),
             programs,
         });
-        let observers = definition.observers.iter().map(|observer| {
-            let tail = match &observer.ask {
-                Ask::Log { process, stderr } => {
-                    let stream = if *stderr { "stderr.log" } else { "stdout.log" };
-                    let name = if *process == main_process { stream.to_owned() } else { format!("{process}.{stream}") };
-                    Some(LogTail::new(name, &setup.directories[..setup.nodes]))
-                }
-                Ask::Http { .. }
-                | Ask::Prometheus { .. }
-                | Ask::Tcp { .. }
-                | Ask::Resp { .. }
-                | Ask::UnixJsonRpc { .. }
-                | Ask::Exec { .. }
-                | Ask::Address { .. }
-                | Ask::Client { .. } => None,
-            };
-            Asked { observer: observer.clone(), tail }
-        });
+        let asked = |observer: &Observer| Asked {
+            tail: tail_of(observer, &main_process, &setup.directories[..setup.nodes]),
+            observer: observer.clone(),
+            shown: Shown::default(),
+        };
         Ok(Self {
             members: setup.nodes,
             launches,
             after_start,
-            observers: observers.collect(),
+            observers: definition.observers.iter().map(asked).collect(),
             one_by_one: [
                 definition.nodes.one_by_one,
                 definition.service.as_ref().is_some_and(|service| service.part.one_by_one),
@@ -216,6 +204,7 @@ impl DefinedDriver {
             compare: definition.compare.clone(),
             identities: Identities::new(&setup.addresses),
             means,
+            sessions,
             versions,
         })
     }
@@ -241,18 +230,10 @@ impl DefinedDriver {
     }
 
     async fn ask_once(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
-        let Asked { observer, tail } = &self.observers[index];
+        let Asked { observer, tail, shown } = &self.observers[index];
         let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
         let context = self.means.context(node, &reply, observer.pattern.as_ref())?;
-        belief::belief(observer, node, self.members, &context, &self.identities)
-    }
-
-    fn context(&self, node: NodeId, reply: &Reply, pattern: Option<&Pattern>) -> Result<TemplateValue, ProbeError> {
-        reply.context(&self.means.scopes[node.index()], pattern).ok_or_else(|| {
-            let shown: String = reply.text.trim().chars().take(200).collect();
-            let pattern = pattern.map(Pattern::text).unwrap_or_default();
-            ProbeError::Garbage(format!("`{pattern}` does not match `{}`", shown.escape_debug()))
-        })
+        belief::belief(observer, node, self.members, &context, &self.identities, shown)
     }
 
     /// Whether one condition holds of every node; otherwise what is missing.
@@ -262,7 +243,7 @@ impl DefinedDriver {
             match condition {
                 Ready::Observed { observer, that } => {
                     let named = |asked: &&Asked| asked.observer.name == *observer;
-                    let Asked { observer, tail } =
+                    let Asked { observer, tail, .. } =
                         self.observers.iter().find(named).expect("definitions name observers that they have");
                     let pattern = observer.pattern.as_ref();
                     let reply = self.means.ask(node, &observer.ask, pattern, tail.as_ref()).await;
@@ -304,14 +285,33 @@ impl DefinedDriver {
     }
 }
 
-fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<Arc<dyn Client>>, String> {
+/// Where an observer that reads a log stands in it.
+fn tail_of(observer: &Observer, main_process: &str, directories: &[PathBuf]) -> Option<LogTail> {
+    match &observer.ask {
+        Ask::Log { process, stderr } => {
+            let stream = if *stderr { "stderr.log" } else { "stdout.log" };
+            let name = if process == main_process { stream.to_owned() } else { format!("{process}.{stream}") };
+            Some(LogTail::new(name, directories))
+        }
+        Ask::Http { .. }
+        | Ask::Prometheus { .. }
+        | Ask::Tcp { .. }
+        | Ask::Resp { .. }
+        | Ask::UnixJsonRpc { .. }
+        | Ask::Exec { .. }
+        | Ask::Address { .. }
+        | Ask::Client { .. } => None,
+    }
+}
+
+fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<ClientSetup>, String> {
     let definition = &setup.system.definition;
     let Some(client) = &definition.client else { return Ok(None) };
     let context = scope.at(None);
     let options = render::client_options(&setup.system, &context).map_err(|error| error.to_string())?;
     let program = client.program.iter().map(|word| word.render(&context)).collect::<Result<_, _>>();
     let port = client.port.as_ref().map_or(0, |port| definition.ports[port]);
-    let opened = crate::client::open(&ClientSetup {
+    Ok(Some(ClientSetup {
         driver: client.driver.clone(),
         endpoints: setup.addresses[..setup.nodes].iter().map(|&ip| (ip, port).into()).collect(),
         options,
@@ -321,12 +321,12 @@ fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<Arc<dyn Clien
         scope: scope.clone(),
         connect_timeout: setup.connect_timeout,
         seed: setup.seed,
-    });
-    opened.map(Some).map_err(|error| error.to_string())
+    }))
 }
 
 impl Driver for DefinedDriver {
     fn launch(&self, node: NodeId, _data: &Path) -> Launch {
+        self.means.taken.restart(node);
         for tail in self.observers.iter().filter_map(|asked| asked.tail.as_ref()) {
             if node.index() < self.members {
                 tail.restart(node);
@@ -403,5 +403,13 @@ impl Driver for DefinedDriver {
                 std::future::ready(Answer { phase, leader_hint: None }).boxed()
             }
         }
+    }
+
+    fn session(&self, process: ProcessId) -> Option<Result<Arc<dyn Client>, String>> {
+        let setup = self.sessions.as_ref()?;
+        // What a driver draws must not be the same in two sessions.
+        let seed = Seed(setup.seed.0.wrapping_add(process.0).wrapping_add(1));
+        let opened = crate::client::open(&ClientSetup { seed, ..setup.clone() });
+        Some(opened.map_err(|error| error.to_string()))
     }
 }

@@ -182,10 +182,10 @@ fn output_of(command: &CommandLine) -> Result<String, String> {
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
     let read = std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        for stream in [stdout.as_mut().map(|s| s as &mut dyn Read), stderr.as_mut().map(|s| s as &mut dyn Read)] {
-            if let Some(stream) = stream {
-                let _ = stream.take(1 << 16).read_to_end(&mut bytes);
-            }
+        let streams = [stdout.as_mut().map(|s| s as &mut dyn Read), stderr.as_mut().map(|s| s as &mut dyn Read)];
+        for stream in streams.into_iter().flatten() {
+            // What can't be read doesn't show a version either.
+            let _ = stream.take(1 << 16).read_to_end(&mut bytes);
         }
         String::from_utf8_lossy(&bytes).into_owned()
     });

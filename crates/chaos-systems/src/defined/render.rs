@@ -36,6 +36,7 @@ pub(super) fn scope(setup: &DefinedSetup, programs: &Programs) -> Scope {
         install: programs.prefix.as_deref().map(text).unwrap_or_default(),
         version: setup.system.version().unwrap_or_default().to_owned(),
         seed: setup.seed.0,
+        resource: setup.resource.to_string(),
     }
 }
 

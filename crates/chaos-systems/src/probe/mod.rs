@@ -27,6 +27,7 @@ use crate::access::{Addresses, Enter};
 use crate::defined::Programs;
 use crate::driver::{Client, ProbeError};
 
+pub(crate) use address::Taken;
 pub(crate) use log::LogTail;
 
 /// More than any answer to a question about leadership takes.
@@ -77,6 +78,7 @@ pub(crate) struct Means {
     pub(crate) http: reqwest::Client,
     pub(crate) enter: Enter,
     pub(crate) addresses_of: Addresses,
+    pub(crate) taken: Taken,
     /// The client driver, for questions in its protocol.
     pub(crate) client: Option<Arc<dyn Client>>,
     pub(crate) ports: BTreeMap<String, u16>,
@@ -114,7 +116,7 @@ impl Means {
                 exec::ask(&self.enter, node, &command, &self.directories[node.index()]).await
             }
             Ask::Log { .. } => tail.expect("a log has its tail").read(node, pattern),
-            Ask::Address { address } => address::ask(&self.addresses_of, node, &self.text(node, address)?),
+            Ask::Address { address } => address::ask(&self.addresses_of, &self.taken, node, &self.text(node, address)?),
             Ask::Client { question } => match &self.client {
                 Some(client) => client.ask(node, question).await.map(Reply::of_json),
                 None => Err(ProbeError::Garbage("the definition has no client to ask with".to_owned())),

@@ -286,6 +286,7 @@ mod tests {
             "Linearizable",
             "NoAcknowledgedWriteLost",
             "BoundedReelection",
+            "Recovers",
             "NoStaleLeaderAfterHeal",
             "OneLeaderAtATime",
         ] {

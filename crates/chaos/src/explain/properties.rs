@@ -71,7 +71,7 @@ read) and `half-is-majority`.",
     ),
     (
         "no-lost-writes",
-        &["NoAcknowledgedWriteLost", "lost writes", "durability"],
+        &["NoAcknowledgedWriteLost", "durability"],
         "acknowledged writes are there at the end",
         "
 Promises: a write that was acknowledged is not undone by a failover: at the end every key holds it, or a newer value.
@@ -83,6 +83,54 @@ Unknown: a key with acknowledged writes has no final read that succeeded.
 
 In a plan: `checks: [no-lost-writes]`. Source: Leader Completeness, Raft, figure 3 and section 5.4. What it can't see:
 `kill -9` leaves the page cache, so a missing fsync stays unseen.",
+    ),
+    (
+        "mutual-exclusion",
+        &["MutualExclusion", "mutual exclusion", "two holders"],
+        "no two clients hold one lock at one moment, as far as both have proof",
+        "
+Promises: a lock (or a leadership that clients campaign for) is held by one client at a time. A hold is proved by its end only:
+a client that gives its lock back and is answered with ok has held it from the answer to its acquisition until it asked for the
+release, since what was lost in between could not have been given back. No clock, time-out or lease is believed.
+
+Checked: two proved holds that overlap refute it, and so does an acquisition that was asked for and answered within a proved
+hold of another client; nothing else can. O(n log n).
+
+Unknown: no lock was acquired, or no release succeeded. What it can't see: a client that lost its lock without knowing it and
+goes on as if it held it; that is `exclusive-access`.
+
+In a plan: `checks: [mutual-exclusion]`. Source: Dijkstra (1965); Gray and Cheriton, \"Leases\" (1989).",
+    ),
+    (
+        "fencing",
+        &["FencingMonotonic", "fencing tokens", "fencing token"],
+        "fencing tokens rise from holder to holder",
+        "
+Promises: who gets a lock later gets a larger token, and what the lock protects accepts no smaller token after a larger one.
+
+Checked: of two holds the later one must have the larger token. Certainly later is one whose acquisition was asked for after
+the other was answered, and one that is proved to have been held when the other had already been given. O(n log n).
+
+Unknown: the system's client tells no tokens, or no lock was acquired.
+
+In a plan: `checks: [fencing]`. Source: Kleppmann, \"How to do distributed locking\" (2016); Burrows, \"The Chubby lock service\"
+(2006), section 2.4.",
+    ),
+    (
+        "exclusive-access",
+        &["ExclusiveAccess", "exclusive access", "deposed holder"],
+        "what a lock protects is used by one holder after the other",
+        "
+Promises: once a newer holder has used what the lock protects, no older one does. The resource is the harness's own: it decides
+one access at a time and writes down what it accepts; whoever shows it a fencing token is refused once a larger one was shown.
+
+Checked: the accepted accesses are one sequence. It is refuted by an access of a holder between two of another, and by one of a
+holder whose token is smaller than that of a holder before. O(n log n).
+
+Unknown: nothing was accepted. With `fencing: true` this must hold whatever happens; with `fencing: false` a violation shows what
+the lock alone doesn't give: a holder that is paused, or cut off for longer than its lease, goes on when it is back.
+
+In a plan: `checks: [exclusive-access]`. Source: Kleppmann, \"How to do distributed locking\" (2016).",
     ),
     (
         "reelection",
@@ -103,7 +151,7 @@ chapter 9.",
     ),
     (
         "no-stale-leader",
-        &["NoStaleLeaderAfterHeal", "stale leader"],
+        &["NoStaleLeaderAfterHeal"],
         "after a heal, one node at most claims to lead after the bound",
         "
 Promises: once every node is up and every link open for as long as the bound, one node claims to lead, and none for a term
@@ -117,6 +165,21 @@ Unknown: the cluster was never whole for long enough.
 
 In a plan: `checks: [no-stale-leader: { within: 1s }]`. Source: Raft, section 5.1 (a leader that hears a higher term steps
 down); Ongaro's thesis, section 6.2 (one that hears no majority does, too). Seen failing: the specimen `no-step-down`.",
+    ),
+    (
+        "recovers",
+        &["Recovers", "recovery", "liveness of writes"],
+        "changes are acknowledged again within the bound after everything is healed",
+        "
+Promises: once every node is up and unpaused and no link is cut, a write, an addition or a decided swap that a client asks for is
+acknowledged before `within` has passed.
+
+Checked: each stretch without any fault that lasts longer than the bound while the load runs. It refutes the property if clients asked
+every node for changes, also late in the stretch, and none was acknowledged.
+
+Unknown: no such stretch, a node that nobody asked, or a host that stalled for more than a tenth of the bound.
+
+In a plan: `checks: [recovers: { within: 10s }]`. `reelection` is about whom nodes name; this is about what clients get.",
     ),
     (
         "replicas-agree",

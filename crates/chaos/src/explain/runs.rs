@@ -95,7 +95,8 @@ Over HTTP, on its own address and the second port:
                        definite true: surely nothing happened; else the outcome is unknown
   GET  /events         optional: a line of JSON per change of role, term, leader; has `monotonic_ns`
 
-`chaos init --system own` writes a workload and a script to start from; `chaos node` is the reference to compare with.
+`chaos init --system mydb` writes a workload and a definition to start from, for programs of any API; `chaos node` is the
+reference to compare with.
 What must survive a kill (term, vote, log) belongs into DIR. Reads must be linearizable, or the checks say so.",
     ),
     (

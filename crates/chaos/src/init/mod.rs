@@ -2,10 +2,13 @@
 //! comments that teach the language where it is used.
 //!
 //! ```text
-//! DIR/workloads/NAME.yaml   what is tested, with which load, and what must hold
-//! DIR/faults/NAME.yaml      what goes wrong
-//! DIR/NAME-node.sh          with `--system own`: what starts a node; to be replaced by one's own program
+//! DIR/workloads/NAME.yaml           what is tested, with which load, and what must hold
+//! DIR/faults/NAME.yaml              what goes wrong
+//! DIR/workloads/systems/NAME.yaml   with `--system NAME`: how a program of one's own is started, observed and used
 //! ```
+//!
+//! The definition begins as that of the reference node, so that everything is green before its words are replaced, one after the
+//! other, by those of another program (`chaos system check` after each).
 //!
 //! Refuses to overwrite anything: if one of the files is there, all that are there are listed, and nothing is written. If
 //! writing fails half-way, what was written is taken away again.
@@ -13,7 +16,6 @@
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,34 +27,36 @@ use crate::{again, show};
 
 const WORKLOAD: &str = include_str!("workload.yaml");
 const FAULTS: &str = include_str!("faults.yaml");
-const NODE: &str = include_str!("node.sh");
+const SYSTEM: &str = include_str!("system.yaml");
 
 /// Arguments of `chaos init`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  chaos init                        workloads/first.yaml and faults/first.yaml, here\n  \
-                        chaos init --name mydb --system own\n                                    for a program of your own"
+                        chaos init --system mydb          for a program of your own: workloads/systems/mydb.yaml, too"
 )]
 pub(crate) struct InitArguments {
     /// Where; made if it isn't there.
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
-    /// What the files are called: letters, digits, `-`, `_`.
-    #[arg(long, default_value = "first", value_parser = name)]
-    name: String,
-    /// What is to be tested: the reference node, or a program of your own that speaks its API (`chaos explain node-api`).
-    #[arg(long, value_enum, default_value_t)]
-    system: InitSystem,
+    /// What the files are called: letters, digits, `-`, `_`. Left out: the system's name, or `first`.
+    #[arg(long, value_parser = name)]
+    name: Option<String>,
+    /// What is to be tested: raft (the reference node, which is built in), or a name for a program of your own.
+    #[arg(long, value_name = "raft|NAME", default_value = "raft", value_parser = name)]
+    system: String,
 }
 
-/// What is to be tested.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum InitSystem {
-    /// The reference node, which is built in.
-    #[default]
-    Raft,
-    /// A program of your own.
-    Own,
+impl InitArguments {
+    /// The program of the user's own, if it isn't the reference node that is tested.
+    fn own(&self) -> Option<&str> {
+        Some(self.system.as_str()).filter(|system| *system != "raft")
+    }
+
+    /// What the files are called.
+    fn name(&self) -> &str {
+        self.name.as_deref().or(self.own()).unwrap_or("first")
+    }
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -70,14 +74,13 @@ struct NewFile {
     /// Below the directory.
     path: PathBuf,
     text: String,
-    executable: bool,
     /// Whether it is ours and the same for every name: one that is there already is left as it is.
     shared: bool,
 }
 
 /// Writes the files, or none.
 pub(crate) fn init(arguments: &InitArguments) -> Result<ExitCode, Failure> {
-    let mut files = files(&arguments.name, arguments.system);
+    let mut files = files(arguments.name(), arguments.own());
     files.retain(|file| !file.shared || arguments.directory.join(&file.path).symlink_metadata().is_err());
     let there: Vec<String> = files
         .iter()
@@ -98,46 +101,50 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn files(name: &str, system: InitSystem) -> Vec<NewFile> {
-    let system_lines = match system {
-        InitSystem::Raft => {
+fn files(name: &str, own: Option<&str>) -> Vec<NewFile> {
+    let system_lines = match own {
+        None => {
             "system: raft                      # the reference node, built in: `{ raft: { heartbeat: 20ms } }` tunes it"
                 .to_owned()
         }
-        InitSystem::Own => format!(
-            "system:\n  raft:                           # the API that your program must speak: `chaos explain node-api`\n    \
-             program: ./{name}-node.sh # what starts one node; relative to where chaos is run\n    \
-             election-timeout: 150ms..300ms  # handed to the program, and what the report's floor rests on\n    \
-             heartbeat: 40ms\n    \
-             arguments: []                 # handed to it as they are, after chaos's own"
+        Some(system) => format!(
+            "system:\n  use: workloads/systems/{system}.yaml   # how it is started, observed and used; try it by `chaos system check`\n  \
+             profile: default\n  programs:                       # to begin with, the reference node; put your own program here\n    \
+             {system}: {}",
+            // Every JSON text is a YAML text.
+            serde_json::Value::from(own_program())
         ),
     };
     let mut files = Vec::new();
-    let mut plan = |kind: SchemaKind, folder: &str, text: String| {
+    let mut plan = |kind: SchemaKind, folder: &str, name: &str, text: String| {
         let schema = format!("{}.schema.json", kind.name());
         let modeline = format!("# yaml-language-server: $schema={schema}\n");
         let path = Path::new(folder).join(schema);
-        files.push(NewFile { path, text: chaos_plan::schema(kind), executable: false, shared: true });
+        files.push(NewFile { path, text: chaos_plan::schema(kind), shared: true });
         let path = Path::new(folder).join(format!("{name}.yaml"));
-        files.push(NewFile { path, text: format!("{modeline}{text}"), executable: false, shared: false });
+        files.push(NewFile { path, text: format!("{modeline}{text}"), shared: false });
     };
-    plan(SchemaKind::Workload, "workloads", WORKLOAD.replace("NAME", name).replace("SYSTEM", &system_lines));
-    plan(SchemaKind::Faults, "faults", FAULTS.replace("NAME", name));
-    if system == InitSystem::Own {
-        let path = PathBuf::from(format!("{name}-node.sh"));
-        let text = NODE.replace("NAME", name).replace("CHAOS", &own_program());
-        files.push(NewFile { path, text, executable: true, shared: false });
+    plan(SchemaKind::Workload, "workloads", name, WORKLOAD.replace("NAME", name).replace("SYSTEM", &system_lines));
+    plan(SchemaKind::Faults, "faults", name, FAULTS.replace("NAME", name));
+    if let Some(system) = own {
+        let text = SYSTEM.replace("PLAN", name).replace("NAME", system).replace("CHAOS", &in_a_shell(&own_program()));
+        plan(SchemaKind::System, "workloads/systems", system, text);
     }
     files
 }
 
-/// How a script calls this program: by its name where the shell finds it, else by its path.
+/// How this program is called: by its name where it is on the PATH, else by its path.
 fn own_program() -> String {
     let path = env::var_os("PATH").unwrap_or_default();
     if env::split_paths(&path).any(|directory| directory.join("chaos").is_file()) {
         return "chaos".to_owned();
     }
-    env::current_exe().map_or("chaos".to_owned(), |path| again::quoted(&path.to_string_lossy()))
+    env::current_exe().map_or("chaos".to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
+/// As a word of a shell's command line.
+fn in_a_shell(program: &str) -> String {
+    again::quoted(program)
 }
 
 /// Writes all files, or takes away what was written.
@@ -162,27 +169,32 @@ fn write_all(directory: &Path, files: &[NewFile]) -> Result<(), String> {
 
 /// Writes a file that must not be there.
 fn write_new(path: &Path, file: &NewFile, written: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mode = if file.executable { 0o777 } else { 0o666 };
-    let mut out = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let mut out = OpenOptions::new().write(true).create_new(true).open(path)?;
     written.push(path.to_owned());
     out.write_all(file.text.as_bytes())
 }
 
 fn next_steps(arguments: &InitArguments, files: &[NewFile]) -> String {
-    let (directory, name) = (&arguments.directory, &arguments.name);
+    let (directory, name) = (&arguments.directory, arguments.name());
     let mut text = "Written:\n".to_owned();
     for file in files {
         text.push_str(&format!("  {}\n", directory.join(&file.path).display()));
     }
-    let go = if directory == Path::new(".") { String::new() } else { format!("  cd {}\n", directory.display()) };
-    text.push_str(&format!(
-        "\nNext:\n{go}  chaos plan workloads/{name}.yaml   see it with every default filled in\n  \
-         chaos run workloads/{name}.yaml    about half a minute\n  chaos language                      every word of it\n"
-    ));
-    if arguments.system == InitSystem::Own {
+    text.push_str("\nNext:\n");
+    if directory != Path::new(".") {
+        text.push_str(&format!("  cd {}\n", directory.display()));
+    }
+    if let Some(system) = arguments.own() {
         text.push_str(&format!(
-            "  chaos explain node-api              what your program must speak; start it in {name}-node.sh\n"
+            "  chaos system check workloads/systems/{system}.yaml --bin {system}={}\n                                      \
+             does every line of the definition work? Then put your program's words into it\n",
+            in_a_shell(&own_program())
         ));
     }
+    text.push_str(&format!(
+        "  chaos plan workloads/{name}.yaml   see it with every default filled in\n  \
+         chaos run workloads/{name}.yaml    about half a minute\n  chaos language{}                      every word of it\n",
+        if arguments.own().is_some() { " system" } else { "" }
+    ));
     text
 }

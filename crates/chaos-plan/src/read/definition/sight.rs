@@ -18,8 +18,8 @@ const NODES: usize = 3;
 const OF_A_NODE: [&str; 6] = ["id", "number", "ip", "dir", "data", "run"];
 
 /// Words of all templates.
-const OF_ALL: [&str; 10] =
-    ["nodes", "others", "first", "service", "tune", "port", "program", "install", "version", "seed"];
+const OF_ALL: [&str; 11] =
+    ["nodes", "others", "first", "service", "tune", "port", "program", "install", "version", "seed", "resource"];
 
 /// Words of what an operation over HTTP sends.
 const OF_AN_OPERATION: [&str; 3] = ["key", "value", "expect"];

@@ -192,7 +192,7 @@ impl Shared {
                 }
             }
             Action::Cas { .. } | Action::Acquire { .. } | Action::Release { .. } | Action::Access { .. } => {
-                Err(Trouble::Definite("a log knows no conditions and no locks".to_owned()))
+                Err(Trouble::Definite("a log has no words for conditions and locks".to_owned()))
             }
         }
     }
