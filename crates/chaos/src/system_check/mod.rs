@@ -187,8 +187,11 @@ fn heading(system: &DefinedSystem, driver: &DefinedDriver, nodes: u8) -> String 
         text.push_str(&format!("  nobody has tried this definition: {}\n", in_one_line(untested)));
     }
     for (name, path) in driver.programs() {
-        let version = driver.versions().get(name).map_or_else(String::new, |version| format!("  version {version}"));
-        text.push_str(&format!("  program {name}  {}{}\n", path.display(), in_one_line(&version)));
+        let version = driver
+            .versions()
+            .get(name)
+            .map_or_else(String::new, |version| format!("  version {}", in_one_line(version)));
+        text.push_str(&format!("  program {name}  {}{}\n", path.display(), version));
     }
     text
 }

@@ -128,7 +128,9 @@ pub(super) fn write_again(trial: &mut Trial, first: NodeId, key: &str) -> Result
     let Some(client) = trial.definition().client.clone() else { return Ok(()) };
     for attempt in attempts(key).into_iter().filter(|attempt| matches!(attempt.name, "write" | "add")) {
         let outcome = one(trial, first, &attempt, &client.driver)?;
-        trial.findings.add(format!("client {} after that", attempt.name), outcome);
+        if !matches!(outcome, Outcome::Untried(_)) {
+            trial.findings.add(format!("client {} after that", attempt.name), outcome);
+        }
     }
     Ok(())
 }
@@ -186,7 +188,9 @@ fn broken(why: String, driver: &str) -> Outcome {
 
 /// Drivers say so in these words; locks they refuse in various ones, and a lock that nobody has taken is refused for no other reason.
 fn has_no_words(action: &Action, error: &str) -> bool {
-    error.contains("no words") || matches!(action, Action::Acquire { .. } | Action::Release { .. })
+    error.contains("no words")
+        || error.starts_with("the definition has no `")
+        || matches!(action, Action::Acquire { .. } | Action::Release { .. })
 }
 
 fn send(trial: &mut Trial, node: NodeId, action: &Action) -> Result<Option<Answer>, Abort> {
