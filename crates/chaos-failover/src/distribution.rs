@@ -71,6 +71,14 @@ pub struct Figures {
     pub max: Duration,
 }
 
+impl Figures {
+    /// The figures of a sample; `None` of no values.
+    #[must_use]
+    pub fn of(values: &[Duration]) -> Option<Self> {
+        Some(Sample::new(values.iter().copied())?.figures())
+    }
+}
+
 /// How many samples a percentile needs (95 % one-sided bound); `None` for 100 and above, which no sample size supports.
 ///
 /// # Panics

@@ -25,7 +25,7 @@ pub use model::{
     Awaited, Check, Choice, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, LockWork, Mix, Observe,
     Partition, ProcessTarget, RaftOptions, ReadConsistency, Step, StepAction, System, Target, Until, Work, Workload,
 };
-pub use overrides::program_override;
+pub use overrides::{program_override, system_override};
 pub use read::VERSION;
 pub use resolved::resolved_yaml;
 pub use schema::{SchemaKind, schema};

@@ -53,6 +53,15 @@ pub fn program_override(text: &str) -> Option<String> {
     Some(format!("system.programs.{name}={}", yaml::quoted(path)))
 }
 
+/// `--system etcd` and its companions as overrides: `system`, `system.version`, `system.profile`. What looks like YAML is quoted, so
+/// that it is a name whatever it is.
+#[must_use]
+pub fn system_override(key: &str, name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+    let is_plain = !name.is_empty() && name.chars().all(plain);
+    if is_plain { format!("{key}={name}") } else { format!("{key}={}", yaml::quoted(name)) }
+}
+
 /// `system: etcd` and `system.profile=fast`: the name becomes one of several things that are said of the system.
 fn name_is_used(system: &mut Node, path: &[Spanned<String>]) {
     let [first, second, ..] = path else { return };

@@ -98,6 +98,7 @@ impl Report {
                 given: None,
                 directory: input.directory.to_owned(),
                 cut_short: input.cut_short.clone(),
+                tested: None,
             },
             faults: bands.iter().map(fault).collect(),
             warnings: warnings(&input, verdict),

@@ -17,6 +17,7 @@ mod compare;
 mod evidence;
 pub mod formats;
 mod html;
+pub mod league;
 mod model;
 mod notes;
 mod picture;
@@ -31,7 +32,7 @@ pub use compare::{COMPARE_SCHEMA, CompareReport};
 pub use evidence::quoted_lines;
 pub use model::{
     Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts, SCHEMA,
-    Verdict, WitnessSummary,
+    Tested, Verdict, WitnessSummary,
 };
 pub use schema::report_schema;
 pub use set::{RunSet, SET_SCHEMA, SetEnd, SetFacts, SetRun, worse};

@@ -175,6 +175,40 @@ pub struct RunFacts {
     pub directory: String,
     /// Whether it ran to its end: `None` if so, otherwise what ended it.
     pub cut_short: Option<String>,
+    /// Version and settings of the system under test; `None` in reports of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<Tested>,
+}
+
+/// Which variant of a system was tested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tested {
+    /// The version, if it is known.
+    pub version: Option<String>,
+    /// The tuning profile.
+    pub profile: String,
+    /// The profile's values, with what the workload changed of them.
+    pub settings: Vec<Fact>,
+    /// What its programs said of their versions when they were asked.
+    pub programs: Vec<Fact>,
+}
+
+impl Tested {
+    /// `3.5.35, profile fast (election 200, heartbeat 20)`.
+    #[must_use]
+    pub(crate) fn in_words(&self) -> String {
+        let version = self.version.as_deref().unwrap_or("version unknown");
+        let settings = self.settings_in_words();
+        let settings = if settings.is_empty() { String::new() } else { format!(" ({settings})") };
+        format!("{version}, profile {}{settings}", self.profile)
+    }
+
+    /// `election 200, heartbeat 20`.
+    #[must_use]
+    pub(crate) fn settings_in_words(&self) -> String {
+        let settings = self.settings.iter().map(|fact| format!("{} {}", fact.name, fact.value));
+        settings.collect::<Vec<String>>().join(", ")
+    }
 }
 
 impl RunFacts {

@@ -19,12 +19,12 @@ const FILE: &str = "command.txt";
 /// The command line as it was given, seed included.
 pub(crate) fn as_given(order: &Order<'_>, seed: Seed) -> String {
     let verb = if order.wrap.is_some() { "wrap" } else { "run" };
-    let mut words: Vec<String> = ["chaos", verb, order.workload].map(str::to_owned).to_vec();
+    let mut words: Vec<String> = ["chaos", verb, &order.asked.workload].map(str::to_owned).to_vec();
     words.extend(["--seed".to_owned(), seed.to_string()]);
     for change in order.overrides {
         words.extend(["--set".to_owned(), change.clone()]);
     }
-    if order.stop_on_violation {
+    if order.asked.stop_on_violation {
         words.push("--stop-on-violation".to_owned());
     }
     if let Some(wrap) = order.wrap {
@@ -37,14 +37,14 @@ pub(crate) fn as_given(order: &Order<'_>, seed: Seed) -> String {
 pub(crate) fn of_set(arguments: &RunArguments, times: u16, seed: Seed) -> String {
     let (seed, times) = (seed.to_string(), times.to_string());
     let mut words: Vec<String> =
-        ["chaos", "run", &arguments.workload, "--seed", &seed, "--repeat", &times].map(str::to_owned).to_vec();
-    for change in &arguments.overrides {
-        words.extend(["--set".to_owned(), change.clone()]);
+        ["chaos", "run", &arguments.asked.workload, "--seed", &seed, "--repeat", &times].map(str::to_owned).to_vec();
+    for change in arguments.asked.changes.overrides() {
+        words.extend(["--set".to_owned(), change]);
     }
     let flags = [
         ("--keep-going", arguments.repeat.keep_going),
-        ("--stop-on-violation", arguments.stop_on_violation),
-        ("--keep", arguments.keep),
+        ("--stop-on-violation", arguments.asked.stop_on_violation),
+        ("--keep", arguments.asked.keep),
     ];
     words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned()));
     if arguments.repeat.jobs.get() > 1 {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chaos_foreign::{FailedCas, Format, Keys, Kind};
 use clap::{Parser, Subcommand};
 
+use crate::changes::{Asked, Changes};
 use crate::completions::CompletionsArguments;
 use crate::doctor::DoctorArguments;
 use crate::events::RunFormat;
@@ -33,6 +34,8 @@ const EXAMPLES: &str = "\
 Examples:
   chaos run workloads/partition.yaml          run a workload and write its report
   chaos run kill --seed 7 --set nodes=3       a built-in workload, with changes
+  chaos run workloads/league/kill.yaml --system etcd --profile fast
+                                              a real system that is installed (scripts/systems/install etcd)
   chaos run partition --set system.raft.specimen=double-vote
                                               the same against a node that is broken on purpose
   chaos check reports/partition/<run>         judge a saved run again
@@ -67,6 +70,8 @@ pub(crate) enum Command {
     Compare(crate::compare::CompareArguments),
     /// Say how far a system is from the timeouts that it declares, from the saved runs of a sweep.
     BenchFloor(crate::bench_floor::BenchFloorArguments),
+    /// Put many saved runs into one table: systems beside each other under the same faults.
+    League(crate::league::LeagueArguments),
     /// Validate a workload and print it with every default filled in.
     Plan(PlanArguments),
     /// List the built-in workloads, fault plans and systems, the broken nodes, and the checks.
@@ -93,50 +98,15 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = RUN_HELP)]
 pub(crate) struct RunArguments {
-    /// A workload file, or the name of a built-in one (see `chaos list`).
-    pub(crate) workload: String,
-    /// The seed of every random choice. Left out: the workload's own, or a fresh one, which is printed.
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-    /// The run directory, which must not exist yet. Left out: reports/<workload>/<UTC time>-<seed>.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// Change a value of the workload, for example nodes=3 or system.raft.heartbeat=20ms. May be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<String>,
-    /// Take a program of the system under test from elsewhere, for example etcd=/opt/etcd/bin/etcd. May be repeated.
-    #[arg(long = "bin", value_name = "NAME=PATH", value_parser = program)]
-    pub(crate) programs: Vec<String>,
-    /// Keep the nodes' data directories after a valid run too.
-    #[arg(long)]
-    pub(crate) keep: bool,
-    /// End the run at the first violation that can be seen while it goes on (two leaders, a second vote, a fallen term, an
-    /// impossible answer), instead of when the fault plan is through.
-    #[arg(long)]
-    pub(crate) stop_on_violation: bool,
-    /// Print only the summary.
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
+    /// What is to be run.
+    #[command(flatten)]
+    pub(crate) asked: Asked,
     /// How to tell what happens: text for people, json for programs (events on standard output, one a line).
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: RunFormat,
     /// Several runs instead of one.
     #[command(flatten)]
     pub(crate) repeat: crate::repeat::RepeatArguments,
-}
-
-impl RunArguments {
-    /// With every change of the workload among the overrides, programs included: so sets and repetitions know one kind of change.
-    pub(crate) fn with_programs(mut self) -> Self {
-        self.overrides.append(&mut self.programs);
-        self
-    }
-}
-
-/// `NAME=PATH` as the change of the workload that it stands for.
-pub(crate) fn program(text: &str) -> Result<String, String> {
-    chaos_plan::program_override(text)
-        .ok_or_else(|| "a program's name and its path are wanted: etcd=/opt/etcd".to_owned())
 }
 
 const RUN_HELP: &str = "\
@@ -150,9 +120,9 @@ Set CHAOS_LOG (for example CHAOS_LOG=debug) to see what the harness does.";
 pub(crate) struct PlanArguments {
     /// A workload file, or the name of a built-in one.
     pub(crate) workload: String,
-    /// Change a value of the workload. May be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<String>,
+    /// What is changed of it.
+    #[command(flatten)]
+    pub(crate) changes: Changes,
 }
 
 /// Arguments of `chaos check`.

@@ -14,7 +14,7 @@ use chaos_plan::{Check, Source, System, Workload};
 use chaos_report::{ExpectationResult, ExpectedViolation, Fact, Input, Report};
 
 use crate::failure::Failure;
-use crate::{again, live, show, wrap};
+use crate::{again, live, show, tested, wrap};
 
 /// What the floor assumes of the network: a round trip through two veth pairs and the switch, rounded up. The disk counts as
 /// free, since a floor must not lie above what is possible.
@@ -74,15 +74,7 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         .into_iter()
         .map(|property| chaos_check::check(&history, property, &Budget::default()))
         .collect();
-    let (timing, specimen) = match &workload.system {
-        System::Raft(options) => {
-            (Some(Timing::of_raft(workload.nodes, options, FLOOR_RTT, Duration::ZERO)), options.specimen.as_deref())
-        }
-        System::Defined(defined) => {
-            let timing = defined.timing();
-            (timing.map(|timing| Timing::of_defined(workload.nodes, &timing, FLOOR_RTT, Duration::ZERO)), None)
-        }
-    };
+    let (timing, specimen) = timing_and_specimen(&workload);
     let analysis = analyse(&history, timing.as_ref());
     let expectations = workload
         .expect
@@ -123,10 +115,24 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         host: host(&workload),
     });
     report.run.given = again::given(saved);
+    report.run.tested = Some(tested::tested(&workload, &history));
     Ok(match wrapped {
         Some(wrapped) => report.with_wrapped(wrapped),
         None => report,
     })
+}
+
+/// The timeouts that the system declares, for the floor; and the broken node's name, if it is one of ours.
+fn timing_and_specimen(workload: &Workload) -> (Option<Timing>, Option<&str>) {
+    match &workload.system {
+        System::Raft(options) => {
+            (Some(Timing::of_raft(workload.nodes, options, FLOOR_RTT, Duration::ZERO)), options.specimen.as_deref())
+        }
+        System::Defined(defined) => {
+            let timing = defined.timing();
+            (timing.map(|timing| Timing::of_defined(workload.nodes, &timing, FLOOR_RTT, Duration::ZERO)), None)
+        }
+    }
 }
 
 /// Writes `report.json` and `report.html`, each whole or not at all.

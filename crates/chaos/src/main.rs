@@ -3,6 +3,7 @@
 mod again;
 mod args;
 mod bench_floor;
+mod changes;
 mod client_check;
 mod compare;
 mod completions;
@@ -15,6 +16,7 @@ mod foreign;
 mod frame;
 mod init;
 mod judge;
+mod league;
 mod list;
 mod live;
 mod man;
@@ -25,6 +27,7 @@ mod schema;
 mod show;
 mod system;
 mod system_check;
+mod tested;
 mod wrap;
 
 use std::io::IsTerminal;
@@ -46,12 +49,13 @@ fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Node(arguments) => return election_node::main(*arguments),
-        Command::Run(arguments) => run::run(&arguments.with_programs()),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => foreign::check(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
         Command::BenchFloor(arguments) => bench_floor::bench_floor(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
+        Command::League(arguments) => league::league(&arguments),
         Command::Plan(arguments) => show::plan(&arguments),
         Command::Wrap(arguments) => wrap::wrap(&arguments),
         Command::Init(arguments) => init::init(&arguments),

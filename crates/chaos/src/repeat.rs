@@ -68,10 +68,11 @@ pub(crate) fn end_with_parent(arguments: &RunArguments) -> Result<(), Failure> {
 
 /// Runs the workload so many times.
 pub(crate) fn run(arguments: &RunArguments, times: u16) -> Result<ExitCode, Failure> {
-    let workload = chaos_plan::load(Path::new(&arguments.workload), &arguments.overrides)?.workload;
+    let workload =
+        chaos_plan::load(Path::new(&arguments.asked.workload), &arguments.asked.changes.overrides())?.workload;
     run::check_specimen(&workload)?;
     run::check_loads(&workload)?;
-    let seed = arguments.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
+    let seed = arguments.asked.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
     let started = jiff::Timestamp::now();
     let directory = make_directory(arguments, &workload, seed, times, &started)?;
     let mut repetition = Repetition {
@@ -86,7 +87,7 @@ pub(crate) fn run(arguments: &RunArguments, times: u16) -> Result<ExitCode, Fail
             asked: times.into(),
         }),
         pooled: Vec::new(),
-        progress: Progress::new(arguments.quiet, times),
+        progress: Progress::new(arguments.asked.quiet, times),
         directory,
     };
     repetition.save()?;
@@ -130,7 +131,7 @@ fn make_directory(
     times: u16,
     started: &jiff::Timestamp,
 ) -> Result<PathBuf, Failure> {
-    let path = arguments.out.clone().unwrap_or_else(|| {
+    let path = arguments.asked.out.clone().unwrap_or_else(|| {
         let set = format!("{}-{seed}-x{times}", started.strftime("%Y-%m-%dT%H-%M-%SZ"));
         PathBuf::from("reports").join(&workload.name).join(set)
     });
@@ -202,14 +203,14 @@ impl Repetition<'_> {
     fn start(&self, index: usize, under_way: &mut JoinSet<Ended>) -> Result<Option<(usize, Pid)>, Failure> {
         let own = std::env::current_exe().context("find this program's own file")?;
         let mut command = Command::new(own);
-        command.args(["run", &self.arguments.workload, "--quiet", "--seed", &self.seeds[index].to_string()]);
+        command.args(["run", &self.arguments.asked.workload, "--quiet", "--seed", &self.seeds[index].to_string()]);
         command.arg("--part-of").arg(std::process::id().to_string());
         command.arg("--out").arg(self.directory.join(name(index)));
-        for change in &self.arguments.overrides {
+        for change in self.arguments.asked.changes.overrides() {
             command.arg("--set").arg(change);
         }
         for (flag, wanted) in
-            [("--keep", self.arguments.keep), ("--stop-on-violation", self.arguments.stop_on_violation)]
+            [("--keep", self.arguments.asked.keep), ("--stop-on-violation", self.arguments.asked.stop_on_violation)]
         {
             if wanted {
                 command.arg(flag);

@@ -19,30 +19,21 @@ use chaos_systems::DefinedDriver;
 use election::specimens::SpecimenName;
 
 use crate::args::RunArguments;
+use crate::changes::Asked;
 use crate::events::{Events, RunFormat};
 use crate::failure::{Failure, never_hides_a_violation};
 use crate::follow::{Alarms, Follow, Started};
 use crate::live::{Live, SummaryTo};
 use crate::system::{self, Opened};
 use crate::wrap::{Company, Wrap};
-use crate::{again, judge, repeat, report};
+use crate::{again, judge, repeat, report, tested};
 
 /// What is to be run, and how: what the arguments of `run` and `wrap` have in common.
 pub(crate) struct Order<'a> {
-    /// A workload file or a built-in one.
-    pub(crate) workload: &'a str,
-    /// The seed, if it is given.
-    pub(crate) seed: Option<u64>,
-    /// The run directory, if it is given.
-    pub(crate) out: Option<&'a Path>,
-    /// Changes of the workload.
+    /// The workload, where its run goes, and how much is told.
+    pub(crate) asked: &'a Asked,
+    /// Changes of the workload, all of them as `--set` says them.
     pub(crate) overrides: &'a [String],
-    /// Whether the nodes' data is kept after a valid run too.
-    pub(crate) keep: bool,
-    /// Whether the first violation ends the run.
-    pub(crate) stop_on_violation: bool,
-    /// Whether only the summary is told.
-    pub(crate) quiet: bool,
     /// To whom it is told.
     pub(crate) format: RunFormat,
     /// The command that the run accompanies.
@@ -55,17 +46,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
         return repeat::run(arguments, times.into());
     }
     repeat::end_with_parent(arguments)?;
-    carry_out(&Order {
-        workload: &arguments.workload,
-        seed: arguments.seed,
-        out: arguments.out.as_deref(),
-        overrides: &arguments.overrides,
-        keep: arguments.keep,
-        stop_on_violation: arguments.stop_on_violation,
-        quiet: arguments.quiet,
-        format: arguments.format,
-        wrap: None,
-    })
+    let overrides = arguments.asked.changes.overrides();
+    carry_out(&Order { asked: &arguments.asked, overrides: &overrides, format: arguments.format, wrap: None })
 }
 
 /// Runs what was ordered to its verdict.
@@ -73,8 +55,8 @@ pub(crate) fn carry_out(order: &Order<'_>) -> Result<ExitCode, Failure> {
     let alarms = Alarms::default();
     let mut follow: Box<dyn Follow> = match (order.format, order.wrap) {
         (RunFormat::Json, _) => Box::new(Events::new(alarms.clone())),
-        (RunFormat::Text, None) => Box::new(Live::new(order.quiet, SummaryTo::Stdout)),
-        (RunFormat::Text, Some(_)) => Box::new(Live::new(order.quiet, SummaryTo::Stderr)),
+        (RunFormat::Text, None) => Box::new(Live::new(order.asked.quiet, SummaryTo::Stdout)),
+        (RunFormat::Text, Some(_)) => Box::new(Live::new(order.asked.quiet, SummaryTo::Stderr)),
     };
     follow_out(order, follow.as_mut(), alarms).inspect_err(|failure| {
         follow.failed(failure.exit_code(), &failure.in_words());
@@ -82,11 +64,11 @@ pub(crate) fn carry_out(order: &Order<'_>) -> Result<ExitCode, Failure> {
 }
 
 fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Result<ExitCode, Failure> {
-    let loaded = chaos_plan::load(Path::new(order.workload), order.overrides)?;
+    let loaded = chaos_plan::load(Path::new(&order.asked.workload), order.overrides)?;
     let (mut workload, written) = (loaded.workload, loaded.sources.into_iter().next());
     check_specimen(&workload)?;
     check_loads(&workload)?;
-    let seed = order.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
+    let seed = order.asked.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
     workload.seed = Some(seed);
 
     // From here on this is pid 2 of namespaces of its own; whatever ends it, the kernel cleans up.
@@ -100,7 +82,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     let faults = Engine::new(&workload, seed, RunNanos::default()).progress().faults_total;
     follow.started(&Started { workload: &workload, seed, faults, directory: &directory, again: &given });
 
-    let watch = order.stop_on_violation.then(|| watch(&workload, alarms));
+    let watch = order.asked.stop_on_violation.then(|| watch(&workload, alarms));
     let (mut world, _) = build_world(&workload, seed, &started, &directory, watch)?;
     let missing = world.capabilities().missing(&workload.faults);
     if !missing.is_empty() {
@@ -124,7 +106,7 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     }
     let written = judge::write(&directory, &report);
     let violated = report.checks.iter().any(|check| check.verdict == CheckVerdict::Invalid);
-    if !violated && !order.keep {
+    if !violated && !order.asked.keep {
         remove_data(&directory, workload.nodes);
     }
     kept_company?;
@@ -173,7 +155,7 @@ fn make_directory(
     seed: Seed,
     started: &jiff::Timestamp,
 ) -> Result<RunDir, Failure> {
-    let path = order.out.map(Path::to_owned).unwrap_or_else(|| {
+    let path = order.asked.out.clone().unwrap_or_else(|| {
         let run = format!("{}-{seed}", started.strftime("%Y-%m-%dT%H-%M-%SZ"));
         PathBuf::from("reports").join(&workload.name).join(run)
     });
@@ -238,7 +220,7 @@ pub(crate) fn build_world(
         System::Defined(_) => world.serve_resource().map_err(anyhow::Error::from)?,
     }
     for (program, version) in programs {
-        world.execute(Command::Remark(format!("{program} is version {version}"))).map_err(anyhow::Error::from)?;
+        world.execute(Command::Remark(tested::remark(&program, &version))).map_err(anyhow::Error::from)?;
     }
     Ok((world, defined))
 }

@@ -31,7 +31,7 @@ pub(crate) fn lost() -> bool {
 
 /// Validates a workload and prints it resolved.
 pub(crate) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Failure> {
-    let loaded = chaos_plan::load(Path::new(&arguments.workload), &arguments.overrides)?;
+    let loaded = chaos_plan::load(Path::new(&arguments.workload), &arguments.changes.overrides())?;
     print(&chaos_plan::resolved_yaml(&loaded.workload));
     Ok(ExitCode::SUCCESS)
 }

@@ -34,6 +34,7 @@ use chaos_report::Wrapped;
 use chaos_systems::RaftDriver;
 use nix::sys::signal::Signal;
 
+use crate::changes::Asked;
 use crate::events::RunFormat;
 use crate::failure::Failure;
 use crate::run::{self, Order};
@@ -45,29 +46,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct WrapArguments {
-    /// A workload file, or the name of a built-in one (see `chaos list`).
-    workload: String,
-    /// The seed of every random choice. Left out: the workload's own, or a fresh one, which is printed.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// The run directory, which must not exist yet. Left out: reports/<workload>/<UTC time>-<seed>.
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Change a value of the workload. May be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// Take a program of the system under test from elsewhere, for example etcd=/opt/etcd/bin/etcd. May be repeated.
-    #[arg(long = "bin", value_name = "NAME=PATH", value_parser = crate::args::program)]
-    programs: Vec<String>,
-    /// Keep the nodes' data directories after a valid run too.
-    #[arg(long)]
-    keep: bool,
-    /// End the run, and the command, at the first violation that can be seen while it goes on.
-    #[arg(long)]
-    stop_on_violation: bool,
-    /// Print only the summary (and the command's own output).
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    asked: Asked,
     #[command(flatten)]
     wrap: Wrap,
 }
@@ -108,18 +88,9 @@ pub(crate) fn wrap(arguments: &WrapArguments) -> Result<ExitCode, Failure> {
         let program = program.to_string_lossy();
         return Err(Failure::Refused(anyhow!("`{program}` is no program that can be started (from here, or in PATH)")));
     }
-    let overrides = [arguments.overrides.as_slice(), &arguments.programs].concat();
-    run::carry_out(&Order {
-        workload: &arguments.workload,
-        seed: arguments.seed,
-        out: arguments.out.as_deref(),
-        overrides: &overrides,
-        keep: arguments.keep,
-        stop_on_violation: arguments.stop_on_violation,
-        quiet: arguments.quiet,
-        format: RunFormat::Text,
-        wrap: Some(&arguments.wrap),
-    })
+    let overrides = arguments.asked.changes.overrides();
+    let wrap = Some(&arguments.wrap);
+    run::carry_out(&Order { asked: &arguments.asked, overrides: &overrides, format: RunFormat::Text, wrap })
 }
 
 /// Whether there is such a program: known before a cluster is started for it.

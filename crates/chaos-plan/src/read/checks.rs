@@ -9,7 +9,10 @@ use crate::error::Mistake;
 use crate::model::{Check, System};
 use crate::source::Place;
 use crate::words;
-use crate::yaml::NodeKind;
+use crate::yaml::{Node, NodeKind};
+
+/// In a list of checks: those that a workload without a list would have.
+const PROMISED: &str = "promised";
 
 /// What is checked of a workload that doesn't say: every safety property.
 const DEFAULT: [Check; 4] =
@@ -28,7 +31,15 @@ impl Reader {
             self.note(mistake);
         }
         let mut checks: Vec<Check> = Vec::new();
+        let mut promised = None;
         for item in items {
+            if let Some(place) = self.says_promised(item) {
+                if promised.is_some() {
+                    self.note(Mistake::at(place, "`promised` is checked already"));
+                }
+                promised = promised.or(Some((place, checks.len())));
+                continue;
+            }
             let Some(check) = self.check(Field::unnamed("a check", item)) else { continue };
             if let Some(System::Defined(defined)) = system {
                 self.can_be_checked(check, item.place, &defined.definition);
@@ -39,38 +50,57 @@ impl Reader {
                 checks.push(check);
             }
         }
+        if let Some((place, index)) = promised {
+            self.promise_in_place(&mut checks, index, place, system);
+        }
         checks
+    }
+
+    /// Where an item of the list is the word `promised`, which stands for as many checks as the system promises.
+    fn says_promised(&mut self, item: &Node) -> Option<Place> {
+        match &item.kind {
+            NodeKind::Scalar(text) if text == PROMISED => Some(item.place),
+            NodeKind::Map(entries) => match entries.as_slice() {
+                [(key, value)] if key.value == PROMISED => {
+                    if value.kind != NodeKind::Null {
+                        self.note(Mistake::at(value.place, format!("`{PROMISED}` has no options")));
+                    }
+                    Some(key.place)
+                }
+                [] | [_, ..] => None,
+            },
+            NodeKind::Scalar(_) | NodeKind::Null | NodeKind::List(_) => None,
+        }
+    }
+
+    /// Puts the checks that `promised` stands for where it stands. One that is named besides keeps its own options.
+    fn promise_in_place(&mut self, checks: &mut Vec<Check>, index: usize, place: Place, system: Option<&System>) {
+        let named = |check: &Check| checks.iter().any(|named| named.name() == check.name());
+        let more: Vec<Check> = promised_by(system).into_iter().filter(|check| !named(check)).collect();
+        checks.splice(index..index, more);
+        if checks.is_empty()
+            && let Some(System::Defined(defined)) = system
+        {
+            self.nothing_is_checked(place, &defined.definition.name);
+        }
     }
 
     /// What is checked of a workload that doesn't say: what the system promises, as far as it can be seen.
     fn default_checks(&mut self, system: Option<&System>) -> Vec<Check> {
-        let Some(System::Defined(defined)) = system else { return DEFAULT.to_vec() };
-        let definition = &defined.definition;
-        let Promises { one_leader, acknowledged_writes, reads } = definition.promises;
-        let promised = DEFAULT.into_iter().filter(|check| match check {
-            Check::ElectionSafety | Check::TermMonotonic => one_leader == OneLeader::PerTerm,
-            Check::Linearizable => reads == Reads::Linearizable,
-            Check::NoAcknowledgedWriteLost => acknowledged_writes == AcknowledgedWrites::Kept,
-            // Added for the loads that can show them.
-            Check::MutualExclusion | Check::Fencing | Check::ExclusiveAccess => false,
-            Check::BoundedReelection { .. }
-            | Check::NoStaleLeaderAfterHeal { .. }
-            | Check::OneLeaderAtATime { .. }
-            | Check::Recovers { .. }
-            | Check::ReplicasAgree => false,
-        });
-        let exclusive = Check::OneLeaderAtATime { overlap: Duration::ZERO };
-        let promised = promised.chain((one_leader == OneLeader::AnyTime).then_some(exclusive));
-        let checks: Vec<Check> = promised.filter(|&check| lacking(check, definition).is_none()).collect();
+        let checks = promised_by(system);
         if checks.is_empty()
-            && let Some(place) = self.system_place
+            && let (Some(place), Some(System::Defined(defined))) = (self.system_place, system)
         {
-            let mistake = Mistake::at(place, "nothing is checked")
-                .label(format!("`{}` promises nothing that can be seen of it", definition.name))
-                .help("name what to demand of it, for example `checks: [reelection: { within: 60s }]`");
-            self.note(mistake);
+            self.nothing_is_checked(place, &defined.definition.name);
         }
         checks
+    }
+
+    fn nothing_is_checked(&mut self, place: Place, system: &str) {
+        let mistake = Mistake::at(place, "nothing is checked")
+            .label(format!("`{system}` promises nothing that can be seen of it"))
+            .help("name what to demand of it, for example `checks: [reelection: { within: 60s }]`");
+        self.note(mistake);
     }
 
     /// Notes that the definition doesn't show what the check needs.
@@ -115,7 +145,7 @@ impl Reader {
             "no-stale-leader" => self.bound(named).map(|within| Check::NoStaleLeaderAfterHeal { within }),
             "one-leader" => self.overlap(named).map(|overlap| Check::OneLeaderAtATime { overlap }),
             unknown => {
-                let names: Vec<_> = words::CHECKS.names().collect();
+                let names: Vec<_> = words::CHECKS.names().chain(words::PROMISED.names()).collect();
                 self.unknown(named.key, "check", unknown, &names);
                 None
             }
@@ -164,6 +194,28 @@ impl Reader {
             }
         }
     }
+}
+
+/// What the system promises, as far as it can be seen.
+fn promised_by(system: Option<&System>) -> Vec<Check> {
+    let Some(System::Defined(defined)) = system else { return DEFAULT.to_vec() };
+    let definition = &defined.definition;
+    let Promises { one_leader, acknowledged_writes, reads } = definition.promises;
+    let promised = DEFAULT.into_iter().filter(|check| match check {
+        Check::ElectionSafety | Check::TermMonotonic => one_leader == OneLeader::PerTerm,
+        Check::Linearizable => reads == Reads::Linearizable,
+        Check::NoAcknowledgedWriteLost => acknowledged_writes == AcknowledgedWrites::Kept,
+        // Added for the loads that can show them.
+        Check::MutualExclusion | Check::Fencing | Check::ExclusiveAccess => false,
+        Check::BoundedReelection { .. }
+        | Check::NoStaleLeaderAfterHeal { .. }
+        | Check::OneLeaderAtATime { .. }
+        | Check::Recovers { .. }
+        | Check::ReplicasAgree => false,
+    });
+    let exclusive = Check::OneLeaderAtATime { overlap: Duration::ZERO };
+    let promised = promised.chain((one_leader == OneLeader::AnyTime).then_some(exclusive));
+    promised.filter(|&check| lacking(check, definition).is_none()).collect()
 }
 
 /// What a definition lacks for a check, and the remedy; `None` if nothing.

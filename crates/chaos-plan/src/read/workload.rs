@@ -135,7 +135,8 @@ impl Reader {
         let system = match fields.get("system") {
             Some(field) => self.system(field),
             None => {
-                self.missing(fields.place, "a workload", "system", "add for example `system: raft`");
+                let help = "add for example `system: raft`, or name one on the command line: `--system etcd`";
+                self.missing(fields.place, "a workload", "system", help);
                 None
             }
         };

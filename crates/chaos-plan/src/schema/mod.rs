@@ -249,11 +249,12 @@ fn election() -> Value {
     })
 }
 
-/// A check by its name, or with its bound as the one key of a mapping.
+/// A check by its name, or with its bound as the one key of a mapping; or `promised`, which stands for several.
 fn check() -> Value {
     let bounded = |name: &str| matches!(name, "reelection" | "no-stale-leader" | "recovers");
-    let bare: Vec<Value> = words::CHECKS.names().filter(|name| !bounded(name)).map(Value::from).collect();
-    let mut with_key = object(&[&words::CHECKS], &[], |word| match word {
+    let names = words::CHECKS.names().chain(words::PROMISED.names());
+    let bare: Vec<Value> = names.filter(|name| !bounded(name)).map(Value::from).collect();
+    let mut with_key = object(&[&words::CHECKS, &words::PROMISED], &[], |word| match word {
         "one-leader" => json!({ "anyOf": [{ "type": "null" }, object(&[&words::OVERLAP], &[], |_| duration())] }),
         word if bounded(word) => object(&[&words::WITHIN], &["within"], |_| duration()),
         _ => json!({ "type": "null" }),

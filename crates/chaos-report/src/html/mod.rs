@@ -14,7 +14,7 @@ mod pack;
 mod percentiles;
 mod phases;
 mod plan;
-mod policy;
+pub(crate) mod policy;
 mod scatter;
 pub(crate) mod svg;
 mod tables;
@@ -30,7 +30,7 @@ use crate::words::{Lines, duration, grouped, percent, visible};
 use crate::{Report, ReportError};
 
 const PAGE: &str = include_str!("../../templates/report.html");
-const STYLE: &str = include_str!("../../templates/report.css");
+pub(crate) const STYLE: &str = include_str!("../../templates/report.css");
 /// The script's files are parts of one function, so that they share names with one another and with nothing else.
 const SCRIPT: &str = concat!(
     "(() => {\n\"use strict\";\n",
@@ -46,17 +46,7 @@ const SCRIPT: &str = concat!(
 
 /// Renders the page.
 pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_formatter(|out, state, value| {
-        // Foreign text is made visible before it is escaped; what this crate made itself is marked safe.
-        match value.as_str() {
-            Some(text) if !value.is_safe() => {
-                minijinja::escape_formatter(out, state, &Value::from(visible(text, Lines::Several)))
-            }
-            Some(_) | None => minijinja::escape_formatter(out, state, value),
-        }
-    });
+    let mut environment = environment();
     environment.add_template("report.html", PAGE)?;
     let html = environment.get_template("report.html")?.render(context! {
         policy => Value::from_safe_string(policy::content_security_policy(SCRIPT, STYLE)),
@@ -75,6 +65,22 @@ pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
         plan => report.plan.clone(),
     })?;
     Ok(html)
+}
+
+/// Where templates are filled: everything is escaped but what this crate made itself and marked safe.
+pub(crate) fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_formatter(|out, state, value| {
+        // Foreign text is made visible before it is escaped.
+        match value.as_str() {
+            Some(text) if !value.is_safe() => {
+                minijinja::escape_formatter(out, state, &Value::from(visible(text, Lines::Several)))
+            }
+            Some(_) | None => minijinja::escape_formatter(out, state, value),
+        }
+    });
+    environment
 }
 
 /// The page's own words.
@@ -112,6 +118,9 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("lasted", duration(Duration::from_nanos(run.duration_ns))),
         ("failovers", grouped(measured.failovers.len() as u64)),
     ];
+    if let Some(tested) = &run.tested {
+        facts.insert(1, ("tested", tested.in_words()));
+    }
     if let Some((lowest, highest)) = measured.observed.terms {
         let answers = grouped(measured.observed.answers);
         facts.push(("observed", format!("{answers} answers, terms {lowest}–{highest}")));

@@ -17,6 +17,11 @@ pub(crate) fn content_security_policy(script: &str, style: &str) -> String {
     )
 }
 
+/// The policy for a page that has no script at all.
+pub(crate) fn without_script(style: &str) -> String {
+    format!("default-src 'none'; style-src '{}'; base-uri 'none'; form-action 'none'", source(style))
+}
+
 fn source(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
@@ -35,5 +40,7 @@ mod tests {
     fn nothing_is_allowed_that_is_not_named() {
         let policy = content_security_policy("a", "b");
         assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe") && !policy.contains('*'));
+        let policy = without_script("b");
+        assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("script") && !policy.contains("unsafe"));
     }
 }

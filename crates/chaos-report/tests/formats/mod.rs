@@ -8,6 +8,7 @@ mod csv;
 mod github;
 mod hlog;
 mod junit;
+mod league;
 mod markdown;
 mod pool;
 mod prometheus;

@@ -74,7 +74,7 @@ struct CheckArguments {
     #[arg(long)]
     profile: Option<String>,
     /// Take a program from elsewhere, for example etcd=/opt/etcd/bin/etcd. May be repeated.
-    #[arg(long = "bin", value_name = "NAME=PATH", value_parser = crate::args::program)]
+    #[arg(long = "bin", value_name = "NAME=PATH", value_parser = crate::changes::program)]
     programs: Vec<String>,
     /// How many nodes; with fewer than three nobody is killed.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
