@@ -10,14 +10,16 @@ known_systems() {
   done
 }
 
-# What clients do and what is checked where it isn't the usual.
-peculiar() {
+# What clients do and what is checked where it isn't the usual. Whoever was cut off has WITHIN to notice, where that is asked.
+peculiar() { # SYSTEM WITHIN
   case $1 in
     # A queue and a log have no registers.
-    rabbitmq | kafka*) printf '%s\n' --set 'clients=[set]' ;;
+    kafka*) printf '%s\n' --set 'clients=[set]' ;;
+    # A final read takes every message of the queue, one after the other.
+    rabbitmq) printf '%s\n' --set 'clients=[set: { rate: 40/s }]' ;;
     # Nothing to write to; who stands for election is watched.
-    curator | keepalived) printf '%s\n' --set 'checks=[promised]' ;;
-    # It promises nothing, but a holder that can be reached again should notice that it has lost the lease.
-    kubernetes) printf '%s\n' --set 'checks=[no-stale-leader: { within: 30s }]' ;;
+    curator | keepalived | mongodb) printf '%s\n' --set 'checks=[promised]' ;;
+    # They promise nothing that can be seen, but whoever led should notice, when it is back, that another one does.
+    kubernetes | tikv) printf '%s\n' --set "checks=[no-stale-leader: { within: $2 }]" ;;
   esac
 }

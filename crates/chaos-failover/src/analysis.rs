@@ -31,6 +31,9 @@ pub struct Analysis {
     pub floor: Option<Floor>,
     /// Every time without service that clients saw, in order.
     pub outages: Vec<Outage>,
+    /// How many leaders a majority came to name, each of a higher term than the one before; the first one counts.
+    #[serde(default)]
+    pub elections: u64,
     /// Every leader that came without a fault under way and is no failover's, the first one left out.
     #[serde(default)]
     pub unplanned: Vec<Unplanned>,

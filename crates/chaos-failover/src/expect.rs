@@ -107,6 +107,10 @@ fn measure(expectation: &Expectation, analysis: &Analysis) -> Result<Vec<Figure>
             Some(share) => Ok(vec![Figure::ShareMillionths(share)]),
             None => Err("no operations".to_owned()),
         },
+        Metric::Elections => Ok(vec![Figure::Count(analysis.elections)]),
+        Metric::NeedlessElections => {
+            Ok(vec![Figure::Count(analysis.unplanned.iter().filter(|election| election.needless).count() as u64)])
+        }
         Metric::LostWrites => Ok(vec![Figure::Count(analysis.lost_writes.len() as u64)]),
         Metric::Overlap => {
             let lasted = analysis.overlaps.iter().map(|overlap| overlap.lasted);
@@ -321,6 +325,22 @@ mod tests {
         let none = crate::analyse(&Sample::new(3).history(), None);
         let above = expected(Metric::Overlap, Statistic::Total, Comparison::Greater, Bound::Time(ms(0)));
         assert!(matches!(evaluate(&above, &none), Judgement::Missed { .. }));
+    }
+
+    #[test]
+    fn elections_are_counted_and_those_that_nothing_called_for_apart() {
+        let mut sample = Sample::new(3);
+        for (term, leader) in [(1, 1), (2, 2), (3, 1)] {
+            for t in (0..900).step_by(100) {
+                sample.all_follow(&[1, 2, 3], 1000 * term + t, term, leader);
+            }
+        }
+        let analysis = crate::analyse(&sample.history(), None);
+        let at_most = |metric, bound| expected(metric, Statistic::Count, Comparison::AtMost, Bound::Count(bound));
+        let judged = |metric, bound| evaluate(&at_most(metric, bound), &analysis);
+        assert_eq!(judged(Metric::Elections, 3), Judgement::Met { value: Figure::Count(3) });
+        assert_eq!(judged(Metric::Elections, 2), Judgement::Missed { value: Figure::Count(3) });
+        assert_eq!(judged(Metric::NeedlessElections, 1), Judgement::Missed { value: Figure::Count(2) });
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::outage::{longest, outages, owner};
 use crate::overlap::{leaderships, overlaps, total};
 use crate::step_down::step_down;
 use crate::timeline::timeline;
-use crate::unplanned::unplanned;
+use crate::unplanned::{elections, unplanned};
 use crate::views::Views;
 
 /// Measures a history. `timing` is what is known of the system's timeouts, for the theoretical floor.
@@ -80,6 +80,7 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
         operations: statistics(&operations, unreadable),
         observed: Observed { views: views.count(), ..beliefs.observed() },
         timeline: timeline(history, &beliefs, &conditions),
+        elections: elections(&beliefs),
         unplanned: unplanned(&beliefs, &conditions, &failovers, &stalls),
         failovers,
         outages,

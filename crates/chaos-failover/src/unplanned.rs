@@ -13,6 +13,24 @@ use crate::interval::Interval;
 /// How long after a stall an election may still be its work: an election timeout and a round of votes, generously.
 const STALL_REACH: Duration = Duration::from_millis(500);
 
+/// Every leader that a majority came to name, the first one included; a majority that goes back to an older term elects nobody.
+fn elected(beliefs: &Beliefs) -> impl Iterator<Item = (Interval, TermLeader)> {
+    let mut newest = None;
+    beliefs.changes().iter().filter_map(move |change| {
+        let Changed::Majority(leader) = change.what else { return None };
+        let newer = newest.is_none_or(|newest| leader.term > newest);
+        newer.then(|| {
+            newest = Some(leader.term);
+            (change.at, leader)
+        })
+    })
+}
+
+/// How many there were.
+pub(crate) fn elections(beliefs: &Beliefs) -> u64 {
+    elected(beliefs).count() as u64
+}
+
 /// All of them, in order. The first leader of the run is expected; a failover's own belongs to that failover.
 pub(crate) fn unplanned(
     beliefs: &Beliefs,
@@ -22,31 +40,26 @@ pub(crate) fn unplanned(
 ) -> Vec<Unplanned> {
     let mut seen: Option<TermLeader> = None;
     let mut found = Vec::new();
-    for change in beliefs.changes() {
-        let Changed::Majority(leader) = change.what else { continue };
-        let newest = seen.is_none_or(|seen| leader.term > seen.term);
+    for (at, leader) in elected(beliefs) {
         let first = seen.is_none();
-        if !newest {
-            continue;
-        }
         let previous = seen.replace(leader);
         let under_way = conditions
             .faults()
             .iter()
-            .any(|fault| fault.begun.lo <= change.at.hi && fault.ended.is_none_or(|ended| change.at.lo <= ended.hi));
+            .any(|fault| fault.begun.lo <= at.hi && fault.ended.is_none_or(|ended| at.lo <= ended.hi));
         // An election during a fault that took no leader away, or a second one of a failover, is that fault's work.
         let of_failover = |failover: &Failover| failover.new == Some(leader) || left_nobody(failover, previous);
         if first || under_way || failovers.iter().any(of_failover) {
             continue;
         }
-        let ended = |hi: RunNanos| hi < change.at.lo;
+        let ended = |hi: RunNanos| hi < at.lo;
         let before = conditions.faults().iter().rev().find(|fault| fault.ended.is_some_and(|end| ended(end.hi)));
-        let reach = RunNanos(change.at.lo.0.saturating_sub(crate::interval::nanos(STALL_REACH)));
-        let watched = Interval::new(reach, change.at.hi);
+        let reach = RunNanos(at.lo.0.saturating_sub(crate::interval::nanos(STALL_REACH)));
+        let watched = Interval::new(reach, at.hi);
         let stalled = stalls.iter().any(|stall| Interval::new(stall.from, stall.to).meets(watched));
         found.push(Unplanned {
             leader,
-            at: change.at,
+            at,
             after: before.map(|fault| fault.begin.id),
             stalled,
             previous,

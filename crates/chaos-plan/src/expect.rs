@@ -33,6 +33,10 @@ pub enum Metric {
     },
     /// The number of failovers.
     Failovers,
+    /// How many leaders a majority came to name, each of a higher term than the one before; the first one counts.
+    Elections,
+    /// How many of them took over from a healthy leader, without a fault under way.
+    NeedlessElections,
     /// The times without service that open-loop clients saw.
     Outage,
     /// The share of operations that were acknowledged, 0 to 1.
@@ -88,7 +92,7 @@ pub enum Statistic {
     Max,
     /// The sum.
     Total,
-    /// How many; the only one for [`Metric::Failovers`] and [`Metric::LostWrites`].
+    /// How many; the only one for what is counted, as [`Metric::Failovers`].
     Count,
     /// The value itself; the only one for [`Metric::Availability`].
     Value,

@@ -104,7 +104,9 @@ impl Reader {
             Metric::Failover { .. } | Metric::Outage | Metric::Overlap | Metric::StaleLeader => {
                 ("a time", scalar::duration(text).map(Bound::Time))
             }
-            Metric::Failovers | Metric::LostWrites => ("a whole number", scalar::whole(text).map(Bound::Count)),
+            Metric::Failovers | Metric::Elections | Metric::NeedlessElections | Metric::LostWrites => {
+                ("a whole number", scalar::whole(text).map(Bound::Count))
+            }
             Metric::Availability => ("a percentage", scalar::share_millionths(text).map(Bound::ShareMillionths)),
         };
         match read {
@@ -122,6 +124,8 @@ impl Reader {
         let parts: Vec<&str> = field.name.split('.').collect();
         match parts.as_slice() {
             ["failovers", "count"] => Some((Metric::Failovers, Statistic::Count)),
+            ["elections", "count"] => Some((Metric::Elections, Statistic::Count)),
+            ["elections", "needless"] => Some((Metric::NeedlessElections, Statistic::Count)),
             ["availability"] => Some((Metric::Availability, Statistic::Value)),
             ["outage", "total"] => Some((Metric::Outage, Statistic::Total)),
             ["overlap", "total"] => Some((Metric::Overlap, Statistic::Total)),
@@ -147,12 +151,22 @@ impl Reader {
 
     fn unknown_metric(&mut self, field: Field<'_>, parts: &[&str]) {
         let first = parts.first().copied().unwrap_or_default();
-        let known =
-            ["failover", "failovers", "outage", "availability", "overlap", "stale-leader", "lost-writes", VIOLATION];
+        let known = [
+            "failover",
+            "failovers",
+            "elections",
+            "outage",
+            "availability",
+            "overlap",
+            "stale-leader",
+            "lost-writes",
+            VIOLATION,
+        ];
         if known.contains(&first) {
             let form = match first {
                 "failover" => "`failover.writable.p50`, or `failover.kill.writable.p50` of one kind of fault",
                 "failovers" => "`failovers.count`",
+                "elections" => "`elections.count` or `elections.needless`",
                 "outage" => "`outage.max`",
                 "overlap" => "`overlap.max` or `overlap.total`",
                 "stale-leader" => "`stale-leader.max`",

@@ -369,6 +369,12 @@ pub(crate) static METRICS: Table = Table {
             "of each kind of fault for itself; `failover.kill.PHASE…` of one kind",
         ),
         word("failovers.count", "at least 8", "how many failovers there were"),
+        word("elections.count", "at most 1", "how many leaders a majority came to name, the first included"),
+        word(
+            "elections.needless",
+            "at most 0",
+            "those that took over from a healthy leader, without a fault under way",
+        ),
         word("outage.FIGURE", "< 3s", "times without service, as clients saw it; also `outage.total`"),
         word("overlap.max", "'> 1s'", "two leaders at once, in whatever terms; also `overlap.total`"),
         word("stale-leader.FIGURE", "< 1s", "for how long an old leader still claimed to lead beside a newer one"),
