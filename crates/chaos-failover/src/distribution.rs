@@ -128,7 +128,9 @@ impl Sample {
 
     /// The percentile, whether or not n supports it.
     pub(crate) fn quantile(&self, quantile: f64) -> Duration {
-        let value = Duration::from_nanos(self.histogram.value_at_quantile(quantile));
+        let nanos = self.histogram.value_at_quantile(quantile);
+        // A nanosecond stands for nothing at all, see `histogram_of`.
+        let value = Duration::from_nanos(if nanos <= NOTHING_NANOS { 0 } else { nanos });
         value.clamp(self.min(), self.max())
     }
 
@@ -151,12 +153,15 @@ impl Sample {
     }
 }
 
+/// As what a time of zero is recorded: the smallest value that a histogram's buckets are made for.
+const NOTHING_NANOS: u64 = 1;
+
 /// The values as a histogram.
 pub(crate) fn histogram_of(values: &[u64]) -> Histogram<u64> {
     // Three significant digits: the histogram's rounding (0.1 %) is far below a poll interval.
     let mut histogram = Histogram::new(3).expect("3 significant digits are within the allowed 0 to 5");
     for value in values {
-        histogram.record((*value).max(1)).expect("a histogram that resizes itself takes every value");
+        histogram.record((*value).max(NOTHING_NANOS)).expect("a histogram that resizes itself takes every value");
     }
     histogram
 }
@@ -210,6 +215,12 @@ fn distribution(failovers: &[&Failover], kind: FaultKind, phase: Phase) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_of_nothing_is_read_back_as_nothing() {
+        let figures = Figures::of(&[0, 0, 0, 0, 7].map(Duration::from_nanos)).expect("there are samples");
+        assert_eq!((figures.p50, figures.max), (Some(Duration::ZERO), Duration::from_nanos(7)));
+    }
 
     #[test]
     fn percentiles_need_as_many_samples_as_the_order_statistic_bound_says() {

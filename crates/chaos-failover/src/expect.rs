@@ -126,6 +126,13 @@ fn measure(expectation: &Expectation, analysis: &Analysis) -> Result<Vec<Figure>
             let lasted = analysis.failovers.iter().map(|failover| told(failover.overlap, expectation.comparison));
             statistic_of(expectation.statistic, lasted.collect()).map(|figure| vec![figure])
         }
+        Metric::StepDown => {
+            let lasted = analysis
+                .failovers
+                .iter()
+                .filter_map(|failover| stepped_down(failover.step_down.as_ref()?, expectation));
+            statistic_of(expectation.statistic, lasted.collect()).map(|figure| vec![figure])
+        }
         Metric::Outage => outage(expectation.statistic, analysis).map(|figure| vec![figure]),
         Metric::Failover { phase, kind } => {
             let mut kinds: Vec<FaultKind> = analysis.failovers.iter().map(|failover| failover.kind).collect();
@@ -137,6 +144,20 @@ fn measure(expectation: &Expectation, analysis: &Analysis) -> Result<Vec<Figure>
             }
             kinds.into_iter().map(|kind| failover(expectation, analysis, kind, phase)).collect()
         }
+    }
+}
+
+/// How long it took an old leader to give up. One that never did claimed for as long as it was watched, which says nothing of an
+/// upper limit that is longer than that.
+fn stepped_down(outcome: &PhaseOutcome, expectation: &Expectation) -> Option<Duration> {
+    match outcome {
+        PhaseOutcome::Reached(reached) => Some(told(reached.after, expectation.comparison)),
+        PhaseOutcome::NotReached(missing) => match (expectation.comparison, expectation.bound) {
+            (Comparison::Less | Comparison::AtMost, Bound::Time(limit)) if missing.watched < limit => None,
+            (Comparison::Less | Comparison::AtMost | Comparison::Greater | Comparison::AtLeast, _) => {
+                Some(missing.watched)
+            }
+        },
     }
 }
 
@@ -212,9 +233,11 @@ fn time(duration: Duration) -> Figure {
 
 #[cfg(test)]
 mod tests {
-    use chaos_history::Mark;
+    use chaos_history::{Mark, RunNanos};
 
     use super::*;
+    use crate::analysis::{NotReached, Reached};
+    use crate::interval::Interval;
     use crate::sample::{Sample, ms};
 
     /// `n` kills of n1, elected 200 ms after each, writable 210 ms after; a last pause that ends 900 ms later unelected.
@@ -341,6 +364,26 @@ mod tests {
         assert_eq!(judged(Metric::Elections, 3), Judgement::Met { value: Figure::Count(3) });
         assert_eq!(judged(Metric::Elections, 2), Judgement::Missed { value: Figure::Count(3) });
         assert_eq!(judged(Metric::NeedlessElections, 1), Judgement::Missed { value: Figure::Count(2) });
+    }
+
+    #[test]
+    fn a_leader_that_never_gave_up_misses_every_upper_limit_that_it_was_watched_for() {
+        let mut analysis = analysed(2, false);
+        let after = Elapsed { lo: ms(100), hi: ms(120) };
+        let at = Interval::new(RunNanos(0), RunNanos(0));
+        analysis.failovers[0].step_down = Some(PhaseOutcome::Reached(Reached { at, after }));
+        let judged = |analysis: &Analysis, comparison, bound| {
+            let bound = Bound::Time(ms(bound));
+            evaluate(&expected(Metric::StepDown, Statistic::Max, comparison, bound), analysis)
+        };
+        assert!(matches!(judged(&analysis, Comparison::Less, 121), Judgement::Met { .. }));
+        assert!(matches!(judged(&analysis, Comparison::Less, 110), Judgement::Missed { .. }));
+        assert!(matches!(judged(&analysis, Comparison::Greater, 110), Judgement::Missed { .. }));
+        let never = NotReached { why: Why::RunEnded, watched: ms(4000) };
+        analysis.failovers[1].step_down = Some(PhaseOutcome::NotReached(never));
+        assert!(matches!(judged(&analysis, Comparison::Less, 3000), Judgement::Missed { .. }));
+        assert!(matches!(judged(&analysis, Comparison::Greater, 3000), Judgement::Met { .. }));
+        assert!(matches!(judged(&analysis, Comparison::Less, 5000), Judgement::Met { .. }), "nothing is told of it");
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub enum Metric {
     Overlap,
     /// For how long an old leader still claimed to lead beside a newer one, after a fault.
     StaleLeader,
+    /// For how long an old leader went on claiming to lead: from the cut on, or from the moment on at which a paused one ran again.
+    StepDown,
     /// How many acknowledged writes are surely gone: a lower bound.
     LostWrites,
 }

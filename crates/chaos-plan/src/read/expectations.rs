@@ -101,7 +101,7 @@ impl Reader {
     fn bound_of(&mut self, field: Field<'_>, metric: Metric, text: &str) -> Option<Bound> {
         let text = text.trim();
         let (wanted, read) = match metric {
-            Metric::Failover { .. } | Metric::Outage | Metric::Overlap | Metric::StaleLeader => {
+            Metric::Failover { .. } | Metric::Outage | Metric::Overlap | Metric::StaleLeader | Metric::StepDown => {
                 ("a time", scalar::duration(text).map(Bound::Time))
             }
             Metric::Failovers | Metric::Elections | Metric::NeedlessElections | Metric::LostWrites => {
@@ -131,6 +131,7 @@ impl Reader {
             ["overlap", "total"] => Some((Metric::Overlap, Statistic::Total)),
             ["overlap", "max"] => Some((Metric::Overlap, Statistic::Max)),
             ["stale-leader", figure] => Some((Metric::StaleLeader, self.figure(field, figure)?)),
+            ["step-down", figure] => Some((Metric::StepDown, self.figure(field, figure)?)),
             ["lost-writes"] => Some((Metric::LostWrites, Statistic::Count)),
             ["outage", figure] => Some((Metric::Outage, self.figure(field, figure)?)),
             ["failover", phase, figure] => self.failover(field, None, phase, figure),
@@ -159,6 +160,7 @@ impl Reader {
             "availability",
             "overlap",
             "stale-leader",
+            "step-down",
             "lost-writes",
             VIOLATION,
         ];
@@ -170,6 +172,7 @@ impl Reader {
                 "outage" => "`outage.max`",
                 "overlap" => "`overlap.max` or `overlap.total`",
                 "stale-leader" => "`stale-leader.max`",
+                "step-down" => "`step-down.max`",
                 "lost-writes" => "`lost-writes`",
                 "violation" => "`violation`",
                 _ => "`availability`",

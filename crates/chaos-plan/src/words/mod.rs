@@ -378,6 +378,11 @@ pub(crate) static METRICS: Table = Table {
         word("outage.FIGURE", "< 3s", "times without service, as clients saw it; also `outage.total`"),
         word("overlap.max", "'> 1s'", "two leaders at once, in whatever terms; also `overlap.total`"),
         word("stale-leader.FIGURE", "< 1s", "for how long an old leader still claimed to lead beside a newer one"),
+        word(
+            "step-down.FIGURE",
+            "< 3s",
+            "for how long an old leader goes on claiming: from the cut on, or once a paused one runs again",
+        ),
         word("lost-writes", "'> 0'", "acknowledged writes that are surely gone, of demonstrations"),
         word("violation", "no-lost-writes", "checks that this plan shows violated: exit code 0 if they are, 3 if not"),
         word("availability", "above 90%", "the share of operations that were acknowledged"),
