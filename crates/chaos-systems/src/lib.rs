@@ -10,6 +10,7 @@ mod defined;
 mod driver;
 mod probe;
 mod raft;
+mod resp;
 
 pub use access::{Addresses, Enter};
 pub use client::{

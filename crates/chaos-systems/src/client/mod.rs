@@ -15,7 +15,7 @@ mod amqp;
 mod answer;
 mod etcd;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod http;
 mod kafka;
 mod nats;
