@@ -27,7 +27,7 @@ use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, 
 use crate::probe::{LogTail, Means, Taken};
 
 pub use examine::{Examined, Misunderstood};
-pub use programs::{Programs, cache};
+pub use programs::{Programs, cache, is_program, on_path};
 
 /// What a driver of a defined system is made of.
 pub struct DefinedSetup {
