@@ -51,6 +51,7 @@ impl Programs {
             system: definition.name.clone(),
             program: program.to_owned(),
             remedy: remedy(install, program),
+            untested: definition.untested.clone(),
         };
         let installed = match (&definition.install, system.version()) {
             (Some(install), Some(version)) => Some((install, version, cache.join(&install.name).join(version))),
@@ -211,7 +212,35 @@ fn output_of(command: &CommandLine) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use chaos_plan::{Source, System, load_source};
+
     use super::*;
+
+    fn system(more: &str) -> DefinedSystem {
+        let definition = format!(
+            "version: 1\nsystem: rare\n{more}programs: {{ no-such-program-of-anybody: {{}} }}\nports: {{ client: 1 }}\n\
+             processes: {{ rare: {{ run: [no-such-program-of-anybody] }} }}\n\
+             observers: {{ self: {{ of: own-role, http: {{ port: client, path: / }}, role: answer.role }} }}\n"
+        );
+        let text = "name: case\nsystem: { use: rare.yaml }\nnodes: 3\nclients: none\nfaults: none\n\
+                    checks: [reelection: { within: 9s }]\n";
+        let source = Source { name: "case.yaml".to_owned(), text: text.to_owned() };
+        let loaded = load_source(source, &[], &|_| Ok(definition.clone())).unwrap_or_else(|errors| panic!("{errors}"));
+        match loaded.workload.system {
+            System::Defined(system) => *system,
+            System::Raft(_) => panic!("the reference node"),
+        }
+    }
+
+    #[test]
+    fn a_missing_program_of_a_definition_that_nobody_has_tried_comes_with_the_reason() {
+        let cache = tempfile::tempdir().unwrap();
+        let told = |more: &str| Programs::find(&system(more), cache.path()).unwrap_err().to_string();
+        let plain = told("");
+        assert!(plain.ends_with("or say where it is with `--bin no-such-program-of-anybody=PATH`"), "{plain}");
+        let untested = told("untested: no package has it\n");
+        assert_eq!(untested, format!("{plain}; nobody has tried this definition: no package has it"));
+    }
 
     #[test]
     fn a_program_is_a_file_that_may_be_executed() {
