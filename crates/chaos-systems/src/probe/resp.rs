@@ -61,7 +61,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::client::fake::answering;
+    use crate::client::trial::answering;
 
     async fn told(bytes: &str, pairs: bool) -> Result<Value, ProbeError> {
         let (address, _) = answering(bytes).await;
