@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use chaos_engine::{Event, FaultChange, FaultCommand};
 use chaos_history::{self as history, FaultEvent, FaultId, Link, NodeId, RunNanos, Stamps};
+use chaos_net::chain;
 use chaos_plan::{KillSignal, ProcessTarget};
 use nix::sys::signal::Signal;
 
@@ -189,7 +190,7 @@ impl RealWorld {
             stamps.effect = Some(self.clock.now());
         }
         for missed in unconfirmed {
-            self.remark(describe(&missed))?;
+            self.remark(chain(&missed))?;
         }
         Ok(error)
     }
@@ -200,14 +201,14 @@ impl RealWorld {
             Ok(receipt) => receipt,
             Err(error) => {
                 stamps.call_end = self.clock.now();
-                return Ok(Some(describe(&error)));
+                return Ok(Some(chain(&error)));
             }
         };
         stamps.call_begin = self.clock.from_monotonic(receipt.call_begin_ns);
         stamps.call_end = self.clock.from_monotonic(receipt.call_end_ns);
         match self.star.confirm_cut(CUT_CONFIRMED_WITHIN) {
             Ok(effect) => stamps.effect = Some(self.clock.from_monotonic(effect.in_force_ns)),
-            Err(error) => self.remark(format!("the cut could not be confirmed: {}", describe(&error)))?,
+            Err(error) => self.remark(format!("the cut could not be confirmed: {}", chain(&error)))?,
         }
         Ok(None)
     }
@@ -229,7 +230,7 @@ impl RealWorld {
         aimed_at: usize,
         missed: &[ProcessError],
     ) -> Result<Option<String>, WorldError> {
-        let texts: Vec<String> = missed.iter().map(|error| describe(error)).collect();
+        let texts: Vec<String> = missed.iter().map(|error| chain(error)).collect();
         if missed.len() == aimed_at && !missed.is_empty() {
             return Ok(Some(texts.join("; ")));
         }
@@ -259,16 +260,4 @@ pub(crate) fn signal_of(signal: KillSignal) -> Signal {
         KillSignal::Kill => Signal::SIGKILL,
         KillSignal::Term => Signal::SIGTERM,
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }

@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 
 use chaos_engine::{FaultChange, FaultCommand};
 use chaos_history::{NodeId, NodeLife, RunNanos, Stamps};
+use chaos_net::chain;
 use chaos_plan::{KillSignal, ProcessTarget};
 use nix::sys::signal::{Signal, kill};
 
-use crate::faults::{ORDERLY_END_WITHIN, describe, signal_of};
+use crate::faults::{ORDERLY_END_WITHIN, signal_of};
 use crate::inspect::{self, Task};
 use crate::process::{ProcessError, StartedOne};
 use crate::world::{RealWorld, WorldError};
@@ -73,7 +74,7 @@ impl RealWorld {
             stamps.effect = Some(self.clock.now());
         }
         for missed in unconfirmed {
-            self.remark(describe(&missed))?;
+            self.remark(chain(&missed))?;
         }
         Ok(error)
     }

@@ -38,7 +38,7 @@ mod star;
 mod stub;
 mod sys;
 
-pub use error::{KernelError, NetError};
+pub use error::{KernelError, NetError, chain};
 pub use monotonic::monotonic_ns;
 pub use namespace::{addresses_in, enter_namespace, in_namespace, listening_in, start_in_namespace};
 pub use nonroot::start_as_nonroot;

@@ -10,12 +10,15 @@ mod defined;
 mod driver;
 mod probe;
 mod raft;
+mod resp;
 
 pub use access::{Addresses, Enter};
 pub use client::{
     ClientError, ClientSetup, OVSDB_SCHEMA, PROTOCOL_TEXT, RuleOutcome, RuleReport, check_client, drivers, open,
 };
-pub use defined::{DefinedDriver, DefinedError, DefinedSetup, Examined, Misunderstood, Programs, cache};
+pub use defined::{
+    DefinedDriver, DefinedError, DefinedSetup, Examined, Misunderstood, Programs, cache, is_program, on_path,
+};
 pub use driver::{
     Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, ObserverFacts, Preparation, ProbeError,
     Pushed, Watch,

@@ -15,11 +15,9 @@
 //!
 //! Exit code: 1 if a safety property is violated; else 4 if CMD failed; else as `chaos run`.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, OnceLock};
@@ -31,7 +29,7 @@ use chaos_cluster::{Control, Guest, GuestHandle, GuestStreams, OnSignal, RealWor
 use chaos_engine::{Engine, Phase, Rounds};
 use chaos_history::{NodeId, RunDir, Seed};
 use chaos_report::Wrapped;
-use chaos_systems::RaftDriver;
+use chaos_systems::{RaftDriver, is_program, on_path};
 use nix::sys::signal::Signal;
 
 use crate::changes::Asked;
@@ -95,14 +93,11 @@ pub(crate) fn wrap(arguments: &WrapArguments) -> Result<ExitCode, Failure> {
 
 /// Whether there is such a program: known before a cluster is started for it.
 fn can_be_started(program: &OsStr) -> bool {
-    let is_program = |path: &Path| {
-        fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-    };
     if program.to_string_lossy().contains('/') {
-        return is_program(Path::new(program));
+        is_program(Path::new(program))
+    } else {
+        on_path(program).next().is_some()
     }
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|directory| is_program(&directory.join(program)))
 }
 
 impl Wrap {

@@ -14,8 +14,6 @@
 mod amqp;
 mod answer;
 mod etcd;
-#[cfg(test)]
-mod fake;
 mod http;
 mod kafka;
 mod nats;
@@ -26,7 +24,7 @@ mod postgres;
 mod program;
 mod redis;
 #[cfg(test)]
-mod trial;
+pub(crate) mod trial;
 pub(crate) mod web;
 mod wire;
 mod zookeeper;

@@ -21,13 +21,14 @@ use std::time::Duration;
 use chaos_history::{Action, NodeId, OpResult};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 
 use super::options::Options;
 use super::pool::{Kept, Pool, send};
 use super::{ClientError, ClientSetup, done, failed, no_words, shortened, unknown, written_as_bytes};
 use crate::driver::{Answer, Client};
+use crate::resp::{self, Reply, RespError, encoded};
 
 /// Sets the key if it holds what is expected, and returns whether it did and what was there. ARGV: whether the key must be
 /// there, what it must hold, what it gets.
@@ -57,10 +58,6 @@ const DEFINITE: &[&str] = &[
 
 /// More than any reply takes: a set of a few million elements.
 const REPLY_BYTES_MAX: usize = 64 << 20;
-/// Arrays are nested twice at most in what we ask.
-const DEPTH_MAX: usize = 4;
-/// A reply's first line is a number or an error text.
-const LINE_BYTES_MAX: u64 = 4 << 10;
 
 /// Opens the driver.
 ///
@@ -169,94 +166,16 @@ fn command(action: &Action) -> Option<Vec<String>> {
     }
 }
 
-/// A command as an array of bulk strings.
-fn encoded(words: &[String]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        bytes.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes());
-    }
-    bytes
-}
-
-/// What a server replies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Reply {
-    Status(String),
-    Error(String),
-    Number(i64),
-    Bulk(Vec<u8>),
-    Nothing,
-    List(Vec<Reply>),
-}
-
 impl Connection {
     /// The next reply; the operation is of unknown outcome if it doesn't come whole.
     async fn reply(&mut self) -> Result<Reply, Answer> {
-        let mut left = REPLY_BYTES_MAX;
-        self.part(DEPTH_MAX, &mut left).await
+        resp::reply(&mut self.0, REPLY_BYTES_MAX).await.map_err(|error| match error {
+            RespError::Broken(error) => unknown(format!("no whole answer: {error}")),
+            RespError::Ended => unknown("the connection ended without an answer"),
+            RespError::TooLarge { .. } => unknown("an answer of more than 64 megabytes"),
+            RespError::Unreadable { line, .. } => unknown(format!("unreadable answer: {}", shortened(&line))),
+        })
     }
-
-    fn part<'a>(&'a mut self, depth: usize, left: &'a mut usize) -> BoxFuture<'a, Result<Reply, Answer>> {
-        async move {
-            let line = self.line().await?;
-            let (kind, rest) = line.split_at_checked(1).ok_or_else(|| unreadable(&line))?;
-            let length = || match rest.parse::<i64>() {
-                Ok(-1) => Ok(None),
-                Ok(length) => usize::try_from(length).map(Some).map_err(|_| unreadable(&line)),
-                Err(_) => Err(unreadable(&line)),
-            };
-            Ok(match kind {
-                "+" => Reply::Status(rest.to_owned()),
-                "-" => Reply::Error(rest.to_owned()),
-                ":" => Reply::Number(rest.parse().map_err(|_| unreadable(&line))?),
-                "$" => match length()? {
-                    None => Reply::Nothing,
-                    Some(length) => Reply::Bulk(self.bulk(length, left).await?),
-                },
-                "*" => match length()? {
-                    None => Reply::Nothing,
-                    Some(_) if depth == 0 => return Err(unreadable(&line)),
-                    Some(length) => {
-                        let mut list = Vec::new();
-                        for _ in 0..length {
-                            // An element takes four bytes at least; without a count of them, a list of nothing has no end.
-                            *left = left.checked_sub(4).ok_or_else(too_long)?;
-                            list.push(self.part(depth - 1, left).await?);
-                        }
-                        Reply::List(list)
-                    }
-                },
-                _ => return Err(unreadable(&line)),
-            })
-        }
-        .boxed()
-    }
-
-    async fn line(&mut self) -> Result<String, Answer> {
-        let mut line = Vec::new();
-        let read = (&mut self.0).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await;
-        read.map_err(|error| unknown(format!("no whole answer: {error}")))?;
-        match line.strip_suffix(b"\r\n") {
-            Some(text) => String::from_utf8(text.to_vec()).map_err(|_| unreadable(&String::from_utf8_lossy(text))),
-            None if line.is_empty() => Err(unknown("the connection ended without an answer")),
-            None => Err(unreadable(&String::from_utf8_lossy(&line))),
-        }
-    }
-
-    async fn bulk(&mut self, length: usize, left: &mut usize) -> Result<Vec<u8>, Answer> {
-        *left = left.checked_sub(length).ok_or_else(too_long)?;
-        let mut bytes = vec![0; length + 2];
-        self.0.read_exact(&mut bytes).await.map_err(|error| unknown(format!("no whole answer: {error}")))?;
-        if bytes.split_off(length) == b"\r\n" { Ok(bytes) } else { Err(unreadable("a text without its end")) }
-    }
-}
-
-fn too_long() -> Answer {
-    unknown("an answer of more than 64 megabytes")
-}
-
-fn unreadable(text: &str) -> Answer {
-    unknown(format!("unreadable answer: {}", shortened(text)))
 }
 
 /// What a reply says of an action.

@@ -1,45 +1,58 @@
-//! What the tests of drivers share: a node that says what a script says, and real programs where they are installed.
+//! What the tests of drivers share: nodes that say what a script says or what they are told to, and real programs where they are
+//! installed. Nothing here leaves the loopback interface.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chaos_history::{Action, NodeId, OpPhase, OpResult, Revision, Seed, Value};
-use chaos_plan::definition::Scope;
+use chaos_plan::definition::{PlaceOfNode, Scope};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{ClientSetup, open};
+use crate::defined::cache;
 use crate::driver::Client;
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The first node.
 pub(super) fn n1() -> NodeId {
     NodeId::new(1)
 }
 
-/// A client of this driver for these nodes.
-pub(super) fn client(driver: &str, endpoints: &[SocketAddr], options: &[(&str, &str)]) -> Arc<dyn Client> {
-    let options: BTreeMap<_, _> =
-        options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let setup = ClientSetup {
+/// The setup of a driver whose nodes are at these addresses.
+pub(super) fn setup(driver: &str, endpoints: &[SocketAddr], options: &[(&str, &str)]) -> ClientSetup {
+    let place = |(number, endpoint): (usize, &SocketAddr)| PlaceOfNode {
+        id: format!("n{number}"),
+        number,
+        ip: endpoint.ip().to_string(),
+        dir: "/nowhere".to_owned(),
+        data: "/nowhere/data".to_owned(),
+        run: "/nowhere/run".to_owned(),
+    };
+    ClientSetup {
         driver: driver.to_owned(),
         endpoints: endpoints.to_vec(),
-        options,
+        options: options.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
         http: BTreeMap::new(),
         program: Vec::new(),
         nodes: endpoints.len(),
-        scope: Scope::default(),
-        connect_timeout: Duration::from_secs(2),
-        seed: Seed(1),
-    };
-    open(&setup).expect("the driver opens")
+        scope: Scope { nodes: (1..).zip(endpoints).map(place).collect(), ..Scope::default() },
+        connect_timeout: Duration::from_secs(5),
+        seed: Seed(7),
+    }
+}
+
+/// A client of this driver for these nodes.
+pub(super) fn client(driver: &str, endpoints: &[SocketAddr], options: &[(&str, &str)]) -> Arc<dyn Client> {
+    open(&setup(driver, endpoints, options)).expect("the driver opens")
 }
 
 /// A node that serves each connection by the script, which gets the connection's number, from 0. Closing is the script's return.
@@ -58,6 +71,35 @@ where
         }
     });
     address
+}
+
+/// What a node was told, a text per connection.
+pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
+
+/// A node that answers whatever is first sent on a connection with these bytes, and closes it.
+pub(crate) async fn answering(bytes: impl Into<Vec<u8>>) -> (SocketAddr, Asked) {
+    let (bytes, asked) = (bytes.into(), Asked::default());
+    let heard = Arc::clone(&asked);
+    let address = serve(move |_, mut stream| {
+        let (bytes, heard) = (bytes.clone(), Arc::clone(&heard));
+        async move {
+            let mut buffer = vec![0; 64 << 10];
+            let count = stream.read(&mut buffer).await.unwrap_or(0);
+            heard.lock().unwrap().push(String::from_utf8_lossy(&buffer[..count]).into_owned());
+            let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+            // A connection that is dropped with bytes unread is reset, and the answer might be lost with it.
+            let _ = stream.read_to_end(&mut buffer).await;
+        }
+    })
+    .await;
+    (address, asked)
+}
+
+/// An HTTP/1.1 answer.
+pub(super) fn http_answer(status: u16, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
 }
 
 /// A port where nobody listens.
@@ -109,6 +151,22 @@ pub(super) fn kind(phase: &OpPhase) -> &'static str {
     }
 }
 
+/// Whether it did not happen.
+pub(super) fn fail(phase: &OpPhase) -> bool {
+    kind(phase) == "fail"
+}
+
+/// Whether nobody knows.
+pub(super) fn info(phase: &OpPhase) -> bool {
+    kind(phase) == "info"
+}
+
+/// An operation at a node that isn't there did not happen.
+pub(super) async fn a_refused_connection_is_a_fail(driver: &str, action: Action) {
+    let phase = invoke(&*client(driver, &[free_address()], &[]), action).await;
+    assert!(fail(&phase), "{phase:?}");
+}
+
 /// What every driver of a system with registers must do with a real one: the life of a key `k`, which must be absent.
 pub(super) async fn a_register_lives(client: &dyn Client, observes: bool) {
     let value = |result: OpResult| {
@@ -150,6 +208,30 @@ pub(super) async fn a_set_lives(client: &dyn Client) {
     assert_eq!(values(ok(client, elements()).await), [Value(1), Value(2), Value(300)]);
 }
 
+/// All of it with a fresh system that knows both; nothing is spoilt by being told twice.
+pub(super) async fn registers_and_sets_live(client: &dyn Client) {
+    prepare(client).await;
+    prepare(client).await;
+    a_register_lives(client, true).await;
+    a_set_lives(client).await;
+    assert_eq!(kind(&invoke(client, add(1)).await), "ok", "the same addition told twice");
+    let OpResult::Elements { values, .. } = ok(client, elements()).await else { panic!("a set") };
+    assert_eq!(values.len(), 3);
+}
+
+/// Waits until a real node answers a read.
+pub(super) async fn until_it_reads(client: &dyn Client) {
+    let begin = Instant::now();
+    loop {
+        let phase = invoke(client, read()).await;
+        if matches!(phase, OpPhase::Ok(_)) {
+            return;
+        }
+        assert!(begin.elapsed() < PATIENCE, "it doesn't come up: {phase:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Prepares the cluster as a run does: again and again until it succeeds.
 pub(super) async fn prepare(client: &dyn Client) {
     let begin = Instant::now();
@@ -161,17 +243,23 @@ pub(super) async fn prepare(client: &dyn Client) {
 
 /// Where a system is installed; `None`, said aloud, if it isn't.
 pub(super) fn installed(system: &str, version: &str) -> Option<PathBuf> {
-    let cache = std::env::var_os("CHAOS_SYSTEMS").map(PathBuf::from).unwrap_or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-        cache.unwrap_or_else(home).join("chaos/systems")
-    });
-    let prefix = cache.join(system).join(version);
+    let prefix = cache().join(system).join(version);
     if prefix.join("chaos-install.txt").is_file() {
         return Some(prefix);
     }
     skipped(&format!("{system} {version} isn't installed: scripts/systems/install {system}@{version}"));
     None
+}
+
+/// A program of a system in whatever version is installed; `None`, said aloud, if none is.
+fn installed_program(system: &str, program: &str) -> Option<PathBuf> {
+    let versions = std::fs::read_dir(cache().join(system)).into_iter().flatten().flatten();
+    let programs = versions.map(|version| version.path().join("bin").join(program));
+    let found = programs.filter(|program| program.exists()).min();
+    if found.is_none() {
+        skipped(&format!("{program} isn't installed: scripts/systems/install {system}"));
+    }
+    found
 }
 
 fn skipped(why: &str) {
@@ -185,6 +273,21 @@ pub(super) struct Program {
 }
 
 impl Program {
+    /// Starts one of a system in whatever version is installed; `None`, said aloud, if none is.
+    pub(super) fn of(system: &str, program: &str, arguments: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
+        Some(Self::start(&installed_program(system, program)?, arguments))
+    }
+
+    /// A Redis server that keeps nothing on disk, if one is installed.
+    pub(super) async fn redis() -> Option<(Self, SocketAddr)> {
+        let address = free_address();
+        let port = address.port().to_string();
+        let words = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned);
+        let mut program = Self::of("redis", "redis-server", |_| words.to_vec())?;
+        program.listens(address).await;
+        Some((program, address))
+    }
+
     /// Starts it; the arguments may depend on its directory.
     pub(super) fn start(program: &Path, arguments: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a directory");

@@ -187,6 +187,19 @@ impl<S: Session> Pool<S> {
         }
     }
 
+    /// Carries one operation out on a connection, and keeps that whatever came of it: a session that was left in the middle of an
+    /// answer says itself that it is of no more use ([`Session::is_usable`]).
+    pub(super) async fn on<T>(
+        &self,
+        node: NodeId,
+        work: impl AsyncFnOnce(&mut S) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let mut session = self.take(node).await?;
+        let result = work(&mut session).await;
+        self.put_back(node, session);
+        result
+    }
+
     /// Gives a connection back whose last answer has been read to its end.
     pub(super) fn put_back(&self, node: NodeId, session: S) {
         let mut idle = self.idle[node.index()].lock().unwrap_or_else(PoisonError::into_inner);

@@ -27,7 +27,7 @@ use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, 
 use crate::probe::{LogTail, Means, Taken};
 
 pub use examine::{Examined, Misunderstood};
-pub use programs::{Programs, cache};
+pub use programs::{Programs, cache, is_program, on_path};
 
 /// What a driver of a defined system is made of.
 pub struct DefinedSetup {
@@ -59,7 +59,10 @@ pub struct DefinedSetup {
 #[derive(Debug, thiserror::Error)]
 pub enum DefinedError {
     /// A program is nowhere.
-    #[error("{system} needs the program `{program}`, which is neither installed nor on the PATH: {remedy}")]
+    #[error(
+        "{system} needs the program `{program}`, which is neither installed nor on the PATH: {remedy}{}",
+        untried(.untested)
+    )]
     Missing {
         /// The system.
         system: String,
@@ -67,6 +70,8 @@ pub enum DefinedError {
         program: String,
         /// What to do.
         remedy: String,
+        /// Why nobody has tried the definition, if nobody has; it may be why the program is not there.
+        untested: Option<String>,
     },
     /// What the user named is no program.
     #[error("{} is no program that can be run as `{program}`", path.display())]
@@ -116,6 +121,10 @@ pub enum DefinedError {
         /// What is wrong.
         why: String,
     },
+}
+
+fn untried(untested: &Option<String>) -> String {
+    untested.as_ref().map_or_else(String::new, |why| format!("; nobody has tried this definition: {}", why.trim()))
 }
 
 /// An observer with what it keeps.

@@ -3,8 +3,9 @@
 //! A missing or wrong program ends the run before anything has started, with the command that mends it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -35,7 +36,7 @@ impl Programs {
     #[must_use]
     pub fn command(&self, words: &[String]) -> CommandLine {
         let (first, rest) = words.split_first().expect("a command has a first word");
-        let program = self.paths.get(first).cloned().or_else(|| on_path(first)).unwrap_or_else(|| first.into());
+        let program = self.paths.get(first).cloned().or_else(|| first_on_path(first)).unwrap_or_else(|| first.into());
         let arguments = rest.iter().map(OsString::from).collect();
         CommandLine { program, arguments, ..CommandLine::default() }
     }
@@ -45,24 +46,30 @@ impl Programs {
     /// # Errors
     /// If one is nowhere.
     pub fn find(system: &DefinedSystem, cache: &Path) -> Result<Self, DefinedError> {
-        let name = &system.definition.name;
-        let installed = match (&system.definition.install, system.version()) {
+        let definition = &system.definition;
+        let missing = |program: &str, install: Option<(&str, &str)>| DefinedError::Missing {
+            system: definition.name.clone(),
+            program: program.to_owned(),
+            remedy: remedy(install, program),
+            untested: definition.untested.clone(),
+        };
+        let installed = match (&definition.install, system.version()) {
             (Some(install), Some(version)) => Some((install, version, cache.join(&install.name).join(version))),
             _ => None,
         };
         let prefix = installed.as_ref().map(|(_, _, prefix)| prefix.clone()).filter(|prefix| prefix.is_dir());
         let mut paths = BTreeMap::new();
-        for (program, known) in &system.definition.programs {
+        for (program, known) in &definition.programs {
             let path = match (system.programs.get(program), &known.of) {
                 (Some(given), _) => named(given, program)?,
                 (None, Some((recipe, version))) => {
                     let of = cache.join(recipe).join(version);
                     found(program, Some(&of))
-                        .ok_or_else(|| missing(name, program, Some((recipe.as_str(), version.as_str()))))?
+                        .ok_or_else(|| missing(program, Some((recipe.as_str(), version.as_str()))))?
                 }
                 (None, None) => {
                     let install = installed.as_ref().map(|(install, version, _)| (install.name.as_str(), *version));
-                    found(program, prefix.as_deref()).ok_or_else(|| missing(name, program, install))?
+                    found(program, prefix.as_deref()).ok_or_else(|| missing(program, install))?
                 }
             };
             paths.insert(program.clone(), path);
@@ -120,7 +127,7 @@ impl Programs {
 fn named(given: &Path, program: &str) -> Result<PathBuf, DefinedError> {
     let absolute = std::path::absolute(given).unwrap_or_else(|_| given.to_owned());
     let is_bare = given.components().count() == 1;
-    let bare = || given.to_str().filter(|_| is_bare).and_then(on_path);
+    let bare = || given.to_str().filter(|_| is_bare).and_then(first_on_path);
     let path = if is_program(&absolute) { Some(absolute) } else { bare() };
     path.ok_or_else(|| DefinedError::NoProgram { program: program.to_owned(), path: given.to_owned() })
 }
@@ -128,11 +135,7 @@ fn named(given: &Path, program: &str) -> Result<PathBuf, DefinedError> {
 /// The program in an installed version, or on the PATH.
 fn found(program: &str, prefix: Option<&Path>) -> Option<PathBuf> {
     let installed = prefix.map(|prefix| prefix.join("bin").join(program)).filter(|path| is_program(path));
-    installed.or_else(|| on_path(program))
-}
-
-fn missing(system: &str, program: &str, install: Option<(&str, &str)>) -> DefinedError {
-    DefinedError::Missing { system: system.to_owned(), program: program.to_owned(), remedy: remedy(install, program) }
+    installed.or_else(|| first_on_path(program))
 }
 
 /// Where installed systems lie: `$CHAOS_SYSTEMS`, or the user's cache.
@@ -154,19 +157,22 @@ fn remedy(install: Option<(&str, &str)>, program: &str) -> String {
     }
 }
 
-/// The first executable file of this name on the PATH, absolute.
-fn on_path(name: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return None;
-    }
-    let all = std::env::var_os("PATH")?;
-    std::env::split_paths(&all)
-        .filter(|directory| directory.is_absolute())
-        .map(|directory| directory.join(name))
-        .find(|path| is_program(path))
+/// The first one that has the same path wherever a command is started.
+fn first_on_path(name: &str) -> Option<PathBuf> {
+    on_path(OsStr::new(name)).find(|path| path.is_absolute())
 }
 
-fn is_program(path: &Path) -> bool {
+/// The executable files of this name on the PATH, in its order; none for a name that is a path.
+pub fn on_path(name: &OsStr) -> impl Iterator<Item = PathBuf> {
+    let is_path = name.as_bytes().contains(&b'/');
+    let all = std::env::var_os("PATH").unwrap_or_default();
+    let paths: Vec<_> = std::env::split_paths(&all).filter(|_| !is_path).map(|folder| folder.join(name)).collect();
+    paths.into_iter().filter(|path| is_program(path))
+}
+
+/// Whether there is a file that somebody may execute.
+#[must_use]
+pub fn is_program(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
 }
 
@@ -201,5 +207,59 @@ fn output_of(command: &CommandLine) -> Result<String, String> {
             }
             Err(error) => return Err(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chaos_plan::{Source, System, load_source};
+
+    use super::*;
+
+    fn system(more: &str) -> DefinedSystem {
+        let definition = format!(
+            "version: 1\nsystem: rare\n{more}programs: {{ no-such-program-of-anybody: {{}} }}\nports: {{ client: 1 }}\n\
+             processes: {{ rare: {{ run: [no-such-program-of-anybody] }} }}\n\
+             observers: {{ self: {{ of: own-role, http: {{ port: client, path: / }}, role: answer.role }} }}\n"
+        );
+        let text = "name: case\nsystem: { use: rare.yaml }\nnodes: 3\nclients: none\nfaults: none\n\
+                    checks: [reelection: { within: 9s }]\n";
+        let source = Source { name: "case.yaml".to_owned(), text: text.to_owned() };
+        let loaded = load_source(source, &[], &|_| Ok(definition.clone())).unwrap_or_else(|errors| panic!("{errors}"));
+        match loaded.workload.system {
+            System::Defined(system) => *system,
+            System::Raft(_) => panic!("the reference node"),
+        }
+    }
+
+    #[test]
+    fn a_missing_program_of_a_definition_that_nobody_has_tried_comes_with_the_reason() {
+        let cache = tempfile::tempdir().unwrap();
+        let told = |more: &str| Programs::find(&system(more), cache.path()).unwrap_err().to_string();
+        let plain = told("");
+        assert!(plain.ends_with("or say where it is with `--bin no-such-program-of-anybody=PATH`"), "{plain}");
+        let untested = told("untested: no package has it\n");
+        assert_eq!(untested, format!("{plain}; nobody has tried this definition: no package has it"));
+    }
+
+    #[test]
+    fn a_program_is_a_file_that_may_be_executed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("program");
+        assert!(!is_program(&file) && !is_program(folder.path()));
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(!is_program(&file));
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(is_program(&file));
+    }
+
+    #[test]
+    fn the_path_is_searched_for_names_and_not_for_paths() {
+        let found: Vec<_> = on_path(OsStr::new("sh")).collect();
+        assert!(found.iter().any(|path| path.ends_with("sh")), "{found:?}");
+        assert!(found.iter().all(|path| is_program(path)), "{found:?}");
+        assert_eq!(on_path(found[0].as_os_str()).next(), None);
+        assert_eq!(on_path(OsStr::new("no-such-program-of-anybody")).next(), None);
     }
 }

@@ -5,67 +5,43 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::{Map, Value};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::{ANSWER_BYTES_MAX, silent, too_long};
 use crate::driver::ProbeError;
-
-/// How deep lists may stand in lists; Redis's own replies stay below five.
-const DEPTH_MAX: usize = 8;
+use crate::resp::{Reply, RespError, encoded, reply};
 
 /// Sends the command and decodes the reply.
 pub(super) async fn ask(at: (Ipv4Addr, u16), words: &[String], pairs: bool) -> Result<Value, ProbeError> {
     let stream = TcpStream::connect(SocketAddr::from(at)).await.map_err(|error| silent("connect", &error))?;
     let mut stream = BufReader::new(stream);
-    let mut command = format!("*{}\r\n", words.len());
-    for word in words {
-        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-    }
-    stream.write_all(command.as_bytes()).await.map_err(|error| silent("send", &error))?;
-    let mut left = ANSWER_BYTES_MAX;
-    let reply = reply(&mut stream, DEPTH_MAX, &mut left).await?;
+    stream.write_all(&encoded(words)).await.map_err(|error| silent("send", &error))?;
+    let reply = reply(&mut stream, ANSWER_BYTES_MAX).await.map_err(|error| match error {
+        RespError::Broken(error) => silent("receive", &error),
+        RespError::Ended => ProbeError::Silent("the connection ended before the answer did".to_owned()),
+        RespError::TooLarge { .. } => too_long(),
+        RespError::Unreadable { why, line } => {
+            let line: String = line.chars().take(80).collect();
+            ProbeError::Garbage(format!("no RESP: {why}: `{}`", line.escape_debug()))
+        }
+    })?;
+    let reply = value(reply)?;
     Ok(if pairs { paired(reply) } else { reply })
 }
 
-async fn reply(stream: &mut BufReader<TcpStream>, depth: usize, left: &mut usize) -> Result<Value, ProbeError> {
-    let garbage = |what: &str| ProbeError::Garbage(format!("no RESP: {what}"));
-    let mut line = Vec::new();
-    let mut limited = (&mut *stream).take(u64::try_from(*left).unwrap_or(u64::MAX));
-    limited.read_until(b'\n', &mut line).await.map_err(|error| silent("receive", &error))?;
-    *left = left.checked_sub(line.len()).ok_or_else(too_long)?;
-    let text = line.strip_suffix(b"\r\n").ok_or_else(|| match line.is_empty() {
-        true => ProbeError::Silent("the connection ended before the answer did".to_owned()),
-        false => garbage("a line without its end"),
-    })?;
-    let (kind, text) = text.split_first().ok_or_else(|| garbage("an empty line"))?;
-    let text = String::from_utf8_lossy(text).into_owned();
-    let count = || text.parse::<i64>().map_err(|_| garbage("a length that is no number"));
-    match kind {
-        b'+' => Ok(text.into()),
-        b'-' => Err(ProbeError::Garbage(format!("refused: {}", text.chars().take(200).collect::<String>()))),
-        b':' => Ok(count()?.into()),
-        b'$' => {
-            let Ok(length) = usize::try_from(count()?) else { return Ok(Value::Null) };
-            *left = left.checked_sub(length.saturating_add(2)).ok_or_else(too_long)?;
-            let mut bytes = vec![0; length + 2];
-            stream.read_exact(&mut bytes).await.map_err(|error| silent("receive", &error))?;
-            bytes.truncate(length);
-            Ok(String::from_utf8_lossy(&bytes).into_owned().into())
+/// A reply as JSON. An error in a list is one, too: whoever reads the list would take it for an answer.
+fn value(reply: Reply) -> Result<Value, ProbeError> {
+    Ok(match reply {
+        Reply::Status(text) => text.into(),
+        Reply::Error(error) => {
+            return Err(ProbeError::Garbage(format!("refused: {}", error.chars().take(200).collect::<String>())));
         }
-        b'*' => {
-            let Ok(length) = usize::try_from(count()?) else { return Ok(Value::Null) };
-            if depth == 0 || length > *left {
-                return Err(garbage("lists in lists without end"));
-            }
-            let mut items = Vec::new();
-            for _ in 0..length {
-                items.push(Box::pin(reply(stream, depth - 1, left)).await?);
-            }
-            Ok(items.into())
-        }
-        other => Err(garbage(&format!("a reply of kind {}", other.escape_ascii()))),
-    }
+        Reply::Number(number) => number.into(),
+        Reply::Bulk(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        Reply::Nothing => Value::Null,
+        Reply::List(items) => items.into_iter().map(value).collect::<Result<Vec<_>, _>>()?.into(),
+    })
 }
 
 /// `["a", 1, "b", 2]` as `{"a": 1, "b": 2}`.
@@ -78,4 +54,49 @@ fn paired(reply: Value) -> Value {
         map.insert(name, value);
     }
     map.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::client::trial::answering;
+
+    async fn told(bytes: &str, pairs: bool) -> Result<Value, ProbeError> {
+        let (address, _) = answering(bytes).await;
+        ask((Ipv4Addr::LOCALHOST, address.port()), &["ROLE".to_owned()], pairs).await
+    }
+
+    #[tokio::test]
+    async fn replies_become_json_and_the_command_is_sent_as_a_list() {
+        let (address, asked) = answering("*4\r\n$6\r\nmaster\r\n:7\r\n*0\r\n$-1\r\n").await;
+        let words = ["INFO", "é"].map(str::to_owned);
+        let reply = ask((Ipv4Addr::LOCALHOST, address.port()), &words, false).await.unwrap();
+        assert_eq!(reply, json!(["master", 7, [], null]));
+        assert_eq!(*asked.lock().unwrap(), ["*2\r\n$4\r\nINFO\r\n$2\r\né\r\n"]);
+        let flat = "*4\r\n$4\r\nname\r\n+m\r\n:1\r\n:2\r\n";
+        assert_eq!(told(flat, true).await.unwrap(), json!({ "name": "m", "1": 2 }));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_whole_reply_is_no_view() {
+        for (bytes, expect) in [
+            ("", "ended before the answer did"),
+            ("*2\r\n:1\r\n", "ended before the answer did"),
+            ("$5\r\n123", "receive: "),
+        ] {
+            let error = told(bytes, false).await.unwrap_err();
+            assert!(matches!(&error, ProbeError::Silent(text) if text.contains(expect)), "{bytes:?}: {error}");
+        }
+        for (bytes, expect) in [
+            ("-LOADING in memory\r\n", "refused: LOADING in memory"),
+            ("*1\r\n-ERR no\r\n", "refused: ERR no"),
+            ("HTTP/1.1 400\u{1b}\r\n", "no known kind: `HTTP/1.1 400\\u{1b}`"),
+            ("$1048577\r\n", "more than a megabyte"),
+        ] {
+            let error = told(bytes, false).await.unwrap_err();
+            assert!(matches!(&error, ProbeError::Garbage(text) if text.contains(expect)), "{bytes:?}: {error}");
+        }
+    }
 }

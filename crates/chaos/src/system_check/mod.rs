@@ -187,13 +187,15 @@ fn heading(system: &DefinedSystem, driver: &DefinedDriver, nodes: u8) -> String 
         text.push_str(&format!("  nobody has tried this definition: {}\n", in_one_line(untested)));
     }
     for (name, path) in driver.programs() {
-        let version = driver
-            .versions()
-            .get(name)
-            .map_or_else(String::new, |version| format!("  version {}", in_one_line(version)));
-        text.push_str(&format!("  program {name}  {}{}\n", path.display(), version));
+        text.push_str(&program_line(name, path, driver.versions().get(name).map(String::as_str)));
     }
     text
+}
+
+/// Where a program is, and which version of it, if it tells that.
+fn program_line(name: &str, path: &Path, version: Option<&str>) -> String {
+    let version = version.map_or_else(String::new, |version| format!("  version {}", in_one_line(version)));
+    format!("  program {name}  {}{version}\n", path.display())
 }
 
 fn summary(findings: &Findings, out: Option<&Path>) -> String {
@@ -264,5 +266,12 @@ mod tests {
             };
             assert!(workload(&arguments).is_ok(), "{}", system.name);
         }
+    }
+
+    #[test]
+    fn a_programs_version_stands_apart_from_its_path_and_steers_no_terminal() {
+        let line = |version| program_line("mydb", Path::new("/opt/chaos"), version);
+        assert_eq!(line(Some(" 0.1.0\x1b[2J\n")), "  program mydb  /opt/chaos  version 0.1.0\\u{1b}[2J\n");
+        assert_eq!(line(None), "  program mydb  /opt/chaos\n");
     }
 }

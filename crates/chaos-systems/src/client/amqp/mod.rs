@@ -91,13 +91,14 @@ impl Shared {
     async fn carry_out(&self, node: NodeId, action: &Action) -> Result<OpResult, Trouble> {
         match action {
             Action::Add { key, value } => {
-                let mut session = self.pool.take(node).await?;
-                session.is_busy = true;
-                let result = add(&mut session, &queue(key), *value).await;
-                // After a closed channel or a broken connection, nothing more can be said on it.
-                session.is_busy = matches!(&result, Err(Ended::Broken(_)));
-                self.pool.put_back(node, session);
-                result.map_err(Trouble::from)
+                let work = async |session: &mut AmqpSession| {
+                    session.is_busy = true;
+                    let result = add(session, &queue(key), *value).await;
+                    // After a closed channel or a broken connection, nothing more can be said on it.
+                    session.is_busy = matches!(&result, Err(Ended::Broken(_)));
+                    result.map_err(Trouble::from)
+                };
+                self.pool.on(node, work).await
             }
             Action::Elements { key } => self.elements(node, &queue(key)).await,
             Action::Read { .. }

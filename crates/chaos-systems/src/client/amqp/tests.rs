@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::trial::{
-    Program, a_set_lives, add, client, elements, free_address, installed, invoke, kind, ok, prepare, serve, write,
+    Program, a_refused_connection_is_a_fail, a_set_lives, add, client, elements, free_address, installed, invoke, kind,
+    ok, prepare, serve, write,
 };
 
 fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
@@ -131,8 +132,7 @@ async fn a_definite_no_is_a_fail_and_everything_else_is_unknown() {
         let told = format!("{script:?}");
         assert_eq!(kind(&ends(add(1), script).await), expect, "{told}");
     }
-    let nobody = client("amqp", &[free_address()], &[]);
-    assert_eq!(kind(&invoke(&*nobody, add(1)).await), "fail");
+    a_refused_connection_is_a_fail("amqp", add(1)).await;
 }
 
 #[tokio::test]

@@ -1,27 +1,11 @@
 //! Which answer of the gateway counts as what, against canned servers; and everything against a real one if it is installed.
 
-use std::time::Instant;
-
 use chaos_history::OpPhase;
 
-use super::super::fake::{self, http, setup};
 use super::*;
-
-fn read() -> Action {
-    Action::Read { key: "k".to_owned() }
-}
-
-fn write() -> Action {
-    Action::Write { key: "k".to_owned(), value: Value(7) }
-}
-
-fn cas(expect: Option<u64>, value: u64) -> Action {
-    Action::Cas { key: "k".to_owned(), expect: expect.map(Value), value: Value(value) }
-}
-
-fn elements() -> Action {
-    Action::Elements { key: "s".to_owned() }
-}
+use crate::client::trial::{
+    Program, answering, cas, elements, fail, free_address, http_answer, info, read, setup, until_it_reads, write,
+};
 
 async fn at(address: SocketAddr, action: &Action) -> OpPhase {
     let client = open(&setup("etcd", &[address], &[])).unwrap();
@@ -30,16 +14,8 @@ async fn at(address: SocketAddr, action: &Action) -> OpPhase {
 
 /// How the driver takes this answer to this action.
 async fn answer(action: &Action, status: u16, body: &str) -> OpPhase {
-    let (address, _) = fake::answering(http(status, body)).await;
+    let (address, _) = answering(http_answer(status, body)).await;
     at(address, action).await
-}
-
-fn fail(phase: &OpPhase) -> bool {
-    matches!(phase, OpPhase::Fail { .. })
-}
-
-fn info(phase: &OpPhase) -> bool {
-    matches!(phase, OpPhase::Info { .. })
 }
 
 /// `{"header":{"revision":"9"}, MORE}`.
@@ -56,7 +32,7 @@ async fn only_codes_that_forbid_a_request_are_fails() {
         (16, "etcdserver: invalid auth token"),
         (8, "etcdserver: too many requests"),
     ] {
-        let phase = answer(&write(), 400, &format!(r#"{{"code":{code},"message":"{text}"}}"#)).await;
+        let phase = answer(&write(7), 400, &format!(r#"{{"code":{code},"message":"{text}"}}"#)).await;
         assert!(fail(&phase), "{text}: {phase:?}");
     }
     for (code, text) in [
@@ -72,7 +48,7 @@ async fn only_codes_that_forbid_a_request_are_fails() {
         (1, "context canceled"),
     ] {
         let body = format!(r#"{{"error":"{text}","code":{code},"message":"{text}"}}"#);
-        let phase = answer(&write(), 503, &body).await;
+        let phase = answer(&write(7), 503, &body).await;
         assert!(info(&phase), "{text}: {phase:?}");
     }
 }
@@ -82,7 +58,7 @@ async fn what_is_no_answer_of_etcd_is_of_unknown_outcome() {
     for (status, body) in
         [(200, "{}"), (200, "[]"), (200, "OK"), (200, ""), (404, "Not Found\n"), (500, "{}"), (200, r#"{"header":{}}"#)]
     {
-        for action in [read(), write(), cas(None, 1), cas(Some(1), 2), elements()] {
+        for action in [read(), write(7), cas(None, 1), cas(Some(1), 2), elements()] {
             let phase = answer(&action, status, body).await;
             assert!(info(&phase), "{action:?} {status} {body}: {phase:?}");
         }
@@ -93,11 +69,11 @@ async fn what_is_no_answer_of_etcd_is_of_unknown_outcome() {
 async fn a_connection_that_breaks_after_the_request_leaves_the_outcome_unknown() {
     let cut: [&[u8]; 3] = [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"header\":"];
     for bytes in cut {
-        let (address, _) = fake::answering(bytes).await;
-        let phase = at(address, &write()).await;
+        let (address, _) = answering(bytes).await;
+        let phase = at(address, &write(7)).await;
         assert!(info(&phase), "{bytes:?}: {phase:?}");
     }
-    assert!(fail(&at(fake::nobody().await, &write()).await));
+    assert!(fail(&at(free_address(), &write(7)).await));
 }
 
 #[tokio::test]
@@ -112,7 +88,7 @@ async fn revisions_are_those_of_the_key() {
     let revision = Some(Revision(9));
     let phase = answer(&cas(Some(1), 2), 200, &message(r#""succeeded":true"#)).await;
     assert_eq!(phase, OpPhase::Ok(OpResult::Cas { swapped: true, observed: Some(Some(Value(1))), revision }));
-    assert_eq!(answer(&write(), 200, &message("")).await, OpPhase::Ok(OpResult::Written { revision }));
+    assert_eq!(answer(&write(7), 200, &message("")).await, OpPhase::Ok(OpResult::Written { revision }));
     let phase = answer(&read(), 200, &message("")).await;
     assert_eq!(phase, OpPhase::Ok(OpResult::Read { value: None, revision: None }), "what is absent has none");
 }
@@ -137,7 +113,7 @@ async fn values_that_no_client_writes_stay_visible() {
 
 #[tokio::test]
 async fn a_lock_is_not_released_by_who_does_not_hold_it_and_access_is_not_etcds() {
-    let address = fake::nobody().await;
+    let address = free_address();
     let release = at(address, &Action::Release { key: "l".to_owned() }).await;
     assert!(matches!(&release, OpPhase::Fail { error } if error.contains("doesn't hold")), "{release:?}");
     let access = at(address, &Action::Access { key: "l".to_owned(), token: None }).await;
@@ -154,36 +130,28 @@ fn options_that_make_no_sense_are_told() {
 }
 
 /// A member of its own, or `None` if etcd isn't installed.
-async fn real() -> Option<(tokio::process::Child, tempfile::TempDir, SocketAddr)> {
-    let program = fake::installed("etcd", "etcd")?;
-    let data = tempfile::tempdir().unwrap();
-    let (client, peer) = (fake::nobody().await, fake::nobody().await);
+async fn real() -> Option<(Program, SocketAddr)> {
+    let (client, peer) = (free_address(), free_address());
     let (client_url, peer_url) = (format!("http://{client}"), format!("http://{peer}"));
-    let directory = data.path().display().to_string();
     let cluster = format!("default={peer_url}");
-    let server = fake::start(
-        &program,
-        &[
-            ["--data-dir", &directory],
+    let program = Program::of("etcd", "etcd", |folder| {
+        let words = [
+            ["--data-dir", &folder.join("data").display().to_string()],
             ["--listen-client-urls", &client_url],
             ["--advertise-client-urls", &client_url],
             ["--listen-peer-urls", &peer_url],
             ["--initial-advertise-peer-urls", &peer_url],
             ["--initial-cluster", &cluster],
-        ]
-        .concat(),
-    );
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !matches!(at(client, &read()).await, OpPhase::Ok(_)) {
-        assert!(Instant::now() < deadline, "etcd doesn't come up");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Some((server, data, client))
+        ];
+        words.concat().into_iter().map(str::to_owned).collect()
+    })?;
+    until_it_reads(&*open(&setup("etcd", &[client], &[])).unwrap()).await;
+    Some((program, client))
 }
 
 #[tokio::test]
 async fn a_real_member_keeps_registers_and_sets() {
-    let Some((_server, _data, address)) = real().await else { return };
+    let Some((_program, address)) = real().await else { return };
     let client = open(&setup("etcd", &[address], &[])).unwrap();
     let run = async |action: Action| {
         let phase = client.invoke(NodeId::new(1), &action).await.phase;
@@ -204,7 +172,7 @@ async fn a_real_member_keeps_registers_and_sets() {
     );
     assert_eq!(run(cas(None, 3)).await, is(false, Some(1), Some(Revision(2))), "the key's revision, not the store's");
     assert_eq!(run(cas(Some(1), 2)).await, is(true, Some(1), Some(Revision(4))));
-    assert_eq!(run(write()).await, OpResult::Written { revision: Some(Revision(5)) });
+    assert_eq!(run(write(7)).await, OpResult::Written { revision: Some(Revision(5)) });
     assert_eq!(run(read()).await, OpResult::Read { value: Some(Value(7)), revision: Some(Revision(5)) });
     assert_eq!(run(elements()).await, OpResult::Elements { values: vec![], revision: None });
     for value in [5, 6] {
@@ -223,7 +191,7 @@ async fn a_real_member_keeps_registers_and_sets() {
 
 #[tokio::test]
 async fn a_real_lock_has_one_holder_and_growing_tokens() {
-    let Some((_server, _data, address)) = real().await else { return };
+    let Some((_program, address)) = real().await else { return };
     let client = || open(&setup("etcd", &[address], &[("ttl", "2s")])).unwrap();
     let (first, second) = (client(), client());
     let (acquire, release) = (Action::Acquire { key: "l".to_owned() }, Action::Release { key: "l".to_owned() });
@@ -248,7 +216,7 @@ async fn a_real_lock_has_one_holder_and_growing_tokens() {
 
 #[tokio::test]
 async fn a_lock_whose_lease_is_gone_can_not_be_given_back() {
-    let Some((_server, _data, address)) = real().await else { return };
+    let Some((_program, address)) = real().await else { return };
     let client = open(&setup("etcd", &[address], &[])).unwrap();
     let node = NodeId::new(1);
     let acquired = client.invoke(node, &Action::Acquire { key: "l".to_owned() }).await.phase;

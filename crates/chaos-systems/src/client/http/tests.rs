@@ -1,12 +1,12 @@
 //! What a definition's words make of answers, against canned servers that answer as the reference node, Consul and others do;
 //! and against a real hashicorp/raft node, which speaks the reference node's protocol, if it is installed.
 
-use std::time::{Duration, Instant};
-
 use chaos_history::OpPhase;
 
-use super::super::fake::{self, setup};
 use super::*;
+use crate::client::trial::{
+    Program, answering, cas, fail, free_address, http_answer, info, read, setup, until_it_reads, write,
+};
 
 fn exchange(method: &str, path: &str, body: Option<&str>, ok: &str) -> HttpExchange {
     HttpExchange {
@@ -55,37 +55,17 @@ fn driver(address: SocketAddr, http: BTreeMap<HttpOperation, HttpExchange>) -> R
     open(&ClientSetup { http, ..setup("http", &[address], &[]) })
 }
 
-fn read() -> Action {
-    Action::Read { key: "k".to_owned() }
-}
-
-fn write() -> Action {
-    Action::Write { key: "k".to_owned(), value: Value(7) }
-}
-
-fn cas(expect: Option<u64>, value: u64) -> Action {
-    Action::Cas { key: "k".to_owned(), expect: expect.map(Value), value: Value(value) }
-}
-
 async fn answer(action: &Action, status: u16, body: &str) -> Answer {
-    let (address, _) = fake::answering(fake::http(status, body)).await;
+    let (address, _) = answering(http_answer(status, body)).await;
     driver(address, reference()).unwrap().invoke(NodeId::new(1), action).await
-}
-
-fn fail(phase: &OpPhase) -> bool {
-    matches!(phase, OpPhase::Fail { .. })
-}
-
-fn info(phase: &OpPhase) -> bool {
-    matches!(phase, OpPhase::Info { .. })
 }
 
 #[tokio::test]
 async fn only_what_the_definition_calls_so_is_ok_or_a_fail() {
     let revision = Some(Revision(4));
-    let phase = answer(&write(), 200, r#"{"revision":4}"#).await.phase;
+    let phase = answer(&write(7), 200, r#"{"revision":4}"#).await.phase;
     assert_eq!(phase, OpPhase::Ok(OpResult::Written { revision }));
-    let refused = answer(&write(), 421, r#"{"error":"not_leader","definite":true,"leader":"n1"}"#).await;
+    let refused = answer(&write(7), 421, r#"{"error":"not_leader","definite":true,"leader":"n1"}"#).await;
     assert!(fail(&refused.phase), "{refused:?}");
     assert_eq!(refused.leader_hint, Some(NodeId::new(1)));
     for (status, body) in [
@@ -98,7 +78,7 @@ async fn only_what_the_definition_calls_so_is_ok_or_a_fail() {
         (503, r#"{"definite":"yes"}"#),
         (503, r#"{"definite":1}"#),
     ] {
-        let phase = answer(&write(), status, body).await.phase;
+        let phase = answer(&write(7), status, body).await.phase;
         assert!(info(&phase), "{status} {body}: {phase:?}");
     }
 }
@@ -136,13 +116,13 @@ async fn values_are_what_a_client_writes_and_others_stay_visible() {
 #[tokio::test]
 async fn requests_say_what_is_meant_and_keys_stay_in_their_place() {
     let asked = async |action: Action| {
-        let (address, asked) = fake::answering(fake::http(200, "{}")).await;
+        let (address, asked) = answering(http_answer(200, "{}")).await;
         driver(address, reference()).unwrap().invoke(NodeId::new(1), &action).await;
         let asked = asked.lock().unwrap().join("");
         (asked.lines().next().unwrap_or_default().to_owned(), asked.lines().last().unwrap_or_default().to_owned())
     };
     let line = |action: &str| format!("{action} HTTP/1.1");
-    assert_eq!(asked(write()).await, (line("PUT /kv/k"), r#"{"value": "7"}"#.to_owned()));
+    assert_eq!(asked(write(7)).await, (line("PUT /kv/k"), r#"{"value": "7"}"#.to_owned()));
     assert_eq!(asked(cas(None, 2)).await.1, r#"{"expect": null, "value": "2"}"#);
     assert_eq!(asked(cas(Some(1), 2)).await, (line("POST /kv/k/cas"), r#"{"expect": "1", "value": "2"}"#.to_owned()));
     let key = "a/../b?c d".to_owned();
@@ -175,7 +155,7 @@ async fn a_text_that_is_no_json_is_an_answer_too() {
         ),
     ]);
     let ask = async |action: Action, status, body: &str| {
-        let (address, _) = fake::answering(fake::http(status, body)).await;
+        let (address, _) = answering(http_answer(status, body)).await;
         driver(address, consul.clone()).unwrap().invoke(NodeId::new(1), &action).await.phase
     };
     let is = |value| OpPhase::Ok(OpResult::Read { value, revision: None });
@@ -183,18 +163,18 @@ async fn a_text_that_is_no_json_is_an_answer_too() {
     assert_eq!(ask(read(), 200, "0x7").await, is(Some(super::super::foreign(b"0x7"))));
     assert_eq!(ask(read(), 404, "").await, is(None));
     assert!(info(&ask(read(), 500, "No cluster leader").await));
-    assert_eq!(ask(write(), 200, "true").await, OpPhase::Ok(OpResult::Written { revision: None }));
-    assert!(fail(&ask(write(), 200, "false").await));
-    assert!(info(&ask(write(), 500, "rpc error: leadership lost").await));
+    assert_eq!(ask(write(7), 200, "true").await, OpPhase::Ok(OpResult::Written { revision: None }));
+    assert!(fail(&ask(write(7), 200, "false").await));
+    assert!(info(&ask(write(7), 500, "rpc error: leadership lost").await));
 }
 
 #[tokio::test]
 async fn connections_that_fail_early_are_fails_and_late_ones_are_not() {
-    let at = async |address| driver(address, reference()).unwrap().invoke(NodeId::new(1), &write()).await.phase;
-    assert!(fail(&at(fake::nobody().await).await));
+    let at = async |address| driver(address, reference()).unwrap().invoke(NodeId::new(1), &write(7)).await.phase;
+    assert!(fail(&at(free_address()).await));
     for bytes in ["", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"revision\":4}", "garbage\r\n\r\n"]
     {
-        let (address, _) = fake::answering(bytes).await;
+        let (address, _) = answering(bytes).await;
         let phase = at(address).await;
         assert!(info(&phase), "{bytes:?}: {phase:?}");
     }
@@ -205,7 +185,7 @@ async fn what_can_not_be_a_request_is_told_when_the_driver_is_opened() {
     let told = async |change: fn(&mut HttpExchange)| {
         let mut http = reference();
         change(http.get_mut(&HttpOperation::Write).unwrap());
-        driver(fake::nobody().await, http).err().map(|error| error.to_string())
+        driver(free_address(), http).err().map(|error| error.to_string())
     };
     let path = told(|write| write.path = Template::new("kv").unwrap()).await.unwrap();
     assert!(path.contains("`write`") && path.contains("does not begin with `/`"), "{path}");
@@ -214,7 +194,7 @@ async fn what_can_not_be_a_request_is_told_when_the_driver_is_opened() {
     assert!(word.contains("vlaue"), "{word}");
     assert!(told(|write| write.headers[0].0 = "a b".to_owned()).await.unwrap().contains("header"));
     assert_eq!(told(|_| ()).await, None);
-    let nothing = driver(fake::nobody().await, BTreeMap::new()).err().unwrap().to_string();
+    let nothing = driver(free_address(), BTreeMap::new()).err().unwrap().to_string();
     assert!(nothing.contains("no operation"), "{nothing}");
 }
 
@@ -222,32 +202,28 @@ async fn what_can_not_be_a_request_is_told_when_the_driver_is_opened() {
 async fn an_operation_that_the_definition_lacks_is_a_fail() {
     let add = Action::Add { key: "s".to_owned(), value: Value(1) };
     for action in [add, Action::Acquire { key: "l".to_owned() }] {
-        let phase = driver(fake::nobody().await, reference()).unwrap().invoke(NodeId::new(1), &action).await.phase;
+        let phase = driver(free_address(), reference()).unwrap().invoke(NodeId::new(1), &action).await.phase;
         assert!(matches!(&phase, OpPhase::Fail { error } if error.contains("no ")), "{phase:?}");
     }
 }
 
 #[tokio::test]
 async fn a_real_node_with_the_reference_nodes_protocol_is_read_and_written() {
-    let Some(program) = fake::installed("hashicorp-raft", "hashicorp-raft") else { return };
-    let data = tempfile::tempdir().unwrap();
-    let (http, peer) = (fake::nobody().await, fake::nobody().await);
-    let (http_text, peer_text, peers) = (http.to_string(), peer.to_string(), format!("n1={peer}"));
-    let directory = data.path().display().to_string();
-    let arguments =
-        [["-id", "n1"], ["-bind", &peer_text], ["-http", &http_text], ["-peers", &peers], ["-data-dir", &directory]];
-    let _server = fake::start(&program, &arguments.concat());
+    let (http, peer) = (free_address(), free_address());
+    let arguments = |folder: &std::path::Path| {
+        let (http, peer, peers) = (http.to_string(), peer.to_string(), format!("n1={peer}"));
+        let data = folder.join("data").display().to_string();
+        let words = [["-id", "n1"], ["-bind", &peer], ["-http", &http], ["-peers", &peers], ["-data-dir", &data]];
+        words.concat().into_iter().map(str::to_owned).collect()
+    };
+    let Some(_program) = Program::of("hashicorp-raft", "hashicorp-raft", arguments) else { return };
     let client = driver(http, reference()).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !matches!(client.invoke(NodeId::new(1), &read()).await.phase, OpPhase::Ok(_)) {
-        assert!(Instant::now() < deadline, "the node doesn't come up");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_it_reads(&*client).await;
     let run = async |action: Action| client.invoke(NodeId::new(1), &action).await.phase;
     assert_eq!(run(read()).await, OpPhase::Ok(OpResult::Read { value: None, revision: None }));
     assert!(matches!(run(cas(Some(1), 2)).await, OpPhase::Ok(OpResult::Cas { swapped: false, .. })));
     assert!(matches!(run(cas(None, 2)).await, OpPhase::Ok(OpResult::Cas { swapped: true, revision: Some(_), .. })));
-    assert!(matches!(run(write()).await, OpPhase::Ok(OpResult::Written { revision: Some(_) })));
+    assert!(matches!(run(write(7)).await, OpPhase::Ok(OpResult::Written { revision: Some(_) })));
     let phase = run(read()).await;
     assert!(matches!(phase, OpPhase::Ok(OpResult::Read { value: Some(Value(7)), revision: Some(_) })), "{phase:?}");
 }

@@ -92,13 +92,8 @@ impl Client for Kafka {
         let (shared, action) = (Arc::clone(&self.0), action.clone());
         async move {
             let mut leader_hint = None;
-            let result = async {
-                let mut session = shared.pool.take(node).await?;
-                let result = shared.carry_out(node, &mut session, &action, &mut leader_hint).await;
-                shared.pool.put_back(node, session);
-                result
-            };
-            let result = result.await;
+            let work = async |session: &mut _| shared.carry_out(node, session, &action, &mut leader_hint).await;
+            let result = shared.pool.on(node, work).await;
             Answer { leader_hint, ..answered(result) }
         }
         .boxed()

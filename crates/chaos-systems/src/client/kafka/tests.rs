@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 
 use super::codec::{Writer, batch};
 use crate::client::trial::{
-    Program, a_set_lives, add, cas, client, elements, free_address, installed, invoke, kind, n1, ok, prepare, read,
-    serve, write,
+    Program, a_refused_connection_is_a_fail, a_set_lives, add, cas, client, elements, free_address, installed, invoke,
+    kind, n1, ok, prepare, read, serve, write,
 };
 
 /// What the broker does with a request.
@@ -113,8 +113,7 @@ async fn a_definite_no_is_a_fail_and_everything_else_is_unknown() {
         let told = format!("{act:?}");
         assert_eq!(kind(&ends(write(1), vec![Act::Leads(1), act]).await), expect, "{told}");
     }
-    let nobody = client("kafka", &[free_address()], &[]);
-    assert_eq!(kind(&invoke(&*nobody, write(1)).await), "fail");
+    a_refused_connection_is_a_fail("kafka", write(1)).await;
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::client::trial::{
-    Program, a_register_lives, a_set_lives, add, cas, client, elements, free_address, installed, invoke, kind, ok,
-    prepare, read, serve, write,
+    Program, a_refused_connection_is_a_fail, add, cas, client, elements, free_address, installed, invoke, kind, ok,
+    read, registers_and_sets_live, serve, write,
 };
 
 /// What the node does with a request.
@@ -105,8 +105,7 @@ async fn a_definite_no_is_a_fail_and_everything_else_is_unknown() {
         let told = format!("{act:?}");
         assert_eq!(kind(&ends(write(1), vec![act]).await), expect, "{told}");
     }
-    let nobody = client("nats", &[free_address()], &[]);
-    assert_eq!(kind(&invoke(&*nobody, write(1)).await), "fail");
+    a_refused_connection_is_a_fail("nats", write(1)).await;
 }
 
 #[tokio::test]
@@ -191,13 +190,7 @@ async fn real_ones_keep_registers_and_sets() {
     for version in ["2.15.1", "2.9.10"] {
         let Some((_program, address)) = real_node(version).await else { continue };
         let client = client("nats", &[address], &[]);
-        prepare(&*client).await;
-        prepare(&*client).await;
-        a_register_lives(&*client, true).await;
-        a_set_lives(&*client).await;
-        assert_eq!(kind(&invoke(&*client, add(1)).await), "ok", "the same addition told twice");
-        let OpResult::Elements { values, .. } = ok(&*client, elements()).await else { panic!("a set") };
-        assert_eq!(values.len(), 3);
+        registers_and_sets_live(&*client).await;
         for value in 400..900 {
             ok(&*client, add(value)).await;
         }

@@ -85,16 +85,8 @@ type Found = Option<(Value, Option<Revision>)>;
 impl Client for Ovsdb {
     fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer> {
         let (shared, action) = (Arc::clone(&self.0), action.clone());
-        async move {
-            let result = async {
-                let mut session = shared.pool.take(node).await?;
-                let result = shared.carry_out(&mut session, &action).await;
-                shared.pool.put_back(node, session);
-                result
-            };
-            answered(result.await)
-        }
-        .boxed()
+        async move { answered(shared.pool.on(node, async |session| shared.carry_out(session, &action).await).await) }
+            .boxed()
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<(), ProbeError>> {

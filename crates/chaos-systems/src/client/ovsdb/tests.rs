@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 
 use super::SCHEMA;
 use crate::client::trial::{
-    Program, a_register_lives, a_set_lives, add, cas, client, elements, free_address, installed, invoke, kind, ok,
-    prepare, read, serve, write,
+    Program, a_refused_connection_is_a_fail, cas, client, free_address, installed, invoke, kind, read,
+    registers_and_sets_live, serve, write,
 };
 
 /// What the node sends for each request, `ID` replaced by the request's number; `None` closes the connection.
@@ -78,8 +78,7 @@ async fn a_definite_no_is_a_fail_and_everything_else_is_unknown() {
         let told = format!("{answer:?}");
         assert_eq!(kind(&ends(write(1), vec![answer]).await), expect, "{told}");
     }
-    let nobody = client("ovsdb", &[free_address()], &[]);
-    assert_eq!(kind(&invoke(&*nobody, write(1)).await), "fail");
+    a_refused_connection_is_a_fail("ovsdb", write(1)).await;
 }
 
 #[tokio::test]
@@ -143,12 +142,6 @@ async fn the_real_one_keeps_registers_and_sets() {
         });
         program.listens(address).await;
         let client = client("ovsdb", &[address], &[("reads", reads)]);
-        prepare(&*client).await;
-        prepare(&*client).await;
-        a_register_lives(&*client, true).await;
-        a_set_lives(&*client).await;
-        assert_eq!(kind(&invoke(&*client, add(1)).await), "ok", "the same addition told twice");
-        let OpResult::Elements { values, .. } = ok(&*client, elements()).await else { panic!("a set") };
-        assert_eq!(values.len(), 3);
+        registers_and_sets_live(&*client).await;
     }
 }

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::trial::{
-    Program, a_register_lives, a_set_lives, add, cas, client, elements, free_address, installed, invoke, kind, n1, ok,
-    prepare, read, serve, write,
+    Program, a_refused_connection_is_a_fail, cas, client, free_address, installed, invoke, kind, n1, ok, read,
+    registers_and_sets_live, serve, write,
 };
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -94,8 +94,7 @@ async fn an_error_is_definite_by_its_state_and_everything_else_is_unknown() {
         let told = String::from_utf8_lossy(&answer).into_owned();
         assert_eq!(kind(&ends(write(1), answer).await), expect, "{told:?}");
     }
-    let nobody = client("postgres", &[free_address()], &[]);
-    assert_eq!(kind(&invoke(&*nobody, write(1)).await), "fail");
+    a_refused_connection_is_a_fail("postgres", write(1)).await;
 }
 
 #[tokio::test]
@@ -162,13 +161,7 @@ async fn the_real_one_keeps_registers_and_sets() {
     });
     program.listens(address).await;
     let client = client("postgres", &[address], &[]);
-    prepare(&*client).await;
-    prepare(&*client).await;
-    a_register_lives(&*client, true).await;
-    a_set_lives(&*client).await;
-    assert_eq!(kind(&invoke(&*client, add(1)).await), "ok", "the same addition told twice");
-    let OpResult::Elements { values, .. } = ok(&*client, elements()).await else { panic!("a set") };
-    assert_eq!(values.len(), 3);
+    registers_and_sets_live(&*client).await;
     let role = client.ask(n1(), "role").await.unwrap();
     assert_eq!(role, serde_json::json!({ "in_recovery": false, "timeline": 1 }));
     assert!(client.ask(n1(), "rule").await.is_err());

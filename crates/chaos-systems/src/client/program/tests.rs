@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use chaos_history::{OpPhase, OpResult, Revision, Value};
 
-use super::super::fake::{self, setup};
 use super::conformance::{RuleOutcome, check_client};
 use super::*;
+use crate::client::trial::{Program, free_address, setup};
 
 const READY: &str =
     r#"printf '%s\n' '{"type":"ready","protocol":"chaos-client/1","ops":["read","write"],"questions":["who"]}'"#;
@@ -17,7 +17,7 @@ fn shell(script: &str) -> Vec<String> {
 }
 
 async fn driver(script: &str) -> Arc<dyn Client> {
-    let endpoints = [fake::nobody().await];
+    let endpoints = [free_address()];
     open(&ClientSetup { program: shell(script), ..setup("program", &endpoints, &[]) }).unwrap()
 }
 
@@ -101,10 +101,8 @@ async fn what_a_program_never_got_is_a_fail() {
     let unknown = Action::Acquire { key: "l".to_owned() };
     let phase = invoke(&driver(&format!("read hello; {READY}; read more")).await, &unknown).await;
     assert!(fail(&phase, "no words for `acquire`"), "{phase:?}");
-    let nowhere = ClientSetup {
-        program: vec!["/nowhere/to/be/found".to_owned()],
-        ..setup("program", &[fake::nobody().await], &[])
-    };
+    let nowhere =
+        ClientSetup { program: vec!["/nowhere/to/be/found".to_owned()], ..setup("program", &[free_address()], &[]) };
     let phase = invoke(&open(&nowhere).unwrap(), &write()).await;
     assert!(fail(&phase, "can't be started"), "{phase:?}");
     let without = open(&setup("program", &[], &[])).err().unwrap().to_string();
@@ -233,20 +231,8 @@ async fn example_keeps_the_rules(interpreter: &str, path: &str) {
         return;
     }
     let command = [interpreter.to_owned(), example(path).display().to_string()];
-    let redis = fake::installed("redis", "redis-server");
-    let address = fake::nobody().await;
-    let port = address.port().to_string();
-    let server = redis.map(|program| {
-        fake::start(&program, &["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-    });
-    if server.is_some() {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            assert!(Instant::now() < deadline, "the server doesn't come up");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-    let endpoint = server.is_some().then_some(address);
+    let redis = Program::redis().await;
+    let endpoint = redis.as_ref().map(|(_, address)| *address);
     let reports = check_client(&command, endpoint, &std::collections::BTreeMap::new(), 2_000_000).await.unwrap();
     assert!(reports.len() >= 10, "{reports:#?}");
     for report in &reports {

@@ -4,20 +4,8 @@ use std::net::SocketAddr;
 
 use chaos_history::{OpPhase, Value};
 
-use super::super::fake::{self, setup};
 use super::*;
-
-fn write() -> Action {
-    Action::Write { key: "k".to_owned(), value: Value(7) }
-}
-
-fn read() -> Action {
-    Action::Read { key: "k".to_owned() }
-}
-
-fn cas(expect: Option<u64>, value: u64) -> Action {
-    Action::Cas { key: "k".to_owned(), expect: expect.map(Value), value: Value(value) }
-}
+use crate::client::trial::{Program, answering, cas, fail, free_address, info, read, setup, until_it_reads, write};
 
 async fn ask(address: SocketAddr, options: &[(&str, &str)], action: &Action) -> OpPhase {
     let client = open(&setup("redis", &[address], options)).unwrap();
@@ -26,26 +14,18 @@ async fn ask(address: SocketAddr, options: &[(&str, &str)], action: &Action) -> 
 
 /// How the driver takes this reply to this action.
 async fn reply(options: &[(&str, &str)], action: &Action, bytes: &str) -> OpPhase {
-    let (address, _) = fake::answering(bytes).await;
+    let (address, _) = answering(bytes).await;
     ask(address, options, action).await
-}
-
-fn fail(phase: &OpPhase) -> bool {
-    matches!(phase, OpPhase::Fail { .. })
-}
-
-fn info(phase: &OpPhase) -> bool {
-    matches!(phase, OpPhase::Info { .. })
 }
 
 #[tokio::test]
 async fn refusals_before_the_command_are_fails_and_other_errors_are_not() {
     for code in DEFINITE {
-        let phase = reply(&[], &write(), &format!("-{code} says no\r\n")).await;
+        let phase = reply(&[], &write(7), &format!("-{code} says no\r\n")).await;
         assert!(fail(&phase), "{code}: {phase:?}");
     }
     for error in ["ERR something", "UNBLOCKED force unblock from blocking", "READONLYISH no", "", "EXECABORT no"] {
-        let phase = reply(&[], &write(), &format!("-{error}\r\n")).await;
+        let phase = reply(&[], &write(7), &format!("-{error}\r\n")).await;
         assert!(info(&phase), "{error}: {phase:?}");
     }
 }
@@ -63,7 +43,7 @@ async fn a_scripts_refusal_is_one_in_both_of_its_forms() {
 #[tokio::test]
 async fn what_is_cut_off_or_no_reply_is_of_unknown_outcome() {
     for bytes in ["", "+O", "$5\r\n123", "hello\r\n", "*2\r\n:1\r\n", "$-7\r\n", ":x\r\n", "$1\r\n12\r\n", "\r\n"] {
-        for action in [write(), read(), cas(Some(1), 2)] {
+        for action in [write(7), read(), cas(Some(1), 2)] {
             let phase = reply(&[], &action, bytes).await;
             assert!(info(&phase), "{action:?} {bytes:?}: {phase:?}");
         }
@@ -73,8 +53,8 @@ async fn what_is_cut_off_or_no_reply_is_of_unknown_outcome() {
 #[tokio::test]
 async fn a_reply_of_another_command_is_of_unknown_outcome() {
     for (action, bytes) in [
-        (write(), ":1\r\n"),
-        (write(), "+QUEUED\r\n"),
+        (write(7), ":1\r\n"),
+        (write(7), "+QUEUED\r\n"),
         (read(), ":7\r\n"),
         (read(), "+OK\r\n"),
         (cas(None, 1), "*1\r\n:1\r\n"),
@@ -96,7 +76,7 @@ async fn lists_that_are_too_deep_or_too_long_are_given_up() {
 
 #[tokio::test]
 async fn a_refused_connection_is_a_fail() {
-    let phase = ask(fake::nobody().await, &[], &write()).await;
+    let phase = ask(free_address(), &[], &write(7)).await;
     assert!(matches!(&phase, OpPhase::Fail { error } if error.starts_with("not connected")), "{phase:?}");
 }
 
@@ -111,11 +91,11 @@ async fn values_that_no_client_writes_stay_visible() {
 async fn a_write_counts_only_if_enough_replicas_have_it() {
     let options = [("wait", "2"), ("wait-timeout", "100ms")];
     let done = OpPhase::Ok(OpResult::Written { revision: None });
-    assert_eq!(reply(&options, &write(), "+OK\r\n:2\r\n").await, done);
-    assert!(info(&reply(&options, &write(), "+OK\r\n:1\r\n").await));
-    assert!(info(&reply(&options, &write(), "+OK\r\n-UNBLOCKED\r\n").await));
-    assert!(info(&reply(&options, &write(), "+OK\r\n").await), "no answer to WAIT");
-    assert!(fail(&reply(&options, &write(), "-READONLY no\r\n:0\r\n").await), "a refused write stays refused");
+    assert_eq!(reply(&options, &write(7), "+OK\r\n:2\r\n").await, done);
+    assert!(info(&reply(&options, &write(7), "+OK\r\n:1\r\n").await));
+    assert!(info(&reply(&options, &write(7), "+OK\r\n-UNBLOCKED\r\n").await));
+    assert!(info(&reply(&options, &write(7), "+OK\r\n").await), "no answer to WAIT");
+    assert!(fail(&reply(&options, &write(7), "-READONLY no\r\n:0\r\n").await), "a refused write stays refused");
     // A comparison that found something else wrote nothing that replicas could lack.
     let phase = reply(&options, &cas(None, 1), "*2\r\n:0\r\n$1\r\n7\r\n:0\r\n").await;
     let result = OpResult::Cas { swapped: false, observed: Some(Some(Value(7))), revision: None };
@@ -124,8 +104,8 @@ async fn a_write_counts_only_if_enough_replicas_have_it() {
 
 #[tokio::test]
 async fn a_wrong_password_sends_nothing_of_the_operation() {
-    let (address, asked) = fake::answering("-WRONGPASS no\r\n").await;
-    assert!(fail(&ask(address, &[("password", "x")], &write()).await));
+    let (address, asked) = answering("-WRONGPASS no\r\n").await;
+    assert!(fail(&ask(address, &[("password", "x")], &write(7)).await));
     let asked = asked.lock().unwrap().join("");
     assert!(asked.contains("AUTH") && !asked.contains("SET"), "{asked}");
 }
@@ -142,22 +122,15 @@ fn options_that_make_no_sense_are_told() {
 
 #[tokio::test]
 async fn locks_are_refused_before_anything_is_sent() {
-    let phase = ask(fake::nobody().await, &[], &Action::Acquire { key: "l".to_owned() }).await;
+    let phase = ask(free_address(), &[], &Action::Acquire { key: "l".to_owned() }).await;
     assert!(matches!(&phase, OpPhase::Fail { error } if error.contains("no words")), "{phase:?}");
 }
 
 #[tokio::test]
 async fn a_real_server_keeps_registers_and_sets() {
-    let Some(program) = fake::installed("redis", "redis-server") else { return };
-    let address = fake::nobody().await;
-    let port = address.port().to_string();
-    let _server = fake::start(&program, &["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+    let Some((_program, address)) = Program::redis().await else { return };
     let client = open(&setup("redis", &[address], &[])).unwrap();
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while !matches!(client.invoke(NodeId::new(1), &read()).await.phase, OpPhase::Ok(_)) {
-        assert!(std::time::Instant::now() < deadline, "the server doesn't come up");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_it_reads(&*client).await;
     let run = async |action: Action| client.invoke(NodeId::new(1), &action).await.phase;
     let is = |swapped, observed: Option<u64>| {
         OpPhase::Ok(OpResult::Cas { swapped, observed: Some(observed.map(Value)), revision: None })
@@ -167,7 +140,7 @@ async fn a_real_server_keeps_registers_and_sets() {
     assert_eq!(run(cas(None, 1)).await, is(true, None));
     assert_eq!(run(cas(None, 3)).await, is(false, Some(1)));
     assert_eq!(run(cas(Some(1), 2)).await, is(true, Some(1)));
-    assert_eq!(run(write()).await, OpPhase::Ok(OpResult::Written { revision: None }));
+    assert_eq!(run(write(7)).await, OpPhase::Ok(OpResult::Written { revision: None }));
     assert_eq!(run(read()).await, OpPhase::Ok(OpResult::Read { value: Some(Value(7)), revision: None }));
     for value in [5, 6] {
         let added = run(Action::Add { key: "s".to_owned(), value: Value(value) }).await;
@@ -180,5 +153,5 @@ async fn a_real_server_keeps_registers_and_sets() {
     assert_eq!(values, [Value(5), Value(6)]);
     assert!(fail(&run(Action::Add { key: "k".to_owned(), value: Value(1) }).await), "a register is no set");
     let waiting = open(&setup("redis", &[address], &[("wait", "1"), ("wait-timeout", "50ms")])).unwrap();
-    assert!(info(&waiting.invoke(NodeId::new(1), &write()).await.phase), "there are no replicas");
+    assert!(info(&waiting.invoke(NodeId::new(1), &write(7)).await.phase), "there are no replicas");
 }

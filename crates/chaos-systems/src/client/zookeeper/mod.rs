@@ -88,10 +88,7 @@ impl Shared {
             | Action::Add { .. }
             | Action::Elements { .. } => {}
         }
-        let mut session = self.pool.take(node).await?;
-        let result = self.ask(&mut session, action).await;
-        self.pool.put_back(node, session);
-        result
+        self.pool.on(node, async |session| self.ask(session, action).await).await
     }
 
     async fn ask(&self, session: &mut ZooKeeperSession, action: &Action) -> Result<OpResult, Trouble> {

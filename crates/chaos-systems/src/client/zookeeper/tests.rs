@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::trial::{
-    Program, a_register_lives, a_set_lives, add, cas, client, elements, free_address, installed, invoke, kind, n1, ok,
-    prepare, read, serve, write,
+    Program, a_refused_connection_is_a_fail, a_register_lives, a_set_lives, add, cas, client, elements, free_address,
+    installed, invoke, kind, n1, ok, prepare, read, serve, write,
 };
 
 /// What the node does with a request.
@@ -147,8 +147,7 @@ async fn what_goes_wrong_before_a_change_is_sent_did_not_happen() {
     }
     // With the change on its way, nobody knows.
     assert_eq!(kind(&ends(cas(Some(1), 2), vec![found("1", 9, 2), Act::Cut]).await), "info");
-    let nobody = client("zookeeper", &[free_address()], &[]);
-    assert_eq!(kind(&invoke(&*nobody, write(1)).await), "fail");
+    a_refused_connection_is_a_fail("zookeeper", write(1)).await;
 }
 
 #[tokio::test]
