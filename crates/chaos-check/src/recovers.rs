@@ -21,7 +21,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chaos_history::{ClientRole, Completion, Event, History, Mark, NodeId, OpResult, Operation, RunNanos, operations};
+use chaos_history::{ClientRole, Completion, History, Mark, NodeId, OpResult, Operation, RunNanos, operations};
 
 use crate::text::{brief, count};
 use crate::topology::{Epoch, Topology, stalled};
@@ -164,17 +164,6 @@ fn is_acknowledged(operation: &Operation) -> bool {
 
 /// When the load began and ended.
 fn load(history: &History) -> Option<(RunNanos, RunNanos)> {
-    let at = |wanted: Mark| {
-        history.events.iter().find_map(|recorded| match &recorded.event {
-            Event::Note(note) => (note.mark == Some(wanted)).then_some(recorded.at),
-            Event::Op(_)
-            | Event::Observation(_)
-            | Event::View(_)
-            | Event::Replica(_)
-            | Event::Fault(_)
-            | Event::Node(_)
-            | Event::Stall(_) => None,
-        })
-    };
-    Some((at(Mark::LoadBegin)?, at(Mark::LoadEnd).unwrap_or_else(|| history.end())))
+    let begin = history.landmark(Mark::LoadBegin)?;
+    Some((begin, history.landmark(Mark::LoadEnd).unwrap_or_else(|| history.end())))
 }

@@ -32,7 +32,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chaos_history::{Event, History, Mark, NodeId, RunNanos, Term};
+use chaos_history::{History, Mark, NodeId, RunNanos, Term};
 
 use crate::answers::{Answer, Answers, answers};
 use crate::text::{brief, count, seconds};
@@ -53,7 +53,7 @@ pub(crate) fn bounded_reelection(history: &History, within: Duration) -> (Verdic
     let Some(last) = answers.last() else {
         return (Verdict::Unknown("no node ever answered".to_owned()), count(0, "observation"));
     };
-    let (begin, end) = (load_begin(history), last.received);
+    let (begin, end) = (history.landmark(Mark::LoadBegin).unwrap_or_default(), last.received);
     let topology = Topology::of(history);
     let (mut calm, mut tested, mut longest) = (0, 0, Duration::ZERO);
     let mut unknown = None;
@@ -111,15 +111,6 @@ fn basis(within: Duration, longest: Duration, (tested, calm): (usize, usize), ob
     // What was longer than the bound need not have ended in an agreement.
     let what = if longest <= within { "slowest agreement" } else { "longest time without an agreed leader" };
     format!("{what} {} (bound {within:?}), judged in {periods}, {observations}", brief(longest))
-}
-
-fn load_begin(history: &History) -> RunNanos {
-    let begins = |event: &Event| match event {
-        Event::Note(note) => note.mark == Some(Mark::LoadBegin),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => false,
-        Event::Replica(_) | Event::View(_) => false,
-    };
-    history.events.iter().find(|recorded| begins(&recorded.event)).map_or(RunNanos(0), |recorded| recorded.at)
 }
 
 /// The answers that arrived in an epoch; `answers` are in order of arrival.

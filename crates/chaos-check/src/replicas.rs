@@ -167,16 +167,7 @@ fn of_sets(history: &History, operations: &[Operation]) -> (Vec<Verdict>, usize)
     for operation in operations.iter().filter(|operation| operation.action.object() == ObjectKind::Set) {
         keys.entry(operation.action.key()).or_default().push(operation);
     }
-    let load_end = history.events.iter().find_map(|recorded| match &recorded.event {
-        Event::Note(note) => (note.mark == Some(Mark::LoadEnd)).then_some(recorded.at),
-        Event::Op(_)
-        | Event::Observation(_)
-        | Event::View(_)
-        | Event::Fault(_)
-        | Event::Node(_)
-        | Event::Stall(_)
-        | Event::Replica(_) => None,
-    });
+    let load_end = history.landmark(Mark::LoadEnd);
     let (mut verdicts, mut reads) = (Vec::new(), 0);
     for (key, operations) in keys {
         let set = SetKey::new(key, &operations);

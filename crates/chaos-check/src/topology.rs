@@ -143,12 +143,8 @@ impl Topology {
 
 /// The moment after which nothing is judged.
 fn end(history: &History) -> RunNanos {
-    let ends = |event: &Event| match event {
-        Event::Note(note) => matches!(note.mark, Some(Mark::RunEnd | Mark::Interrupted)),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => false,
-        Event::Replica(_) | Event::View(_) => false,
-    };
-    let marked = history.events.iter().filter(|recorded| ends(&recorded.event)).map(|recorded| recorded.at).min();
+    let ends = |mark: Mark| matches!(mark, Mark::RunEnd | Mark::Interrupted);
+    let marked = history.landmarks().filter(|(_, mark)| ends(*mark)).map(|(at, _)| at).min();
     marked.unwrap_or_else(|| history.end())
 }
 
@@ -287,15 +283,5 @@ impl<'a> Now<'a> {
 
 /// How much of an interval the host did not let the harness run.
 pub(crate) fn stalled(history: &History, from: RunNanos, to: RunNanos) -> Duration {
-    let overlap = |event: &Event| match event {
-        Event::Stall(stall) => stall.to.min(to).since(stall.from.max(from)),
-        Event::Op(_)
-        | Event::Observation(_)
-        | Event::Fault(_)
-        | Event::Node(_)
-        | Event::Note(_)
-        | Event::Replica(_)
-        | Event::View(_) => Duration::ZERO,
-    };
-    history.events.iter().map(|recorded| overlap(&recorded.event)).sum()
+    history.stalls().map(|stall| stall.to.min(to).since(stall.from.max(from))).sum()
 }

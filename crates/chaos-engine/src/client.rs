@@ -10,11 +10,11 @@
 
 use std::time::Duration;
 
-use chaos_history::{ClientRole, NodeId, OpId, OpPhase, ProcessId, RunNanos};
+use chaos_history::{Action, ClientRole, NodeId, OpId, OpPhase, ProcessId, RunNanos};
 use chaos_plan::DurationRange;
 
 use crate::random::Stream;
-use crate::world::Completed;
+use crate::world::{Completed, Invocation};
 
 /// Hands out the numbers of a run: each once, over all clients.
 #[derive(Clone, Debug, Default)]
@@ -81,14 +81,6 @@ impl Client {
         Self { stays: true, ..self }
     }
 
-    pub(crate) fn role(&self) -> ClientRole {
-        self.role
-    }
-
-    pub(crate) fn process(&self) -> ProcessId {
-        self.process
-    }
-
     pub(crate) fn node(&self) -> NodeId {
         self.node
     }
@@ -107,13 +99,21 @@ impl Client {
         self.free_from().is_some_and(|from| from <= now)
     }
 
-    /// Takes an operation.
+    /// Takes the next operation of the run.
     ///
     /// # Panics
     /// If it has one under way: a process runs one operation at a time.
-    pub(crate) fn takes(&mut self, id: OpId) {
+    pub(crate) fn invokes(
+        &mut self,
+        action: Action,
+        due: RunNanos,
+        deadline: RunNanos,
+        numbers: &mut Numbers,
+    ) -> Invocation {
         assert!(!self.is_busy(), "process {:?} has an operation under way", self.process);
+        let id = numbers.operation();
         self.busy = Some(id);
+        Invocation { id, process: self.process, node: self.node, role: self.role, due, deadline, action }
     }
 
     /// Its operation ended.
@@ -175,10 +175,13 @@ mod tests {
         Client::new(role, NodeId::new(1), 3, rest(Duration::from_secs(1)), stream, numbers)
     }
 
+    fn read() -> Action {
+        Action::Read { key: "k0".to_owned() }
+    }
+
     /// Ends one operation of the client in this way, and says whom it asks next.
     fn after(client: &mut Client, numbers: &mut Numbers, phase: OpPhase, hint: Option<u16>) -> u16 {
-        let id = numbers.operation();
-        client.takes(id);
+        let Invocation { id, .. } = client.invokes(read(), RunNanos(0), RunNanos(1_000), numbers);
         client.ended(&Completed { id, phase, leader_hint: hint.map(NodeId::new) }, RunNanos(1_000), numbers);
         client.node().number()
     }
@@ -213,14 +216,42 @@ mod tests {
     }
 
     #[test]
+    fn an_invocation_tells_who_asks_whom_for_what_and_until_when() {
+        let mut numbers = Numbers::default();
+        let mut client = client(ClientRole::Pinned, &mut numbers);
+        let asked = client.invokes(read(), RunNanos(5), RunNanos(1_005), &mut numbers);
+        let expected = Invocation {
+            id: OpId(0),
+            process: ProcessId(0),
+            node: NodeId::new(1),
+            role: ClientRole::Pinned,
+            due: RunNanos(5),
+            deadline: RunNanos(1_005),
+            action: read(),
+        };
+        assert_eq!((asked, numbers.operation()), (expected, OpId(1)));
+        assert!(client.is_busy());
+    }
+
+    #[test]
+    #[should_panic(expected = "has an operation under way")]
+    fn a_client_asks_one_thing_at_a_time() {
+        let mut numbers = Numbers::default();
+        let mut client = client(ClientRole::Roaming, &mut numbers);
+        for _ in 0..2 {
+            client.invokes(read(), RunNanos(0), RunNanos(1_000), &mut numbers);
+        }
+    }
+
+    #[test]
     fn only_an_unknown_outcome_ends_the_process() {
         let mut numbers = Numbers::default();
         let mut client = client(ClientRole::Roaming, &mut numbers);
-        let first = client.process();
+        let first = client.process;
         after(&mut client, &mut numbers, fail(), None);
-        assert_eq!(client.process(), first);
+        assert_eq!(client.process, first);
         after(&mut client, &mut numbers, info(), None);
-        assert!(client.process() > first);
+        assert!(client.process > first);
     }
 
     #[test]

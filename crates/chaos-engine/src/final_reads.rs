@@ -14,7 +14,7 @@ use crate::client::{self, Client, Numbers};
 use crate::load::{Counts, Object};
 use crate::random;
 use crate::set_reads::SetReads;
-use crate::world::{Command, Completed, Invocation};
+use crate::world::{Command, Completed};
 
 /// For how long all keys together are tried.
 pub(crate) const WITHIN: Duration = Duration::from_secs(10);
@@ -144,18 +144,10 @@ impl FinalReads {
                 reader.key = self.open.pop_front();
             }
             let Some(key) = reader.key.clone() else { continue };
-            let id = numbers.operation();
-            reader.client.takes(id);
-            self.under_way.insert(id, index);
-            out.push(Command::Invoke(Invocation {
-                id,
-                process: reader.client.process(),
-                node: reader.client.node(),
-                role: reader.client.role(),
-                due: now,
-                deadline: (now + self.timeout).min(self.until),
-                action: Action::Read { key },
-            }));
+            let deadline = (now + self.timeout).min(self.until);
+            let invocation = reader.client.invokes(Action::Read { key }, now, deadline, numbers);
+            self.under_way.insert(invocation.id, index);
+            out.push(Command::Invoke(invocation));
         }
     }
 

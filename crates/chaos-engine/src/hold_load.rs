@@ -22,7 +22,7 @@ use chaos_plan::{Clients, DurationRange, LockWork, Work};
 use crate::client::{self, Client, Numbers};
 use crate::load::Counts;
 use crate::random::{self, Stream};
-use crate::world::{Command, Completed, Invocation};
+use crate::world::{Command, Completed};
 
 /// What a client is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,20 +147,9 @@ impl HoldLoad {
         for (index, holder) in self.holders.iter_mut().enumerate() {
             let Some(due) = holder.due(self.running).filter(|due| *due <= now) else { continue };
             let (action, due) = holder.next(due, self.running, self.work.fencing);
-            let id = numbers.operation();
-            holder.client.takes(id);
-            self.under_way.insert(id, index);
-            let client = &holder.client;
-            let (process, node, role) = (client.process(), client.node(), client.role());
-            out.push(Command::Invoke(Invocation {
-                id,
-                process,
-                node,
-                role,
-                due,
-                deadline: now + self.timeout,
-                action,
-            }));
+            let invocation = holder.client.invokes(action, due, now + self.timeout, numbers);
+            self.under_way.insert(invocation.id, index);
+            out.push(Command::Invoke(invocation));
         }
     }
 

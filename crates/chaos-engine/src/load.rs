@@ -19,7 +19,7 @@ use chaos_plan::{Clients, Work};
 
 use crate::client::{self, Client, Numbers};
 use crate::random::{self, Stream};
-use crate::world::{Command, Completed, Invocation};
+use crate::world::{Command, Completed};
 
 /// How many operations may wait for a free client, over all clients.
 pub(crate) const WAITING_MAX: usize = 10_000;
@@ -335,8 +335,6 @@ impl Load {
             let timeout = group.timeout;
             let due = group.waiting.pop_front().expect("the queue is not empty");
             self.waiting -= 1;
-            let id = numbers.operation();
-            client.takes(id);
             let key = key_name(self.work, due.key);
             let action = match due.kind {
                 Kind::Read => Action::Read { key },
@@ -348,10 +346,10 @@ impl Load {
                 Kind::Elements => Action::Elements { key },
                 Kind::Add => Action::Add { key, value: numbers.value() },
             };
-            self.under_way.insert(id, UnderWay { pinned, client: index, key: due.key, value: action.written() });
-            let (process, node, role) = (client.process(), client.node(), client.role());
-            let deadline = now + timeout;
-            out.push(Command::Invoke(Invocation { id, process, node, role, due: due.at, deadline, action }));
+            let value = action.written();
+            let invocation = client.invokes(action, due.at, now + timeout, numbers);
+            self.under_way.insert(invocation.id, UnderWay { pinned, client: index, key: due.key, value });
+            out.push(Command::Invoke(invocation));
         }
     }
 

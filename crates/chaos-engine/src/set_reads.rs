@@ -19,7 +19,7 @@ use chaos_history::{Action, ClientRole, NodeId, OpId, OpPhase, OpResult, RunNano
 use crate::client::{self, Client, Numbers};
 use crate::load::Counts;
 use crate::random;
-use crate::world::{Command, Completed, Invocation};
+use crate::world::{Command, Completed};
 
 /// How long a node gets to catch up before it is asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -161,18 +161,10 @@ impl SetReads {
         for (index, reader) in readers.iter_mut().enumerate().filter(|(_, reader)| reader.client.is_free(now)) {
             let due = |copy: &&Copy| copy.from <= now && !copy.is_settled(sets);
             let Some(place) = reader.copies.iter().position(|copy| due(&copy)) else { continue };
-            let id = numbers.operation();
-            reader.client.takes(id);
-            under_way.insert(id, (index, place));
-            out.push(Command::Invoke(Invocation {
-                id,
-                process: reader.client.process(),
-                node: reader.client.node(),
-                role: reader.client.role(),
-                due: now,
-                deadline: (now + *timeout).min(*until),
-                action: Action::Elements { key: sets[reader.copies[place].set].key.clone() },
-            }));
+            let action = Action::Elements { key: sets[reader.copies[place].set].key.clone() };
+            let invocation = reader.client.invokes(action, now, (now + *timeout).min(*until), numbers);
+            under_way.insert(invocation.id, (index, place));
+            out.push(Command::Invoke(invocation));
         }
     }
 

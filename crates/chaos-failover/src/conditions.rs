@@ -293,20 +293,8 @@ fn signs_of_life(history: &History) -> (SignsOfLife, SignsOfLife) {
 
 /// The stretch under load: between the landmarks or, where one is missing, to the history's own ends.
 fn load(history: &History, end: RunNanos) -> Interval {
-    let at = |wanted: Mark| {
-        history.events.iter().find_map(|recorded| match &recorded.event {
-            Event::Note(note) if note.mark == Some(wanted) => Some(recorded.at),
-            Event::Note(_)
-            | Event::Replica(_)
-            | Event::View(_)
-            | Event::Op(_)
-            | Event::Observation(_)
-            | Event::Fault(_) => None,
-            Event::Node(_) | Event::Stall(_) => None,
-        })
-    };
-    let begin = at(Mark::LoadBegin).unwrap_or_default();
-    let close = at(Mark::LoadEnd).or_else(|| at(Mark::Interrupted)).unwrap_or(end);
+    let begin = history.landmark(Mark::LoadBegin).unwrap_or_default();
+    let close = history.landmark(Mark::LoadEnd).or_else(|| history.landmark(Mark::Interrupted)).unwrap_or(end);
     Interval::new(begin, close)
 }
 

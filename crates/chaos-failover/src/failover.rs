@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use chaos_history::{Completion, Event, FaultKind, History, NodeId, Operation, RunNanos, Stall, Term, operations};
+use chaos_history::{Completion, FaultKind, History, NodeId, Operation, RunNanos, Stall, Term, operations};
 
 use crate::analysis::{
     Analysis, Failover, HealAftermath, NotReached, Observed, Outage, Overlap, PhaseOutcome, Phases, Reached,
@@ -43,7 +43,7 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
     let mut outages = outages(&operations, conditions.load());
     let leaderships = leaderships(&beliefs, &conditions);
     let overlaps = overlaps(&leaderships);
-    let stalls = stalls(history);
+    let stalls: Vec<Stall> = history.stalls().copied().collect();
     let taken: Vec<(&FaultSpan, TermLeader)> =
         conditions.faults().iter().filter_map(|fault| Some((fault, takes_leader(fault, &conditions)?))).collect();
     for outage in &mut outages {
@@ -90,20 +90,6 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
         stalls,
         incidents: incidents(history),
     }
-}
-
-fn stalls(history: &History) -> Vec<Stall> {
-    let stall = |event: &Event| match event {
-        Event::Stall(stall) => Some(*stall),
-        Event::Op(_)
-        | Event::Observation(_)
-        | Event::Fault(_)
-        | Event::Node(_)
-        | Event::Note(_)
-        | Event::Replica(_)
-        | Event::View(_) => None,
-    };
-    history.events.iter().filter_map(|recorded| stall(&recorded.event)).collect()
 }
 
 /// The leader that this fault took away, if it took one.

@@ -16,7 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chaos_history::{Action, ClientRole, Completion, NodeId, OpResult, Operation, RunNanos, Value};
+use chaos_history::{ClientRole, Completion, NodeId, ObjectKind, OpResult, Operation, RunNanos, Value};
 
 use crate::analysis::{Failover, LostWrite};
 use crate::operations::is_acknowledged_write;
@@ -58,15 +58,9 @@ pub(crate) fn lost_writes(operations: &[Operation], failovers: &[Failover], node
         shown.next().is_some_and(older) && shown.all(older)
     };
     let sets = last_words(operations, nodes);
-    let gone = |write: &&Operation| match write.action {
-        Action::Add { .. } => sets.get(write.action.key()).is_some_and(|last| is_nowhere(write, last)),
-        Action::Read { .. }
-        | Action::Write { .. }
-        | Action::Cas { .. }
-        | Action::Elements { .. }
-        | Action::Acquire { .. }
-        | Action::Release { .. }
-        | Action::Access { .. } => gone(write),
+    let gone = |write: &&Operation| match write.action.object() {
+        ObjectKind::Set => sets.get(write.action.key()).is_some_and(|last| is_nowhere(write, last)),
+        ObjectKind::Register | ObjectKind::Lock => gone(write),
     };
     let lost = operations.iter().filter(|operation| is_acknowledged_write(operation)).filter(gone);
     lost.filter_map(|write| {
@@ -134,7 +128,7 @@ fn owner<'a>(write: &Operation, failovers: &'a [Failover]) -> Option<&'a Failove
 
 #[cfg(test)]
 mod tests {
-    use chaos_history::{Event, FaultKind, History, OpPhase, Term};
+    use chaos_history::{Action, Event, FaultKind, History, OpPhase, Term};
 
     use super::*;
     use crate::sample::{Sample, at, node};

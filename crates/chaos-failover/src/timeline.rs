@@ -120,15 +120,10 @@ pub(crate) fn timeline(history: &History, beliefs: &Beliefs, conditions: &Condit
         let roles = role_segments(beliefs.of(node), &silences);
         Lane { node, roles, life: life_segments(node, conditions), asked }
     };
-    let mark = |recorded: &chaos_history::Recorded| match &recorded.event {
-        Event::Note(note) => note.mark.map(|mark| Landmark { at: recorded.at, mark }),
-        Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => None,
-        Event::Replica(_) | Event::View(_) => None,
-    };
     Timeline {
         lanes: NodeId::all(history.header.nodes).map(lane).collect(),
         faults: conditions.bands().collect(),
-        landmarks: history.events.iter().filter_map(mark).collect(),
+        landmarks: history.landmarks().map(|(at, mark)| Landmark { at, mark }).collect(),
     }
 }
 

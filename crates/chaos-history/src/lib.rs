@@ -15,6 +15,7 @@
 mod event;
 pub mod format;
 mod id;
+mod landmark;
 mod operation;
 mod reign;
 mod rundir;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use chaos_check::{Budget, Property};
 use chaos_failover::{Timing, analyse, evaluate};
-use chaos_history::{Event, History, Mark, RunDir};
+use chaos_history::{History, Mark, RunDir};
 use chaos_plan::{Check, Source, System, Workload};
 use chaos_report::{ExpectationResult, ExpectedViolation, Fact, Input, Report};
 
@@ -179,17 +179,10 @@ pub(crate) fn properties(check: Check) -> Vec<Property> {
 
 /// What ended the run before its end, if something did.
 fn cut_short(history: &History) -> Option<String> {
-    let marks = || {
-        history.events.iter().filter_map(|recorded| match &recorded.event {
-            Event::Note(note) => note.mark.map(|mark| (mark, note.text.as_str())),
-            Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) | Event::Stall(_) => None,
-            Event::Replica(_) | Event::View(_) => None,
-        })
-    };
-    if let Some((_, text)) = marks().find(|(mark, _)| *mark == Mark::Interrupted) {
-        return Some(if text.is_empty() { "it was interrupted".to_owned() } else { text.to_owned() });
+    if let Some((_, note)) = history.notes().find(|(_, note)| note.mark == Some(Mark::Interrupted)) {
+        return Some(if note.text.is_empty() { "it was interrupted".to_owned() } else { note.text.clone() });
     }
-    if marks().all(|(mark, _)| mark != Mark::RunEnd) {
+    if history.landmark(Mark::RunEnd).is_none() {
         return Some("the history has no end: the harness was killed, or could not write".to_owned());
     }
     None

@@ -1,7 +1,7 @@
 //! Which variant of a system a run tested: the plan says version, profile and settings; the history, what the programs said of
 //! themselves when they were asked before the start. The verdict rests on neither.
 
-use chaos_history::{Event, History};
+use chaos_history::History;
 use chaos_plan::definition::{DefinedSystem, Tuned};
 use chaos_plan::{RaftOptions, System, Workload};
 use chaos_report::{Fact, Tested};
@@ -54,11 +54,8 @@ fn of_defined(system: &DefinedSystem, programs: Vec<Fact>) -> Tested {
 
 /// Versions by program, as the history's remarks have them.
 fn told(history: &History, system: &DefinedSystem) -> Vec<Fact> {
-    let remarks = history.events.iter().filter_map(|recorded| match &recorded.event {
-        Event::Note(note) if note.mark.is_none() => note.text.split_once(IS_VERSION),
-        Event::Note(_) | Event::Op(_) | Event::Observation(_) | Event::Fault(_) | Event::Node(_) => None,
-        Event::Stall(_) | Event::Replica(_) | Event::View(_) => None,
-    });
+    let remarks = history.notes().map(|(_, note)| note).filter(|note| note.mark.is_none());
+    let remarks = remarks.filter_map(|note| note.text.split_once(IS_VERSION));
     let known = remarks.filter(|(program, _)| system.definition.programs.contains_key(*program));
     known.map(|(program, version)| fact(program, version.to_owned())).collect()
 }
@@ -71,7 +68,7 @@ fn fact(name: &str, value: String) -> Fact {
 mod tests {
     use std::path::Path;
 
-    use chaos_history::{Header, NoteEvent, Recorded, RunNanos, Seed, Testimony};
+    use chaos_history::{Event, Header, NoteEvent, Recorded, RunNanos, Seed, Testimony};
 
     use super::*;
 
