@@ -15,6 +15,11 @@
 //!
 //! Further observers that show terms (a coordinator's epochs) are each a witness of their own: their terms are not those of the
 //! nodes, so each observer's views are checked by themselves, and two leaders of one of its terms refute the property as well.
+//! *Whose word.* That i follows j in t is told by i in one answer, which is only as good as its snapshot: a program that raises its term
+//! before it forgets its leader shows the old leader in the new term for a moment, and its old vote. Where answers aren't known to be
+//! of one moment ([`Testimony::snapshot`](chaos_history::Testimony)), two leaders are a violation only if both *claimed* the term
+//! themselves; if one of them was merely named by another node, or if it is a vote, the answer is unknown, and says why.
+//!
 //! A system whose nodes show no terms has none to be safe in: numbers of reigns are the harness's, and the answer is unknown.
 //!
 //! `SingleVote` is the same with the register of a (node, term) and the node's vote (Raft, figure 2: `votedFor`); it needs a
@@ -31,11 +36,13 @@ use crate::verdict::{Verdict, Witness};
 /// At most one leader per term.
 pub(crate) fn election_safety(history: &History) -> (Verdict, String) {
     let own = match history.header.testimony.terms {
-        TermsFrom::System => per_term(&answers(history), None),
+        TermsFrom::System => per_term(&answers(history), None, history.header.testimony.snapshot),
         TermsFrom::Reigns => without_terms(history),
     };
     let further = views_with_terms(history);
-    let further = further.iter().map(|(observer, answers)| (observer, per_term(answers, Some(observer))));
+    let further = further
+        .iter()
+        .map(|(observer, answers)| (observer, per_term(answers, Some(observer), history.header.testimony.snapshot)));
     let (mut verdict, mut basis) = own;
     for (observer, (of_observer, of_basis)) in further {
         basis = format!("{basis}; `{observer}`: {of_basis}");
@@ -55,22 +62,51 @@ pub(crate) fn without_terms(history: &History) -> (Verdict, String) {
     (Verdict::Unknown(reason.to_owned()), observations)
 }
 
-fn per_term(answers: &Answers<'_>, observer: Option<&str>) -> (Verdict, String) {
+fn per_term(answers: &Answers<'_>, observer: Option<&str>, snapshot: bool) -> (Verdict, String) {
     let mut leaders: BTreeMap<Term, (NodeId, &Answer<'_>)> = BTreeMap::new();
+    let mut claimed: BTreeMap<Term, (NodeId, &Answer<'_>)> = BTreeMap::new();
+    let mut doubt = None;
     for answer in &answers.told {
         // A claimant that names another node tells two facts at once, and they contradict each other.
         let facts = [answer.named(), answer.belief.leader.map(|leader| (answer.belief.term, leader))];
         for (term, leader) in facts.into_iter().flatten() {
+            let claims = answer.claims() && leader == answer.node;
+            let rival = claims.then(|| *claimed.entry(term).or_insert((leader, answer)));
             let (first, seen) = *leaders.entry(term).or_insert((leader, answer));
-            if first != leader {
+            // Of two claims, the rival's own is the better witness than whoever was named first.
+            let (first, seen) = rival.filter(|(rival, _)| *rival != leader).unwrap_or((first, seen));
+            if first == leader {
+                continue;
+            }
+            let both_claim = claims && seen.claims() && seen.node == first;
+            if both_claim || snapshot {
                 let witness = two_leaders(term, observer, (first, seen), (leader, answer));
                 return (Verdict::Invalid(witness), basis(&leaders, answers.told.len()));
             }
+            doubt = doubt.or_else(|| Some(doubtful(term, observer, [(first, seen), (leader, answer)])));
         }
     }
-    let verdict =
-        if leaders.is_empty() { Verdict::Unknown("no observation names a leader".to_owned()) } else { Verdict::Valid };
+    let verdict = match doubt {
+        Some(reason) => Verdict::Unknown(reason),
+        None if leaders.is_empty() => Verdict::Unknown("no observation names a leader".to_owned()),
+        None => Verdict::Valid,
+    };
     (answers.conclude(verdict), basis(&leaders, answers.told.len()))
+}
+
+/// Two leaders of a term, of whom one is known by hearsay only.
+fn doubtful(term: Term, observer: Option<&str>, named: [(NodeId, &Answer<'_>); 2]) -> String {
+    let of = observer.map(|observer| format!(" of `{observer}`")).unwrap_or_default();
+    let [(one, first), (other, second)] = named;
+    format!(
+        "term {term}{of} seems to have two leaders, {one} and {other} (line {}: {}; line {}: {}), but they didn't both claim it: a node \
+         that shows a new term beside an old leader for a moment would look like this. If its answers are of one moment, \
+         `snapshot: true` of the observer says so",
+        first.line,
+        first.words(),
+        second.line,
+        second.words()
+    )
 }
 
 fn two_leaders(
@@ -120,6 +156,14 @@ pub(crate) fn single_vote(history: &History) -> (Verdict, String) {
         let (first, seen) = *votes.entry((node, term)).or_insert((candidate, answer));
         if first == candidate {
             continue;
+        }
+        if !history.header.testimony.snapshot {
+            let reason = format!(
+                "{node} shows two votes of term {term}, for {first} (line {}) and for {candidate} (line {}), but the parts of its \
+                 answers may be of different moments (`snapshot` of the observer)",
+                seen.line, answer.line
+            );
+            return (Verdict::Unknown(reason), count(votes.len(), "vote"));
         }
         let step = |candidate: NodeId, answer: &Answer<'_>| {
             format!(

@@ -27,6 +27,8 @@ use crate::verdict::Property;
 pub struct Watch {
     properties: Vec<Property>,
     nodes: usize,
+    /// Whether what a node says of others, and of its votes, is a fact.
+    snapshot: bool,
     leaders: BTreeMap<Term, NodeId>,
     votes: BTreeMap<(NodeId, Term), NodeId>,
     /// Per node, when it was first heard of each new highest term: both ascending.
@@ -54,6 +56,7 @@ impl Watch {
         Self {
             properties: properties.to_vec(),
             nodes,
+            snapshot: true,
             leaders: BTreeMap::new(),
             votes: BTreeMap::new(),
             rises: BTreeMap::new(),
@@ -70,6 +73,7 @@ impl Watch {
             matches!(property, Property::ElectionSafety | Property::SingleVote | Property::TermMonotonic)
         };
         self.properties.retain(|property| testimony.terms == TermsFrom::System || !needs_terms(property));
+        self.snapshot = testimony.snapshot;
         self
     }
 
@@ -140,7 +144,8 @@ impl Watch {
         }
         if self.watches(Property::ElectionSafety) {
             let claimant = (belief.role == ElectionRole::Leader).then_some(node);
-            for leader in [claimant, belief.leader].into_iter().flatten() {
+            let named = belief.leader.filter(|_| self.snapshot);
+            for leader in [claimant, named].into_iter().flatten() {
                 let first = *self.leaders.entry(term).or_insert(leader);
                 if first != leader {
                     let sentence = format!("term {term} has two leaders: {first} and {leader}");
@@ -148,7 +153,7 @@ impl Watch {
                 }
             }
         }
-        if let Some(candidate) = belief.voted_for.filter(|_| self.watches(Property::SingleVote)) {
+        if let Some(candidate) = belief.voted_for.filter(|_| self.snapshot && self.watches(Property::SingleVote)) {
             let first = *self.votes.entry((node, term)).or_insert(candidate);
             if first != candidate {
                 let sentence = format!("{node} voted twice in term {term}: for {first} and for {candidate}");

@@ -126,7 +126,7 @@ impl Timeline {
             seed: Seed(1),
             started: String::new(),
             chaos: String::new(),
-            testimony: Testimony { terms: self.terms, names_leader: false, shows_life: true },
+            testimony: Testimony { terms: self.terms, names_leader: false, ..Testimony::default() },
         };
         History { header, events: (2..).zip(events).map(record).collect(), torn: false }
     }

@@ -22,12 +22,16 @@ pub struct Testimony {
     /// process that is stopped.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub shows_life: bool,
+    /// Whether all parts of an answer are of one moment. Otherwise a node that has just entered a term may show the old leader, or its old
+    /// vote, beside the new term, and only what it claims of itself counts.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub snapshot: bool,
 }
 
 impl Default for Testimony {
     /// Nodes tell their term and whom they follow, as Raft's do.
     fn default() -> Self {
-        Self { terms: TermsFrom::System, names_leader: true, shows_life: true }
+        Self { terms: TermsFrom::System, names_leader: true, shows_life: true, snapshot: true }
     }
 }
 

@@ -91,11 +91,12 @@ fn clusters_that_cannot_be_are_refused() {
 fn a_header_says_what_its_observations_are_and_an_old_one_is_of_raft() {
     let plain = documented_lines().remove(0);
     let with = |testimony: &str| format!("{},\"testimony\":{testimony}}}", plain.trim_end_matches('}'));
-    let reigns = Testimony { terms: TermsFrom::Reigns, names_leader: false, shows_life: true };
+    let reigns = Testimony { terms: TermsFrom::Reigns, names_leader: false, ..Testimony::default() };
     let cases = [
         (plain.clone(), Testimony::default()),
         (with("{}"), Testimony::default()),
         (with("{\"shows_life\":false}"), Testimony { shows_life: false, ..Testimony::default() }),
+        (with("{\"snapshot\":false}"), Testimony { snapshot: false, ..Testimony::default() }),
         (with("{\"terms\":\"reigns\",\"names_leader\":false}"), reigns),
         (with("{\"names_leader\":false}"), Testimony { names_leader: false, ..Testimony::default() }),
     ];

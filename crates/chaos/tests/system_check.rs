@@ -77,6 +77,7 @@ fn the_definition_that_init_writes_works_as_it_is() {
         "✔ client write ",
         "✔ client cas ",
         "✔ client cas of another",
+        "✔ client cas of nothing",
         "– client add",
         "– compare",
         "✔ failover",

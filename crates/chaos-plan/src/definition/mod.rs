@@ -291,6 +291,9 @@ pub struct Observer {
     /// of the two readings of the role lies between them, whichever of role and term is read first (a double collect: Afek et al.,
     /// "Atomic Snapshots of Shared Memory", J. ACM 1993).
     pub confirm: bool,
+    /// Whether role, term, leader and vote of an answer are known to be of one moment, as if read under one lock. Otherwise two leaders of
+    /// a term, or two votes in it, count only as far as nodes claim them of themselves.
+    pub snapshot: bool,
     /// How often, if not as often as the workload says.
     pub every: Option<Duration>,
 }
@@ -310,7 +313,7 @@ impl Observer {
             | Ask::Client { .. } => true,
             Ask::Exec { .. } | Ask::Log { .. } | Ask::Address { .. } => false,
         };
-        Testimony { terms, names_leader: self.leader.is_some(), shows_life }
+        Testimony { terms, names_leader: self.leader.is_some(), shows_life, snapshot: self.snapshot }
     }
 }
 

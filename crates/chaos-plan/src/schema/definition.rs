@@ -125,7 +125,7 @@ fn observer() -> Value {
     asking(&words::OBSERVER, &["role"], |word| match word {
         "of" => one_of(&["own-role", "coordinator", "client-view"].map(Value::from)),
         "every" => duration(),
-        "confirm" => boolean(),
+        "confirm" | "snapshot" => boolean(),
         _ => text(),
     })
 }

@@ -143,6 +143,11 @@ pub(crate) static OBSERVER: Table = Table {
             "true",
             "ask twice, and believe only one term in both: for answers that are no snapshot [false]",
         ),
+        word(
+            "snapshot",
+            "true",
+            "an answer is of one moment; without it, only what a node claims of itself convicts [false]",
+        ),
         word("every", "50ms", "how often it asks [as the workload says]"),
     ],
 };

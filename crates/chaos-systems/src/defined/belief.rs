@@ -198,6 +198,7 @@ mod tests {
             identity: None,
             voted_for: Some(expression("answer.vote")),
             confirm: false,
+            snapshot: false,
             every: None,
         }
     }

@@ -45,6 +45,11 @@ fn attempts(key: &str) -> Vec<Attempt> {
         Attempt { name: "cas", action: cas(1, 2), judge: |result| swapped(result, true) },
         Attempt { name: "cas of another", action: cas(1, 3), judge: |result| swapped(result, false) },
         Attempt {
+            name: "cas of nothing",
+            action: Action::Cas { key: format!("{key}-absent"), expect: None, value: Value(4) },
+            judge: |result| swapped(result, true),
+        },
+        Attempt {
             name: "add",
             action: Action::Add { key: set.clone(), value: Value(7) },
             judge: |result| acknowledged(result, "an addition"),
@@ -217,7 +222,7 @@ mod tests {
         let right = |name: &str| match name {
             "read of nothing" => OpResult::Read { value: None, revision: None },
             "read" => OpResult::Read { value: Some(Value(1)), revision: None },
-            "cas" => OpResult::Cas { swapped: true, observed: None, revision: None },
+            "cas" | "cas of nothing" => OpResult::Cas { swapped: true, observed: None, revision: None },
             "cas of another" => OpResult::Cas { swapped: false, observed: None, revision: None },
             "elements" => OpResult::Elements { values: vec![Value(7)], revision: None },
             "acquire" => OpResult::Acquired { token: Some(3) },

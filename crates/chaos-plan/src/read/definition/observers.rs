@@ -61,6 +61,7 @@ impl Reader {
         let (identity, voted_for) = (expression(fields.get("identity")), expression(fields.get("voted-for")));
         let every = fields.get("every").and_then(|field| self.duration_within(field, EVERY));
         let confirm = fields.get("confirm").and_then(|field| self.boolean(field)).unwrap_or(false);
+        let snapshot = fields.get("snapshot").and_then(|field| self.boolean(field)).unwrap_or(false);
         if confirm
             && fields.get("term").is_none()
             && let Some(field) = fields.get("confirm")
@@ -84,6 +85,7 @@ impl Reader {
             identity,
             voted_for,
             confirm,
+            snapshot,
             every,
         })
     }
