@@ -148,6 +148,9 @@ impl RealWorld {
     ) -> Result<Option<String>, WorldError> {
         let mut missed = Vec::new();
         for &node in nodes {
+            if matches!(change, FaultChange::Resume) {
+                self.driver.resuming(node);
+            }
             if let Some(process) = process {
                 missed.extend(self.bring_one_back(change, process, node)?.err());
                 continue;

@@ -164,6 +164,11 @@ pub trait Driver: Send + Sync {
     /// How to start this node, with its data in `data`.
     fn launch(&self, node: NodeId, data: &Path) -> Launch;
 
+    /// A node that was stopped is about to go on: what it said before is its word no more.
+    fn resuming(&self, node: NodeId) {
+        let _ = node;
+    }
+
     /// What is carried out in a node's namespaces, in order, once all nodes (or, for a service node, all service nodes) have been
     /// started for the first time. One that fails is a cluster that can't be started.
     fn after_start(&self, node: NodeId) -> Vec<Preparation> {

@@ -23,7 +23,7 @@ const FAKE: &str = r#"#!/usr/bin/env bash
 echo "$@" >>"$FAKE_LOG"
 case $1 in
   plan)
-    case "$*" in *nats*fast*) echo 'error: unknown profile `fast`' >&2; exit 254 ;; esac ;;
+    case "$*" in *nats*fast*) echo 'error: `nats` has no profile `fast`' >&2; exit 254 ;; esac ;;
   league)
     case $2 in
       --missing)
@@ -131,7 +131,9 @@ fn a_system_without_the_profile_has_no_such_cell() {
 #[test]
 fn the_scripts_refuse_what_they_do_not_know() {
     let fake = Fake::new();
-    for words in [&["coffee"][..], &["--fault", "../kill"], &["--times", "0"], &["--times"], &["--what"]] {
+    let odd = [&["--profile", "../evil"][..], &["--profile", ""], &["etcd@../../x"], &["etcd@"]];
+    let wrong = [&["coffee"][..], &["--fault", "../kill"], &["--times", "0"], &["--times"], &["--what"]];
+    for words in wrong.into_iter().chain(odd) {
         let output = fake.script("scripts/league", words);
         assert_eq!(output.status.code(), Some(254), "{words:?}: {}", text(&output.stdout));
     }

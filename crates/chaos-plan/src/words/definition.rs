@@ -166,7 +166,11 @@ pub(crate) static ENGINES: Table = Table {
         word("resp", "{ port: client, command: [ROLE] }", "a Redis command; `answer` is the reply"),
         word("unix-json-rpc", "{ socket: ctl, method: status }", "JSON-RPC over a unix socket; `answer` is the result"),
         word("exec", "[mytool, status]", "a command at the node; `answer` is its output, `code` the exit code"),
-        word("log", "{ process: etcd }", "a process's last line that the pattern matches; `answer` is the line"),
+        word(
+            "log",
+            "{ process: etcd }",
+            "a process's last line that the pattern matches, since it was started or resumed; `answer` is the line",
+        ),
         word("address", "10.9.0.1", "whether the node has this IPv4 address; `answer` is true or false"),
         word("client", "{ question: leader }", "a question that the client driver knows by name"),
     ],

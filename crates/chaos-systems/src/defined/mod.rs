@@ -153,6 +153,15 @@ pub struct DefinedDriver {
 }
 
 impl DefinedDriver {
+    /// What the node wrote before is its word no more.
+    fn forget_words(&self, node: NodeId) {
+        for tail in self.observers.iter().filter_map(|asked| asked.tail.as_ref()) {
+            if node.index() < self.members {
+                tail.forget(node);
+            }
+        }
+    }
+
     /// Finds the programs, renders everything, opens the client.
     ///
     /// # Errors
@@ -336,12 +345,12 @@ fn client_of(setup: &DefinedSetup, scope: &Scope) -> Result<Option<ClientSetup>,
 impl Driver for DefinedDriver {
     fn launch(&self, node: NodeId, _data: &Path) -> Launch {
         self.means.taken.restart(node);
-        for tail in self.observers.iter().filter_map(|asked| asked.tail.as_ref()) {
-            if node.index() < self.members {
-                tail.restart(node);
-            }
-        }
+        self.forget_words(node);
         self.launches[node.index()].clone()
+    }
+
+    fn resuming(&self, node: NodeId) {
+        self.forget_words(node);
     }
 
     fn after_start(&self, node: NodeId) -> Vec<Preparation> {

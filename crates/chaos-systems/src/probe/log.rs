@@ -1,7 +1,8 @@
 //! The last line of a process's output that a pattern matches: for programs that say who leads and nothing else.
 //!
-//! A node's word lasts until its next one or until the node is started anew: what an earlier process wrote last says nothing about
-//! the one that runs now, so the tail begins where the log ended at the start.
+//! A node's word lasts until its next one, or until the node is started anew or goes on after it was stopped: what an earlier process
+//! wrote last says nothing about the one that runs now, and who has slept can't know yet what has become of its lead. The tail then
+//! begins where the log ends, and until there is a new line, nothing is said. (So a program should repeat itself.)
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -41,8 +42,8 @@ impl LogTail {
         Self { name, directories: directories.to_vec(), places }
     }
 
-    /// The node is about to be started: forget what it said.
-    pub(crate) fn restart(&self, node: NodeId) {
+    /// The node is about to be started, or to go on: forget what it said.
+    pub(crate) fn forget(&self, node: NodeId) {
         let end = std::fs::metadata(self.path(node)).map_or(0, |facts| facts.len());
         *self.place(node) = Place { read: end, last: None };
     }
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_keeps_its_word_until_its_next_one_or_its_restart() {
+    fn a_node_keeps_its_word_until_its_next_one_or_until_it_is_forgotten() {
         let directory = tempfile::tempdir().unwrap();
         let node = NodeId::new(1);
         let mut log = File::create(directory.path().join("stdout.log")).unwrap();
@@ -108,7 +109,7 @@ mod tests {
         log.write_all(b"r\nnoise\n").unwrap();
         assert_eq!(read().unwrap(), "leader");
         assert_eq!(read().unwrap(), "leader", "it still says so");
-        tail.restart(node);
+        tail.forget(node);
         assert!(read().is_err(), "another process has said nothing yet");
         log.write_all(b"follower\n").unwrap();
         assert_eq!(read().unwrap(), "follower");
