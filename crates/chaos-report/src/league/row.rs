@@ -73,6 +73,8 @@ pub(crate) struct Row {
     pub(crate) faults: u64,
     /// Those that took the leader away.
     pub(crate) failovers: u64,
+    /// Those during which the host did not let the harness run for a while.
+    pub(crate) stalled: u64,
     pub(crate) detected: Cell,
     pub(crate) elected: Cell,
     pub(crate) writable: Cell,
@@ -105,6 +107,7 @@ impl Row {
             runs: 0,
             faults: 0,
             failovers: 0,
+            stalled: 0,
             detected: Cell::default(),
             elected: Cell::default(),
             writable: Cell::default(),
@@ -157,6 +160,7 @@ impl Row {
 
     fn add_failover(&mut self, failover: &Failover, has_clients: bool) {
         self.failovers += 1;
+        self.stalled += u64::from(failover.stalled);
         self.detected.add_phase(&failover.phases.detected);
         self.elected.add_phase(&failover.phases.elected);
         self.writable.add_phase(&failover.phases.writable);

@@ -23,8 +23,9 @@ pub(crate) struct Table {
 type Column = (&'static str, fn(&Row) -> String);
 
 /// The figures that may be empty for a whole section: a killed leader never steps down.
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 13] = [
     ("n", n),
+    ("doubtful", |row| if row.stalled == 0 { NOTHING.to_owned() } else { grouped(row.stalled) }),
     ("detected", |row| row.detected.text()),
     ("elected", |row| row.elected.text()),
     ("writable", |row| row.writable.text()),
@@ -155,6 +156,7 @@ pub(crate) fn span(row: &Row) -> Option<Span> {
 /// What the columns mean, for both renderings.
 pub(crate) const LEGEND: &[(&str, &str)] = &[
     ("n", "faults that took the leader away (of all that were injected, if not all did)"),
+    ("doubtful", "those during which the host did not let the harness run for a while: their times may be the host's"),
     (
         "detected, elected, writable",
         "from the fault until the first node no longer names the old leader, until the first claim to lead a later term, until the first later write is acknowledged: p50 / p90 / max; the upper bound of what the observations allow",
