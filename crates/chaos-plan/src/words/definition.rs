@@ -169,7 +169,7 @@ pub(crate) static ENGINES: Table = Table {
         word(
             "log",
             "{ process: etcd }",
-            "a process's last line that the pattern matches, since it was started or resumed; `answer` is the line",
+            "a process's last line that the pattern matches, since its start or resumption; `answer` is it",
         ),
         word("address", "10.9.0.1", "whether the node has this IPv4 address; `answer` is true or false"),
         word("client", "{ question: leader }", "a question that the client driver knows by name"),
