@@ -71,19 +71,16 @@ fn per_term(answers: &Answers<'_>, observer: Option<&str>, snapshot: bool) -> (V
         let facts = [answer.named(), answer.belief.leader.map(|leader| (answer.belief.term, leader))];
         for (term, leader) in facts.into_iter().flatten() {
             let claims = answer.claims() && leader == answer.node;
-            let rival = claims.then(|| *claimed.entry(term).or_insert((leader, answer)));
-            let (first, seen) = *leaders.entry(term).or_insert((leader, answer));
             // Of two claims, the rival's own is the better witness than whoever was named first.
-            let (first, seen) = rival.filter(|(rival, _)| *rival != leader).unwrap_or((first, seen));
-            if first == leader {
-                continue;
-            }
-            let both_claim = claims && seen.claims() && seen.node == first;
-            if both_claim || snapshot {
-                let witness = two_leaders(term, observer, (first, seen), (leader, answer));
+            let rival = claims.then(|| *claimed.entry(term).or_insert((leader, answer)));
+            let rival = rival.filter(|(rival, _)| *rival != leader);
+            let first = *leaders.entry(term).or_insert((leader, answer));
+            let Some(other) = rival.or((first.0 != leader).then_some(first)) else { continue };
+            if rival.is_some() || snapshot {
+                let witness = two_leaders(term, observer, other, (leader, answer));
                 return (Verdict::Invalid(witness), basis(&leaders, answers.told.len()));
             }
-            doubt = doubt.or_else(|| Some(doubtful(term, observer, [(first, seen), (leader, answer)])));
+            doubt = doubt.or_else(|| Some(doubtful(term, observer, [other, (leader, answer)])));
         }
     }
     let verdict = match doubt {
@@ -96,7 +93,7 @@ fn per_term(answers: &Answers<'_>, observer: Option<&str>, snapshot: bool) -> (V
 
 /// Two leaders of a term, of whom one is known by hearsay only.
 fn doubtful(term: Term, observer: Option<&str>, named: [(NodeId, &Answer<'_>); 2]) -> String {
-    let of = observer.map(|observer| format!(" of `{observer}`")).unwrap_or_default();
+    let of = of_observer(observer);
     let [(one, first), (other, second)] = named;
     format!(
         "term {term}{of} seems to have two leaders, {one} and {other} (line {}: {}; line {}: {}), but they didn't both claim it: a node \
@@ -109,13 +106,18 @@ fn doubtful(term: Term, observer: Option<&str>, named: [(NodeId, &Answer<'_>); 2
     )
 }
 
+/// Behind a term: whose it is, if it isn't the nodes' own.
+fn of_observer(observer: Option<&str>) -> String {
+    observer.map(|observer| format!(" of `{observer}`")).unwrap_or_default()
+}
+
 fn two_leaders(
     term: Term,
     observer: Option<&str>,
     first: (NodeId, &Answer<'_>),
     second: (NodeId, &Answer<'_>),
 ) -> Witness {
-    let of = observer.map(|observer| format!(" of `{observer}`")).unwrap_or_default();
+    let of = of_observer(observer);
     let (one, other) = (first.0.min(second.0), first.0.max(second.0));
     let mut steps = vec![first.1.step()];
     if second.1.line != first.1.line {
