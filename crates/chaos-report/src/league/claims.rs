@@ -115,8 +115,7 @@ fn measured(league: &League, claim: &Claim) -> String {
 
 /// `etcd 3.5.35: writable p50 1.31 s, max 1.73 s (n 20): inside`.
 fn compared(row: &Row, phase: Phase, (from_ms, to_ms): (u64, u64)) -> String {
-    let version = row.key.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-    let name = format!("{}{version}", row.key.system);
+    let name = row.key.system_and_version();
     let cell = if phase == Phase::Writable { &row.writable } else { &row.elected };
     let Some(figures) = cell.figures() else { return format!("{name}: {} {}", phase.name(), cell.text()) };
     let Some(median) = figures.p50 else {

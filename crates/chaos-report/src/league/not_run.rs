@@ -50,18 +50,17 @@ impl NotRun {
     pub fn read(text: &str) -> Result<Self, BadNotRun> {
         let (mut system, mut version, mut profile, mut fault, mut reason) = (None, None, None, None, None);
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let slot = match line.split_once(':') {
-                Some(("system", _)) => &mut system,
-                Some(("version", _)) => &mut version,
-                Some(("profile", _)) => &mut profile,
-                Some(("fault", _)) => &mut fault,
-                Some(("reason", _)) => &mut reason,
-                Some((_, _)) | None => {
-                    return Err(BadNotRun::Line { number: index + 1, text: line.to_owned() });
-                }
+            let odd = || BadNotRun::Line { number: index + 1, text: line.to_owned() };
+            let (key, value) = line.split_once(':').ok_or_else(odd)?;
+            let slot = match key {
+                "system" => &mut system,
+                "version" => &mut version,
+                "profile" => &mut profile,
+                "fault" => &mut fault,
+                "reason" => &mut reason,
+                _ => return Err(odd()),
             };
-            let value = line.split_once(':').map_or("", |(_, value)| value).trim();
-            *slot = Some(value.to_owned()).filter(|value| !value.is_empty());
+            *slot = Some(value.trim().to_owned()).filter(|value| !value.is_empty());
         }
         Ok(Self {
             system: system.ok_or(BadNotRun::Missing("system"))?,

@@ -57,10 +57,15 @@ impl RowKey {
         self.system == wanted.system && version && self.profile == wanted.profile
     }
 
+    /// `etcd 3.5.35`.
+    pub(crate) fn system_and_version(&self) -> String {
+        let version = self.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+        format!("{}{version}", self.system)
+    }
+
     /// `etcd 3.5.35 · fast`.
     pub(crate) fn name(&self) -> String {
-        let version = self.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-        format!("{}{version} · {}", self.system, self.profile)
+        format!("{} · {}", self.system_and_version(), self.profile)
     }
 }
 
