@@ -23,3 +23,24 @@ peculiar() { # SYSTEM WITHIN
     kubernetes | tikv) printf '%s\n' --set "checks=[no-stale-leader: { within: $2 }]" ;;
   esac
 }
+
+# The comment at the head of the script that calls this.
+head_comment() {
+  sed -n '2,/^set -/p' "$0" | sed -e '/^set -/d' -e 's/^# \{0,1\}//'
+}
+
+# Sets `chaos` to the program that CHAOS names, or to a release build that is made now.
+choose_chaos() {
+  chaos=${CHAOS:-target/release/chaos}
+  [ -n "${CHAOS:-}" ] || cargo build --quiet --release --locked --bin chaos
+}
+
+# Sets `out` to the directory that OUT names, or to one that is removed at the end.
+choose_out() {
+  out=${OUT:-}
+  if [ -z "$out" ]; then
+    out=$(mktemp -d)
+    trap 'rm -rf "$out"' EXIT
+  fi
+  mkdir -p "$out"
+}
