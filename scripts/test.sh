@@ -42,4 +42,19 @@ for argument in "$@"; do
     --) break ;;
   esac
 done
-exec cargo test --workspace --locked "$@"
+[ $# -eq 0 ] || exec cargo test --workspace --locked "$@"
+
+# Fuzzing the checkers takes a processor for minutes; most other tests wait for processes. So both go on at once, the fuzz behind.
+cargo test --workspace --locked --no-run
+log=$(mktemp)
+# A process group of its own, which ends as a whole when this script does.
+set -m
+CHAOS_FUZZ=${CHAOS_FUZZ:-100000} nice -n 19 cargo test --workspace --locked --test fuzz >"$log" 2>&1 &
+fuzz=$!
+set +m
+trap 'kill -- "-$fuzz" 2>/dev/null || true; rm -f "$log"' EXIT
+CHAOS_FUZZ=1000 cargo test --workspace --locked
+code=0
+wait "$fuzz" || code=$?
+cat "$log"
+exit "$code"

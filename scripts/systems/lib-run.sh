@@ -18,9 +18,9 @@ peculiar() { # SYSTEM WITHIN
     # A final read takes every message of the queue, one after the other.
     rabbitmq) printf '%s\n' --set 'clients=[set: { rate: 40/s }]' ;;
     # Nothing to write to; who stands for election is watched.
-    curator | keepalived | mongodb) printf '%s\n' --set 'checks=[promised]' ;;
+    curator | keepalived | mongodb | raft-node | lease | paxos-lease | zab) printf '%s\n' --set 'checks=[promised]' ;;
     # They promise nothing that can be seen, but whoever led should notice, when it is back, that another one does.
-    kubernetes | tikv) printf '%s\n' --set "checks=[no-stale-leader: { within: $2 }]" ;;
+    kubernetes | tikv | bully | ring) printf '%s\n' --set "checks=[no-stale-leader: { within: $2 }]" ;;
   esac
 }
 

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chaos_history::{
-    Belief, ElectionRole, Event, History, NodeId, Observation, ObservationOutcome, ObservationSource, RunNanos, Term,
-    TermsFrom, View,
+    Belief, ElectionRole, Event, FaultEdge, FaultId, History, NodeEvent, NodeId, NodeLife, Observation,
+    ObservationOutcome, ObservationSource, RunNanos, Term, TermsFrom, View,
 };
 
 use crate::verdict::Verdict;
@@ -21,6 +21,9 @@ pub(crate) struct Answer<'a> {
     pub(crate) node: NodeId,
     /// Which start of the node's process answered.
     pub(crate) incarnation: u64,
+    /// How often the node had joined the cluster anew by then, with an empty disk: what it said before binds it no more. `None` from
+    /// the moment at which it is taken out: nothing binds who is no member (etcd, on its way to its end, shows term 0).
+    pub(crate) membership: Option<usize>,
     /// Whether the node was asked.
     pub(crate) source: ObservationSource,
     /// The answer is true not before this moment.
@@ -29,6 +32,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) received: RunNanos,
     /// What was answered.
     pub(crate) belief: &'a Belief,
+    /// Where its term comes from.
+    pub(crate) terms: TermsFrom,
 }
 
 impl Answer<'_> {
@@ -45,11 +50,11 @@ impl Answer<'_> {
 
     /// The answer in words, for the steps of a witness.
     pub(crate) fn words(&self) -> String {
-        let term = self.belief.term;
+        let (word, term) = (self.terms.word(), self.belief.term);
         match (self.claims(), self.belief.leader) {
-            (true, _) => format!("{} claimed to lead term {term}", self.node),
-            (false, Some(leader)) => format!("{} named {leader} as leader of term {term}", self.node),
-            (false, None) => format!("{} was in term {term} and named no leader", self.node),
+            (true, _) => format!("{} claimed to lead {word} {term}", self.node),
+            (false, Some(leader)) => format!("{} named {leader} as leader of {word} {term}", self.node),
+            (false, None) => format!("{} was in {word} {term} and named no leader", self.node),
         }
     }
 
@@ -82,7 +87,7 @@ impl Answers<'_> {
 
 /// All answered observations of the main observer.
 pub(crate) fn answers(history: &History) -> Answers<'_> {
-    read(history, |event| match event {
+    read(history, history.header.testimony.terms, |event| match event {
         Event::Observation(observation) => Some(observation),
         Event::Op(_)
         | Event::View(_)
@@ -99,7 +104,7 @@ pub(crate) fn views_with_terms(history: &History) -> BTreeMap<&str, Answers<'_>>
     let views: Vec<&View> = history.events.iter().filter_map(|recorded| view_with_terms(&recorded.event)).collect();
     let observers: BTreeSet<&str> = views.into_iter().map(|view| view.observer.as_str()).collect();
     let of = |observer| {
-        read(history, move |event| {
+        read(history, TermsFrom::System, move |event| {
             view_with_terms(event).filter(|view| view.observer == observer).map(|view| &view.observation)
         })
     };
@@ -119,8 +124,67 @@ fn view_with_terms(event: &Event) -> Option<&View> {
     }
 }
 
-fn read<'a>(history: &'a History, pick: impl Fn(&'a Event) -> Option<&'a Observation>) -> Answers<'a> {
+/// When nodes were no members, and with which of their starts they joined anew.
+#[derive(Debug, Default)]
+struct Memberships {
+    /// From the call of a removal to the end of the fault, or of everything.
+    removals: Vec<(FaultId, BTreeSet<NodeId>, RunNanos, RunNanos)>,
+    /// Starts within those.
+    starts: BTreeMap<NodeId, Vec<(u64, RunNanos)>>,
+}
+
+impl Memberships {
+    fn read(history: &History) -> Self {
+        let mut read = Self::default();
+        for recorded in &history.events {
+            let Event::Fault(fault) = &recorded.event else { continue };
+            match fault.edge {
+                FaultEdge::Begin if fault.kind.renews_nodes() => {
+                    let nodes = fault.nodes.iter().copied().collect();
+                    read.removals.push((fault.id, nodes, fault.stamps.call_begin, RunNanos(u64::MAX)));
+                }
+                FaultEdge::End => {
+                    let over = fault.stamps.effect.unwrap_or(fault.stamps.call_end);
+                    let of_fault = read.removals.iter_mut().filter(|removal| removal.0 == fault.id);
+                    of_fault.for_each(|removal| removal.3 = over);
+                }
+                FaultEdge::Begin => {}
+            }
+        }
+        for recorded in &history.events {
+            if let Event::Node(NodeEvent { node, incarnation, life: NodeLife::Started { .. } }) = &recorded.event
+                && read.removals_of(*node).any(|(from, until)| from <= recorded.at && recorded.at <= until)
+            {
+                read.starts.entry(*node).or_default().push((*incarnation, recorded.at));
+            }
+        }
+        read
+    }
+
+    fn removals_of(&self, node: NodeId) -> impl Iterator<Item = (RunNanos, RunNanos)> {
+        let of_node = self.removals.iter().filter(move |(_, nodes, ..)| nodes.contains(&node));
+        of_node.map(|(_, _, from, until)| (*from, *until))
+    }
+
+    /// Which membership of the node an answer is of, from 0; `None` if it was being taken out, or was no member any more.
+    fn of(&self, observation: &Observation) -> Option<usize> {
+        let starts = self.starts.get(&observation.node).map_or(&[][..], Vec::as_slice);
+        let joined = || starts.iter().filter(|(incarnation, _)| *incarnation <= observation.incarnation);
+        let leaves = self.removals_of(observation.node).any(|(from, until)| {
+            let meets = observation.received >= from && observation.sent <= until;
+            meets && !joined().any(|(_, at)| from <= *at && *at <= until)
+        });
+        (!leaves).then(|| joined().count())
+    }
+}
+
+fn read<'a>(
+    history: &'a History,
+    terms: TermsFrom,
+    pick: impl Fn(&'a Event) -> Option<&'a Observation>,
+) -> Answers<'a> {
     let nodes = history.header.nodes;
+    let memberships = Memberships::read(history);
     let (mut told, mut malformed) = (Vec::new(), None);
     for recorded in &history.events {
         let Some(observation) = pick(&recorded.event) else { continue };
@@ -141,10 +205,12 @@ fn read<'a>(history: &'a History, pick: impl Fn(&'a Event) -> Option<&'a Observa
             line,
             node: observation.node,
             incarnation: observation.incarnation,
+            membership: memberships.of(observation),
             source: observation.source,
             sent: observation.sent,
             received: observation.received,
             belief,
+            terms,
         });
     }
     Answers { told, malformed }

@@ -151,11 +151,12 @@ pub(crate) fn single_vote(history: &History) -> (Verdict, String) {
         return without_terms(history);
     }
     let answers = answers(history);
-    let mut votes: BTreeMap<(NodeId, Term), (NodeId, &Answer<'_>)> = BTreeMap::new();
+    // A member that has joined anew, with an empty disk, is another voter.
+    let mut votes: BTreeMap<(NodeId, usize, Term), (NodeId, &Answer<'_>)> = BTreeMap::new();
     for answer in &answers.told {
-        let Some(candidate) = answer.belief.voted_for else { continue };
+        let (Some(candidate), Some(membership)) = (answer.belief.voted_for, answer.membership) else { continue };
         let (node, term) = (answer.node, answer.belief.term);
-        let (first, seen) = *votes.entry((node, term)).or_insert((candidate, answer));
+        let (first, seen) = *votes.entry((node, membership, term)).or_insert((candidate, answer));
         if first == candidate {
             continue;
         }

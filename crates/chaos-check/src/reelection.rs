@@ -6,7 +6,7 @@
 //!
 //! *Demand.* No stretch of such an epoch longer than `within` without agreement. *Agreement*: a majority of all nodes, each
 //! by its latest answer in the epoch, names the same leader of the same term, and that leader is up, unpaused and connected both
-//! ways with a majority (itself counted): followers that go on naming a leader that is gone agree on nobody. A stretch is measured short, in the system's
+//! ways with a majority (itself counted; it may be hindered, since it may lead all the same): followers that go on naming a leader that is gone agree on nobody. A stretch is measured short, in the system's
 //! favour: from the answer that ended the last agreement (or the epoch's begin) to the question before the one whose answer
 //! completed the next (or the epoch's end).
 //!
@@ -161,11 +161,12 @@ impl<'a> Judge<'_, 'a> {
         if self.names { self.majority() } else { 1 }
     }
 
-    /// The nodes that could lead throughout the epoch: usable, and connected both ways with a majority of usable ones.
+    /// The nodes that could lead throughout the epoch: able to, and connected both ways with a majority of able ones. A hindered node is
+    /// one of them: nothing is demanded of it, and nobody may say that it didn't lead.
     fn electable(&self) -> BTreeSet<NodeId> {
-        let usable = &self.epoch.usable;
-        let reach = |node: NodeId| usable.iter().filter(|&&other| self.epoch.connects(node, other)).count();
-        usable.iter().copied().filter(|&node| reach(node) >= self.majority()).collect()
+        let able = &self.epoch.able;
+        let reach = |node: NodeId| able.iter().filter(|&&other| self.epoch.may_connect(node, other)).count();
+        able.iter().copied().filter(|&node| reach(node) >= self.majority()).collect()
     }
 
     /// All stretches of the epoch, in order.

@@ -6,16 +6,22 @@
 //!
 //! *What.* Two things, each a proof:
 //!
-//! 1. *Two at once.* In Raft, leadership of a term is one contiguous interval within one incarnation: regaining it takes a
+//! 1. *Two at once, for longer than `within`.* In Raft, leadership of a term is one contiguous interval within one incarnation: regaining it takes a
 //!    campaign, which raises the term. So claims of (node, incarnation, term) in [a1, b1] and [a2, b2], without another answer
-//!    of that node between them, prove leadership on all of G = [b1, a2]. Two such intervals of different nodes intersect.
-//! 2. *An old one.* A node claims to lead a term, to a question that left after somebody's answer had named *another* node
-//!    leader of a *higher* term. Whoever leads a whole cluster hears of higher terms with the next heartbeat's answer.
+//!    of that node between them, prove leadership on all of G = [b1, a2]. Two such intervals of different nodes have more
+//!    than `within` in common.
+//! 2. *An old one.* A node claims to lead a term, to a question that left more than `within` after somebody's answer had named
+//!    *another* node leader of a *higher* term. Whoever leads a whole cluster hears of higher terms with the next heartbeat's answer.
+//!
+//! Elections happen in a whole cluster, too (a host that stalls is enough), and whoever is deposed by one leads on until it hears of it:
+//! that is no fault of Raft's, and has the same bound as the heal. (Two leaders of *one* term are
+//! [`ElectionSafety`](crate::Property::ElectionSafety)'s, however short.)
 //!
 //! ```text
-//!   heal ───── within ─────┤
+//!   heal
 //!   n1:   [claim 4]────────────────[claim 4]      G of n1: ├──────────────┤
 //!   n2:        [claim 5]────────────────[claim 5] G of n2:      ├──────────────┤
+//!                                                               ├─ within? ┤
 //! ```
 //!
 //! Where the system shows no terms, the first rests on the assumption of [`one_leader`](crate::one_leader): claims that follow each
@@ -27,7 +33,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chaos_history::{History, NodeId, RunNanos, TermsFrom};
+use chaos_history::{History, NodeId, RunNanos, Term, TermsFrom};
 
 use crate::answers::{Answer, Answers, answers};
 use crate::one_leader::REIGN_GAP;
@@ -63,10 +69,10 @@ impl Reign<'_> {
         (from <= to).then_some((from, to))
     }
 
-    /// The last claim answered by an instant and the first one asked from there on.
-    fn around(&self, at: RunNanos) -> [&Answer<'_>; 2] {
-        let before = self.claims.iter().rfind(|claim| claim.received <= at);
-        let after = self.claims.iter().find(|claim| claim.sent >= at);
+    /// The last claim answered by the begin of an interval and the first one asked from its end on.
+    fn around(&self, from: RunNanos, to: RunNanos) -> [&Answer<'_>; 2] {
+        let before = self.claims.iter().rfind(|claim| claim.received <= from);
+        let after = self.claims.iter().find(|claim| claim.sent >= to);
         let (first, last) = (&self.claims[0], &self.claims[self.claims.len() - 1]);
         [before.unwrap_or(first), after.unwrap_or(last)]
     }
@@ -100,8 +106,8 @@ pub(crate) fn no_stale_leader_after_heal(history: &History, within: Duration) ->
     }
     let terms = history.header.testimony.terms;
     let reigns = reigns(&answers, terms);
-    let violation = two_at_once(&reigns, &periods, within).or_else(|| match terms {
-        TermsFrom::System => an_old_one(&answers, &periods, within),
+    let violation = two_at_once(history, &reigns, &periods, within).or_else(|| match terms {
+        TermsFrom::System => an_old_one(history, &answers, &periods, within),
         TermsFrom::Reigns => None,
     });
     if let Some(witness) = violation {
@@ -137,20 +143,23 @@ fn reigns<'a>(answers: &[Answer<'a>], terms: TermsFrom) -> Vec<Reign<'a>> {
     reigns
 }
 
-fn two_at_once(reigns: &[Reign<'_>], periods: &[Period<'_>], within: Duration) -> Option<Witness> {
+fn two_at_once(history: &History, reigns: &[Reign<'_>], periods: &[Period<'_>], within: Duration) -> Option<Witness> {
     for period in periods {
         let inside = |reign: &Reign<'_>| {
             let (from, to) = reign.guaranteed()?;
-            let (from, to) = (from.max(period.from), to.min(period.epoch.to));
+            let (from, to) = (from.max(period.epoch.from), to.min(period.epoch.to));
             (from < to).then_some((from, to))
         };
         let mut here: Vec<(RunNanos, RunNanos, &Reign<'_>)> =
             reigns.iter().filter_map(|reign| inside(reign).map(|(from, to)| (from, to, reign))).collect();
         here.sort_by_key(|&(from, to, reign)| (from, to, reign.node()));
-        for (index, &(_, to, one)) in here.iter().enumerate() {
-            let overlaps = here[index + 1..].iter().take_while(|&&(from, _, _)| from < to);
-            if let Some(&(from, _, other)) = overlaps.clone().find(|(_, _, other)| other.node() != one.node()) {
-                return Some(both_lead(one, other, from, period, within));
+        for (index, &(_, one_to, one)) in here.iter().enumerate() {
+            let overlaps = here[index + 1..].iter().take_while(|&&(from, _, _)| from < one_to);
+            for &(from, other_to, other) in overlaps.filter(|(_, _, other)| other.node() != one.node()) {
+                let to = one_to.min(other_to);
+                if to.since(from) > within + stalled(history, from, to) {
+                    return Some(both_lead(one, other, (from, to), period, within));
+                }
             }
         }
     }
@@ -164,55 +173,57 @@ fn healed(period: &Period<'_>) -> String {
     }
 }
 
-fn both_lead(one: &Reign<'_>, other: &Reign<'_>, at: RunNanos, period: &Period<'_>, within: Duration) -> Witness {
-    let claims: Vec<&Answer<'_>> = [one, other].into_iter().flat_map(|reign| reign.around(at)).collect();
+fn both_lead(
+    one: &Reign<'_>,
+    other: &Reign<'_>,
+    (from, to): (RunNanos, RunNanos),
+    period: &Period<'_>,
+    within: Duration,
+) -> Witness {
+    let claims: Vec<&Answer<'_>> = [one, other].into_iter().flat_map(|reign| reign.around(from, to)).collect();
     let mut steps = vec![healed(period)];
     steps.extend(claims.iter().map(|claim| claim.step()));
+    let word = one.claims[0].terms.word();
     for pair in claims.chunks_exact(2) {
         steps.push(format!(
-            "lines {} and {}: {} led term {} without interruption from {} to {}",
+            "lines {} and {}: {} led {word} {} without interruption from {} to {}",
             pair[0].line, pair[1].line, pair[0].node, pair[0].belief.term, pair[0].received, pair[1].sent
         ));
     }
     let sentence = format!(
-        "{} (term {}) and {} (term {}) both led at {at}, {} after the heal (bound {})",
+        "{} ({word} {}) and {} ({word} {}) both led for {}, from {from} on, {} after the heal (bound {})",
         one.node(),
         one.claims[0].belief.term,
         other.node(),
         other.claims[0].belief.term,
-        seconds(at.since(period.epoch.from)),
+        seconds(to.since(from)),
+        seconds(from.since(period.epoch.from)),
         seconds(within)
     );
     let lines = claims.iter().map(|claim| claim.line).chain(period.epoch.line).collect();
-    Witness::new(sentence, lines, steps, at, vec![one.node(), other.node()])
+    Witness::new(sentence, lines, steps, from + within, vec![one.node(), other.node()])
 }
 
-fn an_old_one(answers: &[Answer<'_>], periods: &[Period<'_>], within: Duration) -> Option<Witness> {
+fn an_old_one(history: &History, answers: &[Answer<'_>], periods: &[Period<'_>], within: Duration) -> Option<Witness> {
     let mut by_sent: Vec<&Answer<'_>> = answers.iter().collect();
     by_sent.sort_by_key(|answer| (answer.sent, answer.line));
     let mut by_received = by_sent.clone();
     by_received.sort_by_key(|answer| (answer.received, answer.line));
-    let mut arrived = by_received.into_iter().peekable();
-    // Per leader the highest term for which it was named so far.
-    let mut named: BTreeMap<NodeId, &Answer<'_>> = BTreeMap::new();
-    for claim in by_sent {
-        while let Some(answer) = arrived.next_if(|answer| answer.received < claim.sent) {
-            if let Some((term, leader)) = answer.named() {
-                let highest = named.entry(leader).or_insert(answer);
-                if highest.belief.term < term {
-                    *highest = answer;
-                }
-            }
+    // When each leader of each term was named first.
+    let mut named: BTreeMap<(Term, NodeId), &Answer<'_>> = BTreeMap::new();
+    for answer in by_received {
+        if let Some(leader) = answer.named() {
+            named.entry(leader).or_insert(answer);
         }
+    }
+    for claim in by_sent.into_iter().filter(|claim| claim.claims()) {
         let Some(period) = periods.iter().find(|period| period.covers(claim.sent)) else { continue };
-        if !claim.claims() {
-            continue;
-        }
-        let newer = named
-            .iter()
-            .filter(|&(&leader, answer)| leader != claim.node && answer.belief.term > claim.belief.term)
-            .max_by_key(|(_, answer)| answer.belief.term);
-        if let Some((&leader, newer)) = newer {
+        let late = |answer: &Answer<'_>| {
+            claim.sent.since(answer.received) > within + stalled(history, answer.received, claim.sent)
+        };
+        let higher = (Term(claim.belief.term.0.saturating_add(1)), NodeId::new(1));
+        let newer = named.range(higher..).find(|&(&(_, leader), answer)| leader != claim.node && late(answer));
+        if let Some((&(_, leader), newer)) = newer {
             return Some(superseded(claim, leader, newer, period, within));
         }
     }

@@ -3,7 +3,9 @@
 //!
 //! Two observations of a node are compared only if the first one's answer had arrived when the second one's question left:
 //! concurrent ones may have been answered in either order. One sweep per node: for each observation, in order of `sent`, the
-//! highest term among those received before. O(n log n). A fall that no pair of observations straddles is not seen.
+//! highest term among those received before. O(n log n). A fall that no pair of observations straddles is not seen. A node that was
+//! removed from the cluster and has joined it anew, with an empty disk, begins anew; what it says from the removal on until then counts for
+//! nothing.
 //!
 //! ```text
 //!   [ term 5 ]   received
@@ -12,7 +14,7 @@
 //!            [ term 4     ]                          concurrent: says nothing
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chaos_history::{History, NodeId, TermsFrom};
 
@@ -27,11 +29,13 @@ pub(crate) fn term_monotonic(history: &History) -> (Verdict, String) {
         return without_terms(history);
     }
     let answers = answers(history);
-    let mut by_node: BTreeMap<NodeId, Vec<Answer<'_>>> = BTreeMap::new();
+    let mut by_node: BTreeMap<(NodeId, usize), Vec<Answer<'_>>> = BTreeMap::new();
     for answer in &answers.told {
-        by_node.entry(answer.node).or_default().push(*answer);
+        let Some(membership) = answer.membership else { continue };
+        by_node.entry((answer.node, membership)).or_default().push(*answer);
     }
-    let basis = format!("{}, {}", count(by_node.len(), "node"), count(answers.told.len(), "observation"));
+    let nodes: BTreeSet<NodeId> = by_node.keys().map(|(node, _)| *node).collect();
+    let basis = format!("{}, {}", count(nodes.len(), "node"), count(answers.told.len(), "observation"));
     let mut compared = 0;
     let mut worst: Option<(Answer<'_>, Answer<'_>)> = None;
     for of_node in by_node.values() {

@@ -9,9 +9,9 @@
 //!   and `effect` both begin a new epoch, so the time in between is nobody's premise.
 //! * A node is up from `ready` (from `started` in a history without any `ready`) to `exited`, or to the `call_begin` of a
 //!   kill aimed at it. A node of which the history has no event at all is up throughout.
-//! * A node of which a fault holds one process, or which has lost one, is not usable: it may be up, and may be lame. The same
+//! * A node that a fault hinders, of which one holds a process, or which has lost one, is not usable: it may be up, and may be lame. The same
 //!   holds of a node that is cut off from a service node, and of all nodes while a service node is down or disturbed.
-//! * A pause or partition whose begin reports an error may be half there: it holds until its end. One whose end reports an
+//! * A fault whose begin reports an error may be half there: it holds until its end. One whose end reports an
 //!   error holds to the end of the history. A kill that reports an error says nothing: the process tells.
 //!
 //! A process that dies by itself is seen when it is reaped, a moment later; that moment is the only slack.
@@ -19,9 +19,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chaos_history::{
-    Event, FaultEdge, FaultEvent, FaultId, FaultKind, History, Link, Mark, NodeId, NodeLife, RunNanos,
-};
+use chaos_history::{Event, FaultEdge, FaultEvent, FaultId, History, Impact, Link, Mark, NodeId, NodeLife, RunNanos};
 
 /// An interval in which no process started or ended and no fault began or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +30,14 @@ pub struct Epoch {
     pub to: RunNanos,
     /// The history line of the change that began it; `None` if it began with the run.
     pub line: Option<usize>,
-    /// The nodes that were up and unpaused for certain.
+    /// The nodes that were up, unpaused and unhindered for certain: of them something may be demanded.
     pub usable: BTreeSet<NodeId>,
+    /// The nodes that may have been able to do anything: those, and the hindered ones. Nobody else led.
+    pub able: BTreeSet<NodeId>,
     /// The directed links that may have been cut.
     pub cut: BTreeSet<Link>,
+    /// The directed links that were cut for certain.
+    pub severed: BTreeSet<Link>,
     /// How many faults held.
     pub faults: usize,
 }
@@ -47,11 +49,16 @@ impl Epoch {
         self.to.since(self.from)
     }
 
-    /// Whether both directions between two nodes were whole.
+    /// Whether both directions between two nodes were whole for certain.
     #[must_use]
     pub fn connects(&self, one: NodeId, other: NodeId) -> bool {
-        let cut = |from, to| self.cut.contains(&Link { from, to });
-        one == other || !(cut(one, other) || cut(other, one))
+        whole(&self.cut, one, other)
+    }
+
+    /// Whether both directions between two nodes may have been whole.
+    #[must_use]
+    pub fn may_connect(&self, one: NodeId, other: NodeId) -> bool {
+        whole(&self.severed, one, other)
     }
 
     /// Whether all of a cluster of so many nodes were usable and no fault held.
@@ -89,6 +96,11 @@ impl Epoch {
     }
 }
 
+fn whole(cut: &BTreeSet<Link>, one: NodeId, other: NodeId) -> bool {
+    let cut = |from, to| cut.contains(&Link { from, to });
+    one == other || !(cut(one, other) || cut(other, one))
+}
+
 /// The epochs of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
@@ -108,6 +120,8 @@ enum Change<'a> {
     Lost(NodeId, &'a str),
     Regained(NodeId, &'a str),
     Over(FaultId),
+    /// A fault may have ended, or not.
+    Doubted(FaultId),
     /// Something is changing, or has just been confirmed to have changed.
     Uncertain,
 }
@@ -169,16 +183,15 @@ fn changes(history: &History) -> Vec<(RunNanos, usize, Change<'_>)> {
             Event::Fault(fault) => {
                 let (begin, confirmed) =
                     (fault.stamps.call_begin, fault.stamps.effect.unwrap_or(fault.stamps.call_end));
-                let (first, second) = match (fault.edge, fault.kind, fault.error.is_some()) {
+                let (first, second) = match (fault.edge, fault.kind.impact(), fault.error.is_some()) {
                     // One process of a node: the node may be up without, and is nobody's premise until it is whole again.
-                    (FaultEdge::Begin, FaultKind::Kill, _) if fault.process.is_some() => {
+                    (FaultEdge::Begin, Impact::Ends, _) if fault.process.is_some() => {
                         (Change::Holds(fault), Change::Uncertain)
                     }
-                    (FaultEdge::Begin, FaultKind::Kill, true) | (FaultEdge::End, _, true) => {
-                        (Change::Uncertain, Change::Uncertain)
-                    }
-                    (FaultEdge::Begin, FaultKind::Kill, false) => (Change::Killed(fault), Change::Uncertain),
-                    (FaultEdge::Begin, FaultKind::Pause | FaultKind::Partition, _) => {
+                    (FaultEdge::Begin, Impact::Ends, true) => (Change::Uncertain, Change::Uncertain),
+                    (FaultEdge::End, _, true) => (Change::Doubted(fault.id), Change::Uncertain),
+                    (FaultEdge::Begin, Impact::Ends, false) => (Change::Killed(fault), Change::Uncertain),
+                    (FaultEdge::Begin, Impact::Stops | Impact::Hinders | Impact::Spares, _) => {
                         (Change::Holds(fault), Change::Uncertain)
                     }
                     (FaultEdge::End, _, false) => (Change::Uncertain, Change::Over(fault.id)),
@@ -208,6 +221,8 @@ struct Now<'a> {
     /// The incarnation of each node that is up.
     up: BTreeMap<NodeId, u64>,
     faults: BTreeMap<FaultId, &'a FaultEvent>,
+    /// Those of them that may be there in part only.
+    doubted: BTreeSet<FaultId>,
 }
 
 impl<'a> Now<'a> {
@@ -227,7 +242,14 @@ impl<'a> Now<'a> {
             | Event::Replica(_)
             | Event::View(_) => None,
         });
-        Self { nodes, service: service.collect(), lost: BTreeSet::new(), up, faults: BTreeMap::new() }
+        Self {
+            nodes,
+            service: service.collect(),
+            lost: BTreeSet::new(),
+            up,
+            faults: BTreeMap::new(),
+            doubted: BTreeSet::new(),
+        }
     }
 
     fn apply(&mut self, change: Change<'a>) {
@@ -248,6 +270,12 @@ impl<'a> Now<'a> {
             }
             Change::Holds(fault) => {
                 self.faults.insert(fault.id, fault);
+                if fault.error.is_some() {
+                    self.doubted.insert(fault.id);
+                }
+            }
+            Change::Doubted(id) => {
+                self.doubted.insert(id);
             }
             Change::Lost(node, process) => {
                 self.lost.insert((node, process));
@@ -264,20 +292,30 @@ impl<'a> Now<'a> {
 
     /// The epoch that begins now; its end is not known yet.
     fn epoch(&self, from: RunNanos, line: Option<usize>) -> Epoch {
-        let holds = |fault: &&FaultEvent| fault.kind == FaultKind::Pause || fault.process.is_some();
+        let holds = |fault: &&FaultEvent| match fault.kind.impact() {
+            Impact::Stops | Impact::Hinders => true,
+            // Whether a killed node is up is told by its processes' life.
+            Impact::Ends | Impact::Spares => fault.process.is_some(),
+        };
         let held = self.faults.values().copied().filter(holds).flat_map(|fault| fault.nodes.iter().copied());
         let lost = self.lost.iter().map(|(node, _)| *node);
         let disturbed: BTreeSet<NodeId> = held.chain(lost).collect();
+        let certain = |fault: &&FaultEvent| !self.doubted.contains(&fault.id);
         let cut: BTreeSet<Link> = self.faults.values().flat_map(|fault| fault.links.iter().copied()).collect();
+        let severed = self.faults.values().copied().filter(certain).flat_map(|fault| fault.links.iter().copied());
         // Whether nodes can elect anybody without some of those they depend on, only they know.
         let served = self.service.iter().all(|node| self.up.contains_key(node) && !disturbed.contains(node));
-        let reaches_service = |node: NodeId| {
-            let cut = |from, to| cut.contains(&Link { from, to });
-            !self.service.iter().any(|&service| cut(node, service) || cut(service, node))
-        };
-        let mut usable: BTreeSet<NodeId> = self.up.keys().copied().filter(|node| !disturbed.contains(node)).collect();
-        usable.retain(|&node| served && node.index() < self.nodes && reaches_service(node));
-        Epoch { from, to: from, line, usable, cut, faults: self.faults.len() }
+        let reaches_service = |node: NodeId| self.service.iter().all(|&service| whole(&cut, node, service));
+        let stops =
+            |fault: &&FaultEvent| fault.kind.impact() == Impact::Stops && fault.process.is_none() && certain(fault);
+        let stopped: BTreeSet<NodeId> =
+            self.faults.values().copied().filter(stops).flat_map(|fault| fault.nodes.iter().copied()).collect();
+        let under_test = |node: &NodeId| node.index() < self.nodes;
+        let able: BTreeSet<NodeId> =
+            self.up.keys().copied().filter(|node| under_test(node) && !stopped.contains(node)).collect();
+        let mut usable = able.clone();
+        usable.retain(|&node| served && !disturbed.contains(&node) && reaches_service(node));
+        Epoch { from, to: from, line, usable, able, severed: severed.collect(), cut, faults: self.faults.len() }
     }
 }
 

@@ -113,6 +113,7 @@ fn history(operations: &[Simulated]) -> History {
     events.sort_by_key(|(at, event)| (*at, event.id));
     let header = Header {
         chaos_history: 1,
+        simulated: None,
         workload: "load".to_owned(),
         system: "simulated".to_owned(),
         nodes: 5,

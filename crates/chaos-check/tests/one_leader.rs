@@ -105,6 +105,7 @@ impl Timeline {
                 leader: reign.map(|reign| NodeId::new(reign.node)),
                 voted_for: None,
                 commit: None,
+                lease_remaining_ns: None,
             };
             let observation = Observation {
                 node: NodeId::new(ask.node),
@@ -120,6 +121,7 @@ impl Timeline {
         let record = |(line, (at, event))| Recorded { line, at: RunNanos(at * MS), event };
         let header = Header {
             chaos_history: 1,
+            simulated: None,
             workload: "random".to_owned(),
             system: "simulated".to_owned(),
             nodes: 3,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chaos_check::{Budget, Outcome, Overall, Property, Topology, Verdict, check, overall};
 use chaos_history::{
-    Event, FaultEdge, FaultEvent, FaultKind, History, Link, NodeEvent, NodeId, NodeLife, Recorded, RunNanos,
+    Event, FaultEdge, FaultEvent, FaultKind, History, Impact, Link, NodeEvent, NodeId, NodeLife, Recorded, RunNanos,
 };
 
 const MS: u64 = 1_000_000;
@@ -99,11 +99,13 @@ fn usable(history: &History, ms: u64) -> Vec<u16> {
 }
 
 #[test]
-fn a_node_of_which_one_process_is_hit_is_nobodys_premise_and_is_not_down() {
-    for kind in [FaultKind::Kill, FaultKind::Pause] {
+fn a_node_that_is_hindered_or_of_which_one_process_is_hit_is_nobodys_premise_and_is_not_down() {
+    let of_process = [FaultKind::Kill, FaultKind::Pause].map(|kind| (kind, Some("agent".to_owned())));
+    let hinders = FaultKind::ALL.into_iter().filter(|kind| kind.impact() == Impact::Hinders);
+    for (kind, process) in of_process.into_iter().chain(hinders.map(|kind| (kind, None))) {
         let history = altered(|events| {
             let fault = fault_of(events);
-            (fault.kind, fault.process) = (kind, Some("agent".to_owned()));
+            (fault.kind, fault.process) = (kind, process.clone());
             let mut end = fault.clone();
             (end.edge, end.stamps.call_begin, end.stamps.effect) =
                 (FaultEdge::End, RunNanos(150 * MS), Some(RunNanos(160 * MS)));

@@ -4,18 +4,17 @@
 //! namespaces alive, so a command can be started in a node whose processes are all gone; who starts one ends it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::Arc;
 
 use chaos_history::NodeId;
-use chaos_net::Star;
+use chaos_net::{Network, Place};
 use chaos_systems::{Addresses, Enter};
 
-/// The namespaces of all nodes, service nodes included. Copies of it share them.
+/// The places of all nodes, service nodes included. Copies of it share them.
 #[derive(Clone, Debug)]
 pub struct NodeAccess {
-    namespaces: Arc<[OwnedFd]>,
+    places: Arc<[Place]>,
 }
 
 impl NodeAccess {
@@ -23,9 +22,9 @@ impl NodeAccess {
     ///
     /// # Errors
     /// If descriptors are not to be had.
-    pub fn of(star: &Star) -> io::Result<Self> {
-        let namespaces = (0..star.nodes()).map(|index| star.namespace(index).try_clone_to_owned());
-        Ok(Self { namespaces: namespaces.collect::<io::Result<_>>()? })
+    pub fn of(network: &Network) -> io::Result<Self> {
+        let places = (0..network.nodes()).map(|index| network.place(index));
+        Ok(Self { places: places.collect::<io::Result<_>>()? })
     }
 
     /// Has commands run in a node. With `nonroot`, they also see themselves as a user that isn't root, as programs want it that
@@ -34,7 +33,7 @@ impl NodeAccess {
     pub fn enter(&self, nonroot: bool) -> Enter {
         let access = self.clone();
         Arc::new(move |node: NodeId, command: &mut Command| {
-            chaos_net::start_in_namespace(command, access.namespace(node)?.as_fd())?;
+            access.place(node)?.start(command)?;
             if nonroot { chaos_net::start_as_nonroot(command) } else { Ok(()) }
         })
     }
@@ -43,11 +42,11 @@ impl NodeAccess {
     #[must_use]
     pub fn addresses(&self) -> Addresses {
         let access = self.clone();
-        Arc::new(move |node| chaos_net::addresses_in(access.namespace(node)?.as_fd()))
+        Arc::new(move |node| access.place(node)?.addresses())
     }
 
-    fn namespace(&self, node: NodeId) -> io::Result<&OwnedFd> {
+    fn place(&self, node: NodeId) -> io::Result<&Place> {
         let missing = || io::Error::new(io::ErrorKind::NotFound, format!("there is no node {node}"));
-        self.namespaces.get(node.index()).ok_or_else(missing)
+        self.places.get(node.index()).ok_or_else(missing)
     }
 }

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::mpsc::{TryRecvError, channel};
 use std::time::Duration;
 
@@ -48,11 +47,11 @@ impl RealWorld {
     /// The TCP ports on which something listens in a node's network, its loopback included.
     ///
     /// # Errors
-    /// If the kernel doesn't list them.
+    /// If the kernel doesn't list them; in a network of proxies.
     ///
     /// # Panics
     /// If there is no such node.
     pub fn listening(&self, node: NodeId) -> io::Result<BTreeSet<u16>> {
-        chaos_net::listening_in(self.star.namespace(node.index()).as_fd())
+        self.network.place(node.index())?.listening()
     }
 }

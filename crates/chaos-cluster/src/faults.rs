@@ -3,12 +3,20 @@
 //! | change | mechanism | confirmed when |
 //! |---|---|---|
 //! | kill | SIGKILL or SIGTERM to every process of the node | the main process has ended and no other is left |
+//! | power loss | SIGKILL to every process of all its nodes, then the past of their disks in the place of the present ([`crate::damage`]) | both |
+//! | corrupt | writes into the files behind the programs' backs | the call has returned |
 //! | restart | fork, enter the namespace, exec | the process exists (it being *ready* is another event) |
 //! | pause | SIGSTOP to every thread | every thread is stopped, or in the kernel with the signal ahead of it |
 //! | resume | SIGCONT to every process | the call has returned |
-//! | cut | one transaction of the packet filter | probes on cut links are lost, on all others delivered |
+//! | cut | one transaction of the packet filter ([`crate::wires`]) | probes on cut links are lost, on all others delivered |
+//! | freeze | the cut, then the stop | both |
+//! | transfer | the system's own operation ([`crate::changes`]) | another node claims to lead |
+//! | remove a member | the system's own operation, then SIGKILL | the system's answer |
+//! | add a member | the system's own operation, then a start with an empty disk | the process exists |
+//! | thaw | the smaller cut, then SIGCONT | both |
 //!
-//! Faults of one process of a node are in [`crate::single`].
+//! Faults of one process of a node are in [`crate::single`], faults of nodes that run on in [`crate::hinder`]. A crash loop is the
+//! engine's: kills and restarts within one fault.
 //!
 //! A fault that hits several nodes counts as done when it hit at least one; nodes that it missed (they ended by themselves
 //! a moment before) are told in a remark.
@@ -16,8 +24,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chaos_engine::{Event, FaultChange, FaultCommand};
-use chaos_history::{self as history, FaultEvent, FaultId, Link, NodeId, RunNanos, Stamps};
+use chaos_engine::{Cut, Event, FaultChange, FaultCommand};
+use chaos_history::{self as history, FaultEvent, FaultId, NodeId, RunNanos, Stamps};
 use chaos_net::chain;
 use chaos_plan::{KillSignal, ProcessTarget};
 use nix::sys::signal::Signal;
@@ -28,20 +36,25 @@ use crate::world::{RealWorld, WorldError};
 /// How long a node may take over an orderly end before it is ended by force.
 pub(crate) const ORDERLY_END_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long the probes of a cut may take to agree.
-const CUT_CONFIRMED_WITHIN: Duration = Duration::from_millis(100);
-
 /// How often is looked for processes that a killed main process has left behind.
 pub(crate) const LOOK_FOR_LEFTOVERS_EVERY: Duration = Duration::from_millis(1);
 
 /// A kill whose effect is not confirmed yet.
 #[derive(Debug)]
 pub(crate) struct PendingKill {
-    command: FaultCommand,
-    stamps: Stamps,
-    signal: Signal,
-    waiting: BTreeSet<NodeId>,
-    forced_at: RunNanos,
+    pub(crate) command: FaultCommand,
+    pub(crate) stamps: Stamps,
+    pub(crate) signal: Signal,
+    pub(crate) waiting: BTreeSet<NodeId>,
+    pub(crate) forced_at: RunNanos,
+}
+
+impl PendingKill {
+    /// Before this, there was no effect: the power loss of a node that has ended comes after its end.
+    fn earliest_effect(&self) -> RunNanos {
+        let Stamps { call_begin, call_end, .. } = self.stamps;
+        if matches!(self.command.change, FaultChange::LosePower { .. }) { call_end } else { call_begin }
+    }
 }
 
 impl RealWorld {
@@ -61,16 +74,37 @@ impl RealWorld {
                 stamps.effect = error.is_none().then_some(stamps.call_end);
                 error
             }
-            (FaultChange::Cut(links), _) => self.cut(links, &mut stamps)?,
+            (FaultChange::Cut(cut), _) => self.cut(cut, &mut stamps)?,
+            (FaultChange::Freeze(cut), _) => self.freeze(cut, &command, &mut stamps)?,
+            (FaultChange::Thaw(cut), _) => self.thaw(cut, &command, &mut stamps)?,
+            (FaultChange::LosePower { kept }, _) => return self.lose_power(*kept, command, stamps),
+            (FaultChange::Corrupt { file, damage, seed }, _) => {
+                self.corrupt(file, *damage, *seed, &command, &mut stamps)?
+            }
+            (FaultChange::Transfer { to }, _) => return self.transfer(*to, command, stamps),
+            (FaultChange::RemoveMember | FaultChange::AddMember, _) => return self.change_members(command, stamps),
+            (FaultChange::Hinder(how), _) => self.hinder(*how, &command, &mut stamps)?,
+            (FaultChange::Relax, _) => self.relax(&command, &mut stamps)?,
         };
         self.fault_done(command, stamps, error)
     }
 
-    fn kill(&mut self, signal: KillSignal, command: FaultCommand, mut stamps: Stamps) -> Result<(), WorldError> {
+    fn kill(&mut self, signal: KillSignal, command: FaultCommand, stamps: Stamps) -> Result<(), WorldError> {
         let signal = signal_of(signal);
+        self.end_nodes(signal, command, stamps, |world, node| world.nodes[node.index()].end(signal))
+    }
+
+    /// Ends nodes in this way; the answer follows when they have ended.
+    pub(crate) fn end_nodes(
+        &mut self,
+        signal: Signal,
+        command: FaultCommand,
+        mut stamps: Stamps,
+        mut end: impl FnMut(&mut Self, NodeId) -> Result<(), ProcessError>,
+    ) -> Result<(), WorldError> {
         let mut waiting = BTreeSet::new();
         let error = self.each_node(&command, |world, node| {
-            world.nodes[node.index()].end(signal)?;
+            end(world, node)?;
             waiting.insert(node);
             Ok(())
         })?;
@@ -87,7 +121,11 @@ impl RealWorld {
     pub(crate) fn kill_confirmed(&mut self, node: NodeId, at: RunNanos) -> Result<(), WorldError> {
         for pending in &mut self.pending_kills {
             if pending.waiting.remove(&node) {
-                pending.stamps.effect = pending.stamps.effect.max(Some(at.max(pending.stamps.call_begin)));
+                // That a member is gone, the system has said before.
+                if !matches!(pending.command.change, FaultChange::RemoveMember) {
+                    let earliest = pending.earliest_effect();
+                    pending.stamps.effect = pending.stamps.effect.max(Some(at.max(earliest)));
+                }
             }
         }
         while let Some(done) = self.pending_kills.iter().position(|pending| pending.waiting.is_empty()) {
@@ -118,6 +156,7 @@ impl RealWorld {
             }
         }
         self.end_overdue(now)?;
+        self.tend_transfers(now)?;
         let single = self.tend_ends(now)?;
         Ok((single || !self.lingering().is_empty()).then_some(LOOK_FOR_LEFTOVERS_EVERY))
     }
@@ -136,6 +175,27 @@ impl RealWorld {
             let _ = self.nodes[node.index()].end(Signal::SIGKILL);
         }
         Ok(())
+    }
+
+    /// Changes what a fault that goes on does to these nodes. What a crash loop kills tells its end by itself.
+    pub(crate) fn alter(
+        &mut self,
+        fault: FaultId,
+        change: &FaultChange,
+        nodes: &[NodeId],
+        process: Option<&ProcessTarget>,
+    ) -> Result<(), WorldError> {
+        if let FaultChange::Kill(signal) = change {
+            for node in nodes {
+                // That it has ended meanwhile is what we want.
+                let _ = self.nodes[node.index()].end(signal_of(*signal));
+            }
+            return Ok(());
+        }
+        match self.bring_back(fault, change, nodes, process)? {
+            Some(error) => self.remark(format!("fault {} could not be taken back in part: {error}", fault.0)),
+            None => Ok(()),
+        }
     }
 
     /// Starts or resumes nodes, leaving alone those that need neither.
@@ -162,9 +222,18 @@ impl RealWorld {
                     Err(ProcessError::NotRunning(_)) => Ok(()),
                     outcome => outcome,
                 },
-                FaultChange::Kill(_) | FaultChange::Pause | FaultChange::Cut(_) => {
-                    unreachable!("a fault is taken back by a restart or a resume")
-                }
+                FaultChange::Kill(_)
+                | FaultChange::Pause
+                | FaultChange::Cut(_)
+                | FaultChange::Freeze(_)
+                | FaultChange::Thaw(_)
+                | FaultChange::LosePower { .. }
+                | FaultChange::Corrupt { .. }
+                | FaultChange::Transfer { .. }
+                | FaultChange::RemoveMember
+                | FaultChange::AddMember
+                | FaultChange::Hinder(_)
+                | FaultChange::Relax => unreachable!("nodes are brought back by a restart or a resume"),
             };
             missed.extend(outcome.err());
         }
@@ -176,10 +245,12 @@ impl RealWorld {
             // It has ended, and the message that says so is still on its way.
             self.ended(node, self.nodes[node.index()].incarnation, self.clock.now())?;
         }
-        if self.nodes[node.index()].is_running() { Ok(Ok(())) } else { self.start_node(node) }
+        // Who is no member has nothing to run for; it is started when it is added again.
+        let stays_down = self.nodes[node.index()].is_running() || self.is_gone(node);
+        if stays_down { Ok(Ok(())) } else { self.start_node(node) }
     }
 
-    fn pause(&mut self, command: &FaultCommand, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {
+    pub(crate) fn pause(&mut self, command: &FaultCommand, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {
         let mut paused = Vec::new();
         let error = self.each_node(command, |world, node| {
             world.nodes[node.index()].pause()?;
@@ -198,22 +269,36 @@ impl RealWorld {
         Ok(error)
     }
 
-    fn cut(&mut self, links: &BTreeSet<Link>, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {
-        let links = links.iter().map(|link| chaos_net::Link { from: link.from.index(), to: link.to.index() }).collect();
-        let receipt = match self.star.set_cut(&links) {
-            Ok(receipt) => receipt,
+    /// Cuts the nodes' legs, then stops the nodes: a host that is frozen says nothing more, and nothing more reaches it.
+    fn freeze(&mut self, cut: &Cut, command: &FaultCommand, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {
+        let begin = stamps.call_begin;
+        let told = match self.filter(cut) {
+            Ok(told) => told,
             Err(error) => {
                 stamps.call_end = self.clock.now();
                 return Ok(Some(chain(&error)));
             }
         };
-        stamps.call_begin = self.clock.from_monotonic(receipt.call_begin_ns);
-        stamps.call_end = self.clock.from_monotonic(receipt.call_end_ns);
-        match self.star.confirm_cut(CUT_CONFIRMED_WITHIN) {
-            Ok(effect) => stamps.effect = Some(self.clock.from_monotonic(effect.in_force_ns)),
-            Err(error) => self.remark(format!("the cut could not be confirmed: {}", chain(&error)))?,
+        let error = self.pause(command, stamps)?;
+        stamps.call_begin = begin;
+        stamps.effect = self.confirm_cut(told)?.and_then(|cut| stamps.effect.map(|stopped| stopped.max(cut)));
+        Ok(error)
+    }
+
+    /// Heals the legs, then lets the nodes run again.
+    fn thaw(&mut self, cut: &Cut, command: &FaultCommand, stamps: &mut Stamps) -> Result<Option<String>, WorldError> {
+        let healed = self.filter(cut);
+        let resumed = self.bring_back(command.id, &FaultChange::Resume, &command.nodes, None)?;
+        stamps.call_end = self.clock.now();
+        match (healed, resumed) {
+            (Ok(told), None) => {
+                stamps.effect = self.confirm_cut(told)?.map(|cut| cut.max(stamps.call_end));
+                Ok(None)
+            }
+            (Ok(_), Some(error)) => Ok(Some(error)),
+            (Err(error), None) => Ok(Some(chain(&error))),
+            (Err(error), Some(other)) => Ok(Some(format!("{}; {other}", chain(&error)))),
         }
-        Ok(None)
     }
 
     /// Does something to each of the fault's nodes.
@@ -259,8 +344,6 @@ impl RealWorld {
 
 /// What a plan means by its signal.
 pub(crate) fn signal_of(signal: KillSignal) -> Signal {
-    match signal {
-        KillSignal::Kill => Signal::SIGKILL,
-        KillSignal::Term => Signal::SIGTERM,
-    }
+    let name = format!("SIG{}", signal.name());
+    name.parse().expect("every signal that a plan can name is one of this system's")
 }

@@ -11,6 +11,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -20,12 +21,13 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chaos_net::{Mark, Network, Place};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, getpid};
 
-use crate::inspect;
+use crate::inspect::{self, Belonging};
 
 /// How long what was killed may take to vanish, and the rest of its output to arrive.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
@@ -39,6 +41,30 @@ pub struct GuestStreams {
     pub stdout: Box<dyn Write + Send>,
     /// Its standard error.
     pub stderr: Box<dyn Write + Send>,
+}
+
+/// Where the command lives: where every node is in reach whatever is cut.
+pub struct GuestPlace(Option<Mark>);
+
+impl GuestPlace {
+    /// Beside the nodes of this network.
+    #[must_use]
+    pub fn beside(network: &Network) -> Self {
+        match network {
+            Network::Star(_) => Self(None),
+            Network::Proxies { marks, .. } => Self(Some(marks.guest())),
+        }
+    }
+
+    fn join(&self, command: &mut Command) -> io::Result<Belonging> {
+        let Some(mark) = self.0 else {
+            // The harness's own, which is the switch.
+            return Belonging::to_namespace(File::open("/proc/self/ns/net")?.as_fd());
+        };
+        let place = Place::Host { mark, address: Ipv4Addr::LOCALHOST };
+        place.start(command)?;
+        Belonging::to(&place)
+    }
 }
 
 /// How the command ended.
@@ -57,6 +83,7 @@ pub struct GuestEnd {
 /// A command that was started.
 pub struct Guest {
     child: Child,
+    belonging: Belonging,
     begun: Instant,
     handle: GuestHandle,
     copied: Receiver<()>,
@@ -82,11 +109,13 @@ impl Guest {
     /// If the command can't be started, or the logs can't be made.
     pub fn start(
         mut command: Command,
+        place: &GuestPlace,
         streams: GuestStreams,
         logs: &Path,
         ended: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
         let (stdout_log, stderr_log) = (File::create(logs.join("stdout.log"))?, File::create(logs.join("stderr.log"))?);
+        let belonging = place.join(&mut command)?;
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         let begun = Instant::now();
         let mut child = command.spawn()?;
@@ -104,7 +133,7 @@ impl Guest {
             let _ = child.wait();
             return Err(error);
         }
-        Ok(Self { child, begun, handle, copied, copies: 2 })
+        Ok(Self { child, belonging, begun, handle, copied, copies: 2 })
     }
 
     /// A way to signal it from any thread.
@@ -123,7 +152,7 @@ impl Guest {
     /// If its exit status can't be had.
     pub fn finish(mut self, patience: Duration) -> io::Result<GuestEnd> {
         self.handle.end(Signal::SIGTERM, patience);
-        let leftovers = end_leftovers(self.handle.0.group)?;
+        let leftovers = end_leftovers(self.belonging, self.handle.0.group);
         let status = self.child.wait()?;
         let ended = *self.handle.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let lasted = ended.unwrap_or_else(Instant::now).duration_since(self.begun);
@@ -204,11 +233,11 @@ fn copy(
     thread::Builder::new().name("chaos-copy".to_owned()).spawn(work).map(drop)
 }
 
-/// Kills everything in the switch but the harness and the init; returns how many there were beside the main process.
-fn end_leftovers(main: Pid) -> io::Result<usize> {
-    let switch = inspect::namespace_inode(File::open("/proc/self/ns/net")?.as_fd())?;
+/// Kills everything that belongs to the command, and that is everything in the switch but the harness and the init, or all that bears its
+/// mark; returns how many there were beside the main process.
+fn end_leftovers(belonging: Belonging, main: Pid) -> usize {
     let guests = || {
-        let all = inspect::processes_in(switch).into_iter().map(|task| task.pid);
+        let all = inspect::processes_in(belonging).into_iter().map(|task| task.pid);
         all.filter(|pid| ![INIT, getpid(), main].contains(pid)).collect::<Vec<Pid>>()
     };
     let mut left = guests();
@@ -223,5 +252,5 @@ fn end_leftovers(main: Pid) -> io::Result<usize> {
         thread::sleep(Duration::from_micros(500));
         left = guests();
     }
-    Ok(count)
+    count
 }

@@ -8,8 +8,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use chaos_engine::Completed;
-use chaos_history::{NodeId, Observation, ReplicaEvent, RunNanos, Stall};
+use chaos_history::{FaultId, NodeId, Observation, ReplicaEvent, RunNanos, Stall};
+use chaos_systems::Unchanged;
 
+use crate::oddities::Oddity;
 use crate::resource::Asked;
 
 /// Several seconds of what nodes and clients say at the usual rates; a few megabytes.
@@ -24,12 +26,16 @@ pub(crate) enum Message {
     Observed(Observation),
     /// The same by a further observer: its place among the driver's, from 1.
     Viewed { observer: usize, observation: Observation },
+    /// An observer's answer means nothing: the observer's place among the driver's.
+    Odd { observer: usize, node: NodeId, oddity: Oddity },
     /// An operation ended.
     Completed { at: RunNanos, completed: Completed },
     /// A process of a node ended. It is a zombie until the owner takes its status.
     Ended { node: NodeId, which: Ended, at: RunNanos },
     /// A node was asked what it holds.
     Compared(ReplicaEvent),
+    /// The cluster was told something, or would not hear it.
+    Changed { fault: FaultId, node: NodeId, outcome: Result<(), Unchanged>, at: RunNanos },
     /// The host stalled.
     Stalled(Stall),
     /// Somebody asks for an end: who or what, for people.

@@ -8,22 +8,42 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
+use chaos_net::{Mark, Place};
 use nix::unistd::Pid;
 
 /// How often is looked again because there are new processes: on a busy host with its own `/proc` in sight there always are.
 const LOOKS_MAX: usize = 8;
 
-/// Identifies a network namespace: the inode of its file.
+/// What the processes of a node, or of a command beside the run, have in common.
+///
+/// On the host, a number that was seen here could mean somebody else's process by the time that it gets a signal; but the kernel gives
+/// numbers in turn, so that would take as many forks as there are numbers, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NamespaceInode(u64);
+pub(crate) enum Belonging {
+    /// A network namespace: the inode of its file.
+    Namespace(u64),
+    /// A mark that each process bears.
+    Mark(Mark),
+}
 
-/// The inode of an open namespace file.
-pub(crate) fn namespace_inode(namespace: BorrowedFd<'_>) -> std::io::Result<NamespaceInode> {
-    let metadata = fs::metadata(format!("/proc/self/fd/{}", namespace.as_raw_fd()))?;
-    Ok(NamespaceInode(metadata.ino()))
+impl Belonging {
+    /// Of those who live in this place.
+    pub(crate) fn to(place: &Place) -> std::io::Result<Self> {
+        match place {
+            Place::Namespace(namespace) => Self::to_namespace(namespace.as_fd()),
+            Place::Host { mark, .. } => Ok(Self::Mark(*mark)),
+        }
+    }
+
+    /// Of those who live in this network namespace.
+    pub(crate) fn to_namespace(namespace: BorrowedFd<'_>) -> std::io::Result<Self> {
+        let metadata = fs::metadata(format!("/proc/self/fd/{}", namespace.as_raw_fd()))?;
+        Ok(Self::Namespace(metadata.ino()))
+    }
 }
 
 /// A process or a thread.
@@ -35,13 +55,13 @@ pub(crate) struct Task {
     pub(crate) pid: Pid,
 }
 
-/// Every process of which a thread lives in this network namespace. Of processes that fork while this looks, some may be
+/// Every process of which a thread belongs there. Of processes that fork while this looks, some may be
 /// missing; but none at all are found only if none were there.
-pub(crate) fn processes_in(namespace: NamespaceInode) -> Vec<Task> {
+pub(crate) fn processes_in(belonging: Belonging) -> Vec<Task> {
     let depth = numbers_in_status("/proc/self").len();
     let mut shown = numbers("/proc");
     for _ in 0..LOOKS_MAX {
-        let places = shown.iter().map(|number| format!("/proc/{number}")).filter(|place| is_in(place, namespace));
+        let places = shown.iter().map(|number| format!("/proc/{number}")).filter(|place| is_in(place, belonging));
         let found: Vec<Task> = places.filter_map(|place| task(place, depth)).collect();
         // A process may have been seen, have forked, and have gone: its child is among those that are new.
         let before: BTreeSet<i32> = shown.into_iter().collect();
@@ -51,6 +71,11 @@ pub(crate) fn processes_in(namespace: NamespaceInode) -> Vec<Task> {
         }
     }
     Vec::new()
+}
+
+/// The process with this number; `None` if it is gone.
+pub(crate) fn process(pid: Pid) -> Option<Task> {
+    task(format!("/proc/{pid}"), numbers_in_status("/proc/self").len())
 }
 
 /// The threads of a process; none if it is gone.
@@ -81,6 +106,14 @@ fn parent_of(process: &Task) -> Option<String> {
     Some(format!("/proc/{parent}"))
 }
 
+/// How much address space a process has; `None` if it is gone.
+pub(crate) fn address_space_bytes(process: &Task) -> Option<u64> {
+    let status = fs::read_to_string(format!("{}/status", process.place)).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// Whether a process has ended, reaped or not.
 pub(crate) fn is_gone(process: &Task) -> bool {
     let stat = fs::read_to_string(format!("{}/stat", process.place)).unwrap_or_default();
@@ -102,6 +135,16 @@ pub(crate) enum Motion {
     Free,
 }
 
+/// Whether the process has a clock that can be moved. One that is gone needs none.
+pub(crate) fn has_clock(process: &Task) -> bool {
+    chaos_clock::has_clock(Path::new(&process.place)).unwrap_or(true)
+}
+
+/// Its directory in `/proc`.
+pub(crate) fn directory(process: &Task) -> &Path {
+    Path::new(&process.place)
+}
+
 /// What a thread is doing.
 pub(crate) fn motion(thread: &Task) -> Motion {
     let Ok(stat) = fs::read_to_string(format!("{}/stat", thread.place)) else { return Motion::Stopped };
@@ -113,8 +156,12 @@ pub(crate) fn motion(thread: &Task) -> Motion {
     }
 }
 
-fn is_in(process: &str, namespace: NamespaceInode) -> bool {
-    let has = |place: &str| fs::metadata(format!("{place}/ns/net")).map(|metadata| metadata.ino() == namespace.0);
+fn is_in(process: &str, belonging: Belonging) -> bool {
+    let inode = match belonging {
+        Belonging::Namespace(inode) => inode,
+        Belonging::Mark(mark) => return mark.is_on(Path::new(process)),
+    };
+    let has = |place: &str| fs::metadata(format!("{place}/ns/net")).map(|metadata| metadata.ino() == inode);
     // A main thread that has ended before its siblings has left the namespace, and they have not.
     has(process).unwrap_or_else(|_| {
         numbers(&format!("{process}/task"))

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chaos_history::{NodeId, Observation, ObservationOutcome, ObservationSource, RunNanos};
-use chaos_systems::{Driver, ProbeError, Pushed};
+use chaos_systems::{Driver, ProbeError, Pushed, Told};
 use futures::StreamExt;
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::clock::RunClock;
 use crate::inbox::{Message, Outbox};
+use crate::oddities::Oddity;
 
 /// How long to wait before listening again to a node that hung up.
 const RELISTEN_AFTER: Duration = Duration::from_millis(20);
@@ -65,12 +66,13 @@ impl Observers {
                 Err(_) => Err(ProbeError::Silent(format!("none within {:?}", self.timeout))),
             };
             let received = self.clock.now();
+            let oddity = oddity(&answer);
             let outcome = match answer {
                 // Which of two incarnations gave an answer that spans a restart, nobody can tell.
                 Ok(_) if incarnation != self.incarnation(node) => {
                     ObservationOutcome::Silent("restarted while it was asked".to_owned())
                 }
-                Ok(belief) => ObservationOutcome::Answered(belief),
+                Ok(told) => ObservationOutcome::Answered(told.belief),
                 Err(error) => ObservationOutcome::Silent(error.to_string()),
             };
             let source = ObservationSource::Poll;
@@ -80,6 +82,11 @@ impl Observers {
                 further => Message::Viewed { observer: further, observation },
             };
             if !self.report(message).await {
+                return;
+            }
+            if let Some(oddity) = oddity
+                && !self.report(Message::Odd { observer, node, oddity }).await
+            {
                 return;
             }
         }
@@ -119,5 +126,16 @@ impl Observers {
     /// Whether anybody still listens.
     async fn report(&self, message: Message) -> bool {
         self.messages.send_from_task(message).await
+    }
+}
+
+/// What is odd about an answer, if it was one.
+fn oddity(answer: &Result<Told, ProbeError>) -> Option<Oddity> {
+    match answer {
+        Ok(Told { stranger, .. }) => stranger.clone().map(Oddity::Stranger),
+        Err(ProbeError::Silent(_)) => None,
+        Err(error @ (ProbeError::Garbage(_) | ProbeError::WrongNode { .. })) => {
+            Some(Oddity::Nonsense(error.to_string()))
+        }
     }
 }

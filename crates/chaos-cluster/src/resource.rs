@@ -76,8 +76,8 @@ impl RealWorld {
     /// # Errors
     /// If the port is not to be had.
     pub fn serve_resource(&mut self) -> Result<(), WorldError> {
-        let address = SocketAddr::from((self.star.switch_address(), RESOURCE_PORT));
-        let nodes = (0..self.star.nodes()).map(|index| (self.star.address(index), NodeId::from_index(index)));
+        let address = SocketAddr::from((self.network.harness_address(), RESOURCE_PORT));
+        let nodes = (0..self.network.nodes()).map(|index| (self.network.address(index), NodeId::from_index(index)));
         let desk = Desk { messages: self.messages.clone(), nodes: nodes.collect() };
         let listener = self.runtime.block_on(tokio::net::TcpListener::bind(address));
         let listener =

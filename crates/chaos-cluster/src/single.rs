@@ -89,9 +89,18 @@ impl RealWorld {
         match change {
             FaultChange::Restart => self.restart_one(target, node),
             FaultChange::Resume => Ok(self.nodes[node.index()].resume_one(target)),
-            FaultChange::Kill(_) | FaultChange::Pause | FaultChange::Cut(_) => {
-                unreachable!("a fault is taken back by a restart or a resume")
-            }
+            FaultChange::Kill(_)
+            | FaultChange::Pause
+            | FaultChange::Cut(_)
+            | FaultChange::Freeze(_)
+            | FaultChange::Thaw(_)
+            | FaultChange::LosePower { .. }
+            | FaultChange::Corrupt { .. }
+            | FaultChange::Transfer { .. }
+            | FaultChange::RemoveMember
+            | FaultChange::AddMember
+            | FaultChange::Hinder(_)
+            | FaultChange::Relax => unreachable!("processes are brought back by a restart or a resume"),
         }
     }
 

@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use chaos_engine::{Event, World};
 use chaos_history::{NodeId, NodeLife, RunNanos};
 use chaos_systems::{Launch, Preparation};
 
+use crate::inbox::{Ended, Message};
 use crate::process::{Attempt, ProcessError, in_words};
 use crate::world::{RealWorld, WorldError};
 
@@ -150,7 +152,9 @@ impl RealWorld {
         for node in nodes {
             self.await_answer(node, limit)?;
         }
-        self.await_ready(limit)
+        self.await_ready(limit)?;
+        self.is_up = true;
+        Ok(())
     }
 
     /// Files, set-up and start of a node that never ran.
@@ -160,6 +164,7 @@ impl RealWorld {
         for preparation in &setup {
             self.carry_out(node, preparation, limit)?;
         }
+        self.nodes[node.index()].settle_disk()?;
         self.start_node(node)??;
         Ok(())
     }
@@ -278,6 +283,58 @@ impl RealWorld {
             }
             | Event::Conclude { .. } => Ok(()),
         }
+    }
+
+    /// Starts one node and records its start.
+    pub(crate) fn start_node(&mut self, node: NodeId) -> Result<Result<(), ProcessError>, WorldError> {
+        self.release(node);
+        let leftovers = self.nodes[node.index()].end_leftovers();
+        if leftovers > 0 {
+            self.remark(format!(
+                "{node} had left {leftovers} processes behind; they were ended before it was started again"
+            ))?;
+        }
+        self.take_further_endings(node)?;
+        self.kill_confirmed(node, self.clock.now())?;
+        let ended = self.end_message(node);
+        let data = self.nodes[node.index()].data();
+        let launch = match self.members_to_join(node) {
+            None => self.driver.launch(node, &data),
+            Some(members) => match self.driver.launch_joining(node, &data, &members) {
+                Ok(launch) => launch,
+                Err(why) => return Ok(Err(ProcessError::Join { node, why })),
+            },
+        };
+        self.expect_incarnation(node, 1);
+        let started = self.nodes[node.index()].start(&launch, ended);
+        self.expect_incarnation(node, 0);
+        let started = match started {
+            Ok(started) => started,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.answered.remove(&node);
+        let now = self.clock.now();
+        self.node_event(now, node, NodeLife::Started { pid: started.main })?;
+        for (process, pid) in started.further {
+            self.node_event(now, node, NodeLife::ProcessStarted { process, pid })?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// What tells the world that a process of this node has ended.
+    pub(crate) fn end_message(&self, node: NodeId) -> impl Fn(Ended) + Clone + Send + use<> {
+        let (messages, clock) = (self.messages.clone(), self.clock);
+        move |which| {
+            // Nobody listens any more when the run is over.
+            messages.send(Message::Ended { node, which, at: clock.now() });
+        }
+    }
+
+    /// Tells observers which incarnation of a node's answers they get: so many after the present one. To be called before a new
+    /// process exists, whose answers must not count as the word of the one before, and after.
+    pub(crate) fn expect_incarnation(&self, node: NodeId, ahead: u64) {
+        let incarnation = self.nodes[node.index()].incarnation + ahead;
+        self.incarnations[node.index()].store(incarnation, Ordering::Release);
     }
 
     fn stderr_log(&self, node: NodeId, process: Option<&str>) -> PathBuf {

@@ -18,6 +18,11 @@ impl Testimonies {
         Self { observers: observers.into_iter().map(|facts| (facts, Reigns::default())).collect() }
     }
 
+    /// What an observer is called, if there is such a one.
+    pub(crate) fn name(&self, observer: usize) -> Option<&str> {
+        self.observers.get(observer).map(|(facts, _)| facts.name.as_str())
+    }
+
     /// What the main observer was told, as it is recorded.
     pub(crate) fn observed(&mut self, mut observation: Observation) -> Observation {
         if let Some((facts, reigns)) = self.observers.first_mut() {
@@ -52,8 +57,14 @@ mod tests {
 
     fn claim(node: u16, term: u64) -> Observation {
         let node = NodeId::new(node);
-        let belief =
-            Belief { term: Term(term), role: ElectionRole::Leader, leader: Some(node), voted_for: None, commit: None };
+        let belief = Belief {
+            term: Term(term),
+            role: ElectionRole::Leader,
+            leader: Some(node),
+            voted_for: None,
+            commit: None,
+            lease_remaining_ns: None,
+        };
         let outcome = ObservationOutcome::Answered(belief);
         let (source, at) = (ObservationSource::Poll, RunNanos(0));
         Observation { node, incarnation: 1, source, sent: at, received: at, outcome }

@@ -12,22 +12,26 @@ use std::time::Duration;
 use chaos_engine::{Capabilities, Command, Event, Resource, World};
 use chaos_history::{
     self as history, FaultKind, HistoryError, Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation,
-    ObservationOutcome, OpId, ProcessId, ReplicaEvent, ReplicaOutcome, RunDir, RunNanos,
+    ObservationOutcome, OpId, ProcessId, ReplicaEvent, ReplicaOutcome, RunDir, RunNanos, Seed,
 };
-use chaos_net::Star;
+use chaos_net::{Capture, Network};
 use chaos_plan::Observe;
 use chaos_systems::Driver;
 use futures::FutureExt;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 
+use crate::changes::Changes;
 use crate::clock::RunClock;
 use crate::faults::PendingKill;
+use crate::guest::GuestPlace;
+use crate::hinder::{Burnt, Hindered};
 use crate::inbox::{Ended, Message, Outbox, inbox};
+use crate::logs::LogKeeper;
 use crate::observer::Observers;
-use crate::process::{FurtherEnd, NodeProcess, ProcessError};
+use crate::oddities::Oddities;
+use crate::process::{Clocks, Disks, FurtherEnd, NodeProcess, ProcessError};
 use crate::recorder::Recorder;
 use crate::resource::Programs;
 use crate::sessions::Sessions;
@@ -43,7 +47,9 @@ pub struct RealWorldOptions {
     /// The run's clock.
     pub clock: RunClock,
     /// The network that the nodes live in.
-    pub star: Star,
+    pub network: Network,
+    /// Writes down what passes that network, until the run's end.
+    pub capture: Option<Capture>,
     /// The system's protocol.
     pub driver: Arc<dyn Driver>,
     /// The history.
@@ -56,6 +62,12 @@ pub struct RealWorldOptions {
     pub service: usize,
     /// How they are observed.
     pub observe: Observe,
+    /// What links draw from.
+    pub seed: Seed,
+    /// What can be done to the nodes' disks.
+    pub disks: Disks,
+    /// Which of the nodes' clocks can be moved, if the run moves any; programs then ask before they execute others.
+    pub clocks: Option<Clocks>,
     /// Whoever wants to see what is recorded as it is recorded, and may end the run.
     pub watch: Option<Watch>,
 }
@@ -93,6 +105,9 @@ pub enum WorldError {
     /// The history can't be written.
     #[error("record what happens")]
     History(#[from] HistoryError),
+    /// Disks that can be spoilt are not to be had.
+    #[error("set up the disks of the nodes")]
+    Disk(#[source] ProcessError),
     /// Threads, sockets or descriptors are not to be had.
     #[error("set up the harness: {action}")]
     Setup {
@@ -104,19 +119,29 @@ pub enum WorldError {
     },
 }
 
-/// Real processes in real namespaces.
+/// Real processes, in namespaces or on the host.
 pub struct RealWorld {
     pub(crate) clock: RunClock,
-    pub(crate) star: Star,
+    pub(crate) network: Network,
+    pub(crate) capture: Option<Capture>,
+    pub(crate) seed: Seed,
     /// Those under test, then the service nodes.
     pub(crate) nodes: Vec<NodeProcess>,
     under_test: usize,
     pub(crate) pending_kills: Vec<PendingKill>,
     pub(crate) pending_ends: Vec<PendingEnd>,
+    /// What the cluster is being told.
+    pub(crate) changes: Changes,
+    /// Nodes that run on, worse than before.
+    pub(crate) hindered: Vec<Hindered>,
+    pub(crate) burnt: Burnt,
     /// Recorded events that the engine has not seen yet.
     ready: VecDeque<(RunNanos, Event)>,
     pub(crate) driver: Arc<dyn Driver>,
     testimonies: Testimonies,
+    oddities: Oddities,
+    /// Whether the cluster has come up.
+    pub(crate) is_up: bool,
     recorder: Recorder,
     watch: Option<Watch>,
     pub(crate) directory: RunDir,
@@ -130,14 +155,15 @@ pub struct RealWorld {
     /// Nodes whose current incarnation has answered, and what was last heard of the others.
     pub(crate) answered: BTreeSet<NodeId>,
     pub(crate) last_silence: BTreeMap<NodeId, String>,
-    incarnations: Arc<[AtomicU64]>,
+    pub(crate) incarnations: Arc<[AtomicU64]>,
     capabilities: Capabilities,
     pub(crate) messages: Outbox,
     inbox: Receiver<Message>,
     /// Whether the last event was a tick.
     ticked: bool,
-    /// Ends after the inbox, so that it can't be waiting for a place in there.
+    /// Both end after the inbox, so that they can't be waiting for a place in there, and after the nodes.
     _watchdog: Watchdog,
+    _logs: LogKeeper,
     pub(crate) runtime: Runtime,
 }
 
@@ -145,10 +171,11 @@ impl RealWorld {
     /// Makes the world; its nodes are started by [`RealWorld::start_nodes`]. To be called on the thread that will drive it.
     ///
     /// # Errors
-    /// If threads or descriptors are not to be had.
+    /// If threads, descriptors or the disks that are asked for are not to be had.
     pub fn new(options: RealWorldOptions) -> Result<Self, WorldError> {
-        let RealWorldOptions { clock, star, driver, recorder, directory, nodes, service, observe, watch } = options;
-        let setup = |action| move |source| WorldError::Setup { action, source };
+        let processes = node_processes(&options)?;
+        let RealWorldOptions { clock, network, capture, driver, recorder, directory, nodes, service, .. } = options;
+        let RealWorldOptions { observe, seed, watch, .. } = options;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -161,13 +188,11 @@ impl RealWorld {
             // Nobody listens any more when the run is over.
             stalls.send(Message::Stalled(stall));
         });
-        let processes = NodeId::all(nodes + service)
-            .map(|node| {
-                let namespace = star.namespace(node.index()).try_clone_to_owned()?;
-                NodeProcess::new(node, directory.node(node), namespace)
-            })
-            .collect::<Result<_, _>>()
-            .map_err(setup("open the nodes' namespaces"))?;
+        let remarks = messages.clone();
+        let directories = NodeId::all(nodes + service).map(|node| (node, directory.node(node))).collect();
+        let logs = LogKeeper::start(directories, move |text| {
+            remarks.send(Message::Remark { text });
+        });
         Observers {
             clock,
             driver: Arc::clone(&driver),
@@ -178,16 +203,22 @@ impl RealWorld {
             timeout: observe.timeout,
         }
         .start(runtime.handle());
-        let faults = [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition].into();
         Ok(Self {
             clock,
-            star,
+            network,
+            capture,
+            seed,
             nodes: processes,
             under_test: nodes,
             pending_kills: Vec::new(),
             pending_ends: Vec::new(),
+            changes: Changes::default(),
+            hindered: Vec::new(),
+            burnt: Burnt::default(),
             ready: VecDeque::new(),
             testimonies: Testimonies::new(driver.observers()),
+            oddities: Oddities::default(),
+            is_up: false,
             driver,
             recorder,
             watch,
@@ -199,11 +230,12 @@ impl RealWorld {
             answered: BTreeSet::new(),
             last_silence: BTreeMap::new(),
             incarnations,
-            capabilities: Capabilities { faults, remedy: String::new() },
+            capabilities: Capabilities { faults: FaultKind::ALL.into(), remedy: String::new() },
             messages,
             inbox,
             ticked: false,
             _watchdog: watchdog,
+            _logs: logs,
             runtime,
         })
     }
@@ -214,7 +246,13 @@ impl RealWorld {
     /// If there is no such node.
     #[must_use]
     pub fn address(&self, node: NodeId) -> std::net::Ipv4Addr {
-        self.star.address(node.index())
+        self.network.address(node.index())
+    }
+
+    /// Where a command beside the run lives.
+    #[must_use]
+    pub fn guest_place(&self) -> GuestPlace {
+        GuestPlace::beside(&self.network)
     }
 
     /// The nodes that are asked who leads.
@@ -233,41 +271,6 @@ impl RealWorld {
         Control(self.messages.clone())
     }
 
-    /// Has SIGINT, SIGTERM and SIGHUP ask the run to end; a second one ends this process at once. With `instead`, the first one
-    /// goes there, and whoever gets it decides what becomes of the run.
-    ///
-    /// # Errors
-    /// If the signals can't be listened to.
-    pub fn interrupt_on_signals(&self, mut instead: Option<OnSignal>) -> Result<(), WorldError> {
-        let messages = self.messages.clone();
-        let _guard = self.runtime.enter();
-        let listen = |kind| signal(kind).map_err(|source| WorldError::Setup { action: "listen to signals", source });
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut hangup = listen(SignalKind::hangup())?;
-        self.runtime.spawn(async move {
-            let mut asked_before = false;
-            loop {
-                let caught = tokio::select! {
-                    _ = interrupt.recv() => Signal::SIGINT,
-                    _ = terminate.recv() => Signal::SIGTERM,
-                    _ = hangup.recv() => Signal::SIGHUP,
-                };
-                if asked_before {
-                    // The user insists. The kernel takes the nodes and their network away with this process.
-                    std::process::exit(255);
-                }
-                asked_before = true;
-                // Nobody listens any more when the run is over, and then there is nothing to interrupt.
-                match &mut instead {
-                    Some(instead) => instead(caught),
-                    None => drop(messages.send_from_task(Message::Interrupt { why: "by the user".to_owned() }).await),
-                }
-            }
-        });
-        Ok(())
-    }
-
     /// Ends all nodes and closes the history.
     ///
     /// # Errors
@@ -281,55 +284,23 @@ impl RealWorld {
         while self.nodes.iter().any(NodeProcess::is_running) && self.clock.now() < give_up {
             self.next_event(give_up)?;
         }
+        self.hindered.clear();
+        self.end_capture()?;
+        for text in self.nodes.iter().flat_map(NodeProcess::take_missed_clocks).collect::<Vec<_>>() {
+            self.remark(text)?;
+        }
+        for text in self.oddities.totals() {
+            self.note(text)?;
+        }
         let (harness, nodes) = (processor_time(UsageWho::RUSAGE_SELF), processor_time(UsageWho::RUSAGE_CHILDREN));
-        let text = format!("the harness used {harness:.2} s of processor time, the nodes {nodes:.2} s");
-        self.record(self.clock.now(), history::Event::Note(NoteEvent { mark: None, text }), None)?;
+        let burnt = Duration::from_nanos(self.burnt.load(Ordering::Relaxed)).as_secs_f64();
+        let mut text = format!("the harness used {:.2} s of processor time, the nodes {nodes:.2} s", harness - burnt);
+        if burnt > 0.0 {
+            text.push_str(&format!(", what starved nodes {burnt:.2} s"));
+        }
+        self.note(text)?;
         self.recorder.flush_if_due(RunNanos(u64::MAX))?;
         Ok(())
-    }
-
-    /// Starts one node and records its start.
-    pub(crate) fn start_node(&mut self, node: NodeId) -> Result<Result<(), ProcessError>, WorldError> {
-        let leftovers = self.nodes[node.index()].end_leftovers();
-        if leftovers > 0 {
-            self.remark(format!(
-                "{node} had left {leftovers} processes behind; they were ended before it was started again"
-            ))?;
-        }
-        self.take_further_endings(node)?;
-        self.kill_confirmed(node, self.clock.now())?;
-        let ended = self.end_message(node);
-        let launch = self.driver.launch(node, &self.nodes[node.index()].data());
-        self.expect_incarnation(node, 1);
-        let started = self.nodes[node.index()].start(&launch, ended);
-        self.expect_incarnation(node, 0);
-        let started = match started {
-            Ok(started) => started,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.answered.remove(&node);
-        let now = self.clock.now();
-        self.node_event(now, node, NodeLife::Started { pid: started.main })?;
-        for (process, pid) in started.further {
-            self.node_event(now, node, NodeLife::ProcessStarted { process, pid })?;
-        }
-        Ok(Ok(()))
-    }
-
-    /// What tells the world that a process of this node has ended.
-    pub(crate) fn end_message(&self, node: NodeId) -> impl Fn(Ended) + Clone + Send + use<> {
-        let (messages, clock) = (self.messages.clone(), self.clock);
-        move |which| {
-            // Nobody listens any more when the run is over.
-            messages.send(Message::Ended { node, which, at: clock.now() });
-        }
-    }
-
-    /// Tells observers which incarnation of a node's answers they get: so many after the present one. To be called before a new
-    /// process exists, whose answers must not count as the word of the one before, and after.
-    pub(crate) fn expect_incarnation(&self, node: NodeId, ahead: u64) {
-        let incarnation = self.nodes[node.index()].incarnation + ahead;
-        self.incarnations[node.index()].store(incarnation, Ordering::Release);
     }
 
     /// Records an event for the history and, if there is one, hands its counterpart to the engine.
@@ -353,6 +324,11 @@ impl RealWorld {
     /// Writes a remark for people.
     pub(crate) fn remark(&mut self, text: String) -> Result<(), WorldError> {
         tracing::warn!("{text}");
+        self.note(text)
+    }
+
+    /// The same without a word to who follows the run.
+    pub(crate) fn note(&mut self, text: String) -> Result<(), WorldError> {
         self.record(self.clock.now(), history::Event::Note(NoteEvent { mark: None, text }), None)
     }
 
@@ -396,6 +372,13 @@ impl RealWorld {
                     None => Ok(()),
                 }
             }
+            Message::Odd { observer, node, oddity } => {
+                let Some(name) = self.testimonies.name(observer).filter(|_| self.is_up) else { return Ok(()) };
+                match self.oddities.take_in(name, node, &oddity) {
+                    Some(text) => self.note(text),
+                    None => Ok(()),
+                }
+            }
             Message::Completed { at, completed } => self.completed(at, completed),
             Message::Compared(event) => {
                 let compared = Event::Compared { node: event.node, outcome: Some(event.outcome.clone()) };
@@ -408,6 +391,7 @@ impl RealWorld {
                     None => Ok(()),
                 }
             }
+            Message::Changed { fault, node, outcome, at } => self.changed(fault, node, outcome, at),
             Message::Stalled(stall) => self.record(stall.to, history::Event::Stall(stall), None),
             Message::Interrupt { why } => {
                 self.ready.push_back((self.clock.now(), Event::Interrupt { why }));
@@ -418,9 +402,7 @@ impl RealWorld {
                 Ok(())
             }
             Message::Asked(asked) => self.asked(asked),
-            Message::Remark { text } => {
-                self.record(self.clock.now(), history::Event::Note(NoteEvent { mark: None, text }), None)
-            }
+            Message::Remark { text } => self.note(text),
         }
     }
 
@@ -432,6 +414,9 @@ impl RealWorld {
         }
         let Some((status, expected)) = process.take_ending() else { return Ok(()) };
         let alone = process.processes().is_empty();
+        if !expected {
+            self.fell(node);
+        }
         let status = status.ok();
         let code = status.and_then(|status| status.code());
         let signal = status.and_then(|status| status.signal());
@@ -476,6 +461,7 @@ impl RealWorld {
                 self.last_silence.insert(node, why.clone());
             }
         }
+        self.claimed(&observation);
         self.record(at, history::Event::Observation(observation.clone()), Some(Event::Observed(observation)))
     }
 
@@ -505,12 +491,7 @@ impl World for RealWorld {
             }
             Command::Mark(mark, text) => self.mark(mark, text),
             Command::Remark(text) => self.remark(text),
-            Command::Relieve { fault, change, nodes, process } => {
-                match self.bring_back(fault, &change, &nodes, process.as_ref())? {
-                    Some(error) => self.remark(format!("fault {} could not be taken back in part: {error}", fault.0)),
-                    None => Ok(()),
-                }
-            }
+            Command::Alter { fault, change, nodes, process } => self.alter(fault, &change, &nodes, process.as_ref()),
             Command::Finish(_) => Ok(()),
         }
     }
@@ -541,6 +522,7 @@ impl World for RealWorld {
 
 impl Drop for RealWorld {
     fn drop(&mut self) {
+        self.hindered.clear();
         for node in &mut self.nodes {
             // That it isn't running is what we want.
             let _ = node.end(Signal::SIGKILL);
@@ -548,6 +530,26 @@ impl Drop for RealWorld {
         // Each waits until it is gone, and all that before their network goes.
         self.nodes.clear();
     }
+}
+
+/// An error of setting up, from the cause.
+fn setup(action: &'static str) -> impl Fn(std::io::Error) -> WorldError {
+    move |source| WorldError::Setup { action, source }
+}
+
+/// The nodes, not started yet, with the disks and the clocks that the run needs.
+fn node_processes(options: &RealWorldOptions) -> Result<Vec<NodeProcess>, WorldError> {
+    let RealWorldOptions { network, directory, nodes, service, disks, clocks, .. } = options;
+    let mut processes = NodeId::all(nodes + service)
+        .map(|node| NodeProcess::new(node, directory.node(node), network.place(node.index())?))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(setup("find the nodes' places"))?;
+    processes.iter_mut().try_for_each(|node| node.put_on(*disks)).map_err(WorldError::Disk)?;
+    if let Some(clocks) = clocks {
+        let give = processes.iter_mut().try_for_each(|node| node.give_clock(clocks));
+        give.map_err(std::io::Error::other).map_err(setup("make the nodes' clocks"))?;
+    }
+    Ok(processes)
 }
 
 /// Seconds of processor time, user and system together, up to now.

@@ -25,7 +25,8 @@ use crate::faults::{FaultsUnderWay, Lift};
 use crate::final_reads::{self, FinalReads, ToRead};
 use crate::load::Counts;
 use crate::loads::Loads;
-use crate::nemesis::{ANSWER_WITHIN, Nemesis, Surroundings};
+use crate::machine::{ANSWER_WITHIN, Surroundings};
+use crate::nemesis::Nemesis;
 use crate::progress::{NodeStatus, Phase, Progress};
 use crate::view::ClusterView;
 use crate::world::{Command, Event, Finished};
@@ -142,10 +143,12 @@ impl Engine {
     pub fn new(workload: &Workload, seed: Seed, now: RunNanos) -> Self {
         assert!(workload.nodes > 0, "a cluster has nodes");
         let heartbeat = match &workload.system {
-            System::Raft(options) if !options.heartbeat.is_zero() => options.heartbeat,
-            System::Raft(_) => HEARTBEAT_UNKNOWN,
-            System::Defined(defined) => defined.timing().map_or(HEARTBEAT_UNKNOWN, |timing| timing.heartbeat),
+            System::Raft(options) => NodeId::all(workload.nodes).map(|node| options.of_node(node).heartbeat).max(),
+            System::Defined(defined) => {
+                defined.timings(workload.nodes).into_iter().flatten().map(|timing| timing.heartbeat).max()
+            }
         };
+        let heartbeat = heartbeat.filter(|heartbeat| !heartbeat.is_zero()).unwrap_or(HEARTBEAT_UNKNOWN);
         let mut numbers = Numbers::default();
         let load = Loads::new(&workload.clients, workload.nodes, seed, &mut numbers);
         Self {
@@ -211,7 +214,10 @@ impl Engine {
                 }
             }
             Event::FaultDone(event) => self.faults.answered(event, now, out),
-            Event::Node { node, life } => self.view.node(*node, life),
+            Event::Node { node, life } => {
+                self.view.node(*node, life);
+                self.faults.node(*node, life, now, out);
+            }
             Event::Interrupt { why } => self.interrupt(why.clone(), out),
             Event::Conclude { why } => {
                 if let Course::Accompanies(_) = self.course {
@@ -222,6 +228,7 @@ impl Engine {
         self.view.faults(&self.faults);
         self.view.advance(now);
         while self.turn(out) {}
+        self.faults.advance(now, out);
         self.load.advance(now, &mut self.numbers, out);
         self.fraction = self.fraction.max(self.estimated_fraction());
         assert!(self.deadline() > now, "nothing is due in {:?}, yet the engine asks to be called at once", self.stage);
@@ -258,7 +265,7 @@ impl Engine {
                 reads.map_or(until, |at| at.min(until))
             }
         };
-        self.load.deadline().map_or(own, |at| at.min(own))
+        [self.load.deadline(), self.faults.deadline()].into_iter().flatten().fold(own, RunNanos::min)
     }
 
     /// One move from stage to stage, or none.
@@ -281,8 +288,8 @@ impl Engine {
                 self.becomes(Stage::Faults)
             }
             Stage::Faults => {
-                let (view, faults) = (&mut self.view, &mut self.faults);
-                self.nemesis.advance(&mut Surroundings { now, view, faults, out });
+                let (view, faults, acknowledged) = (&mut self.view, &mut self.faults, self.load.counts().ok);
+                self.nemesis.advance(&mut Surroundings { now, view, faults, acknowledged, fixed: None, out });
                 self.nemesis.has_ended() && self.plan_is_through(out)
             }
             Stage::BetweenRounds { from, until } => self.next_round(from, until, out),

@@ -16,7 +16,7 @@ const EDGE: Duration = Duration::from_millis(50);
 /// The estimate for one step with all that is in it.
 pub(crate) fn step(step: &Step) -> Duration {
     match &step.action {
-        StepAction::Fault { fault: _, hold } => match hold {
+        StepAction::Fault { hold, .. } => match hold {
             Hold::For(range) => mean(*range) + 2 * EDGE,
             Hold::Until(until) => ELECTION.min(until.within) + until.plus + 2 * EDGE,
             Hold::Open => EDGE,
@@ -27,7 +27,14 @@ pub(crate) fn step(step: &Step) -> Duration {
             Awaited::Stable(time) => (ELECTION + *time).min(*within),
         },
         StepAction::Wait(range) => mean(*range),
-        StepAction::Repeat { times, steps } => all(steps).saturating_mul(*times),
+        StepAction::On { after, within, steps, .. } => ELECTION.min(*within) + mean(*after) + all(steps),
+        StepAction::Together { branches, .. } => {
+            branches.iter().map(|steps| all(steps)).max().unwrap_or(Duration::ZERO) + EDGE
+        }
+        StepAction::Repeat { times, until, steps } => {
+            let whole = all(steps).saturating_mul(*times);
+            until.and_then(|stop| stop.within).map_or(whole, |within| whole.min(within))
+        }
         StepAction::Random { lasting, .. } => *lasting,
     }
 }
@@ -40,17 +47,21 @@ pub(crate) fn all(steps: &[Step]) -> Duration {
 /// How many fault steps there will be, repeats counted; `None` if that is drawn.
 pub(crate) fn faults(steps: &[Step]) -> Option<u32> {
     steps.iter().try_fold(0_u32, |sum, step| {
-        let here = match &step.action {
-            StepAction::Fault { .. } => 1,
-            StepAction::Repeat { times, steps } => faults(steps)?.saturating_mul(*times),
-            StepAction::Random { .. } => return None,
-            StepAction::Restart { .. }
+        let times = match &step.action {
+            StepAction::Fault { .. } => return Some(sum.saturating_add(1)),
+            StepAction::Repeat { until: Some(_), .. } | StepAction::Random { .. } => return None,
+            StepAction::Repeat { times, until: None, .. } => *times,
+            StepAction::On { .. }
+            | StepAction::Together { .. }
+            | StepAction::Restart { .. }
             | StepAction::Resume { .. }
             | StepAction::Heal
             | StepAction::Await { .. }
-            | StepAction::Wait(_) => 0,
+            | StepAction::Wait(_) => 1,
         };
-        Some(sum.saturating_add(here))
+        let inside =
+            step.action.nested().into_iter().map(faults).try_fold(0_u32, |sum, of| Some(sum.saturating_add(of?)))?;
+        Some(sum.saturating_add(inside.saturating_mul(times)))
     })
 }
 

@@ -8,12 +8,11 @@
 
 use std::collections::BTreeSet;
 
-use chaos_history::{Link, NodeId, RunNanos};
-use chaos_plan::Partition;
+use chaos_history::{Link, NodeId};
+use chaos_plan::{LinkSelector, Partition, Ways};
 
 use crate::random::Stream;
-use crate::target::{self, Unresolved};
-use crate::view::ClusterView;
+use crate::target::{self, Scene, Unresolved};
 
 /// A partition, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,19 +24,15 @@ pub(crate) struct Cut {
 }
 
 /// Resolves the shape at this moment.
-pub(crate) fn resolve(
-    partition: &Partition,
-    view: &ClusterView,
-    now: RunNanos,
-    stream: &mut Stream,
-) -> Result<Cut, Unresolved> {
+pub(crate) fn resolve(partition: &Partition, scene: Scene<'_>, stream: &mut Stream) -> Result<Cut, Unresolved> {
+    let view = scene.view;
     let all: Vec<NodeId> = view.all().collect();
     // Who is cut off from everybody else has no service either; every other shape leaves the service in reach of all.
     let everybody: Vec<NodeId> = view.all().chain(view.service()).collect();
     let none = BTreeSet::new();
     let cut = match partition {
         Partition::Isolate(target) => {
-            let nodes = target::resolve(target, &none, view, now, stream)?;
+            let nodes = target::resolve(target, &none, scene, stream)?;
             let links = between_groups(&[nodes.clone(), without(&everybody, &nodes)]);
             Cut { nodes, links }
         }
@@ -50,7 +45,7 @@ pub(crate) fn resolve(
             let mut taken = BTreeSet::new();
             for group in targets {
                 // Whoever stands in an earlier group stays there.
-                let mut nodes = target::resolve(group, &taken, view, now, stream)?;
+                let mut nodes = target::resolve(group, &taken, scene, stream)?;
                 nodes.retain(|node| taken.insert(*node));
                 groups.push(nodes);
             }
@@ -59,9 +54,9 @@ pub(crate) fn resolve(
             Cut { links: between_groups(&groups), nodes }
         }
         Partition::OneWay { from, to } => {
-            let nodes = target::resolve(from, &none, view, now, stream)?;
+            let nodes = target::resolve(from, &none, scene, stream)?;
             let to = match to {
-                Some(to) => target::resolve(to, &nodes.iter().copied().collect(), view, now, stream)?,
+                Some(to) => target::resolve(to, &nodes.iter().copied().collect(), scene, stream)?,
                 None => everybody,
             };
             let links = directed(&nodes, &without(&to, &nodes)).collect();
@@ -69,12 +64,30 @@ pub(crate) fn resolve(
         }
         Partition::MajoritiesRing => Cut { links: ring(all.clone(), stream), nodes: all },
         Partition::Bridge(target) => {
-            let nodes = target::resolve(target, &none, view, now, stream)?;
+            let nodes = target::resolve(target, &none, scene, stream)?;
             let (one, other) = halves(without(&all, &nodes), stream);
             Cut { links: between_groups(&[one, other]), nodes }
         }
+        Partition::Cut(selectors) => return chosen(selectors, scene, stream),
     };
     if cut.links.is_empty() { Err(Unresolved::Nothing) } else { Ok(cut) }
+}
+
+/// Just these links.
+pub(crate) fn chosen(selectors: &[LinkSelector], scene: Scene<'_>, stream: &mut Stream) -> Result<Cut, Unresolved> {
+    let none = BTreeSet::new();
+    let (mut aimed_at, mut links) = (BTreeSet::new(), BTreeSet::new());
+    for LinkSelector { from, to, ways } in selectors {
+        let from = target::resolve(from, &none, scene, stream)?;
+        // Who is drawn is drawn from the others; who is named is named.
+        let to = target::resolve(to, &from.iter().copied().collect(), scene, stream)?;
+        links.extend(directed(&from, &to).chain(directed(&to, &from).filter(|_| *ways == Ways::Both)));
+        aimed_at.extend(from);
+        aimed_at.extend(to.into_iter().filter(|_| *ways == Ways::Both));
+    }
+    // Where the two ends have a node in common, it goes on reaching itself.
+    links.retain(|link| link.from != link.to);
+    if links.is_empty() { Err(Unresolved::Nothing) } else { Ok(Cut { nodes: aimed_at.into_iter().collect(), links }) }
 }
 
 /// Those of the nodes that are not among `others`.
@@ -133,15 +146,23 @@ fn ring(mut nodes: Vec<NodeId>, stream: &mut Stream) -> BTreeSet<Link> {
 mod tests {
     use super::*;
     use crate::random;
+    use crate::view::ClusterView;
     use crate::view::tests::{led, n};
-    use chaos_history::Seed;
+    use chaos_history::{RunNanos, Seed};
     use chaos_plan::Target;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     const NOW: RunNanos = RunNanos(10_000_000);
 
+    fn seen(partition: &Partition, view: &ClusterView, seed: u64) -> Result<Cut, Unresolved> {
+        let named = BTreeMap::new();
+        let scene = Scene { view, leader: view.working_leader(NOW), named: &named };
+        resolve(partition, scene, &mut random::stream(Seed(seed), "test"))
+    }
+
     fn cut(partition: &Partition, nodes: usize, seed: u64) -> Result<Cut, Unresolved> {
-        resolve(partition, &led(nodes, 1), NOW, &mut random::stream(Seed(seed), "test"))
+        seen(partition, &led(nodes, 1), seed)
     }
 
     /// Whom the node hears, itself included.
@@ -156,8 +177,7 @@ mod tests {
     #[test]
     fn who_is_isolated_has_no_service_either_and_other_shapes_leave_it_in_reach() {
         let view = led(3, 1).with_service(2);
-        let links =
-            |partition: &Partition| resolve(partition, &view, NOW, &mut random::stream(Seed(1), "test")).unwrap().links;
+        let links = |partition: &Partition| seen(partition, &view, 1).unwrap().links;
         let cut_from = |links: &BTreeSet<Link>, node: u16| {
             let from = links.iter().filter(|link| link.to == n(node)).map(|link| link.from.number());
             from.collect::<Vec<u16>>()
@@ -249,6 +269,24 @@ mod tests {
         assert_eq!(heard(n(1), 5, &links), BTreeSet::from([n(1)]));
         assert_eq!(heard(n(2), 5, &links), BTreeSet::from([n(2)]));
         assert_eq!(heard(n(3), 5, &links), BTreeSet::from([n(3), n(4), n(5)]));
+    }
+
+    #[test]
+    fn links_are_cut_one_by_one_and_only_the_ways_that_are_named() {
+        let link = |from, to, ways| LinkSelector { from, to, ways };
+        let node = |number| Target::Nodes(vec![n(number)]);
+        let cut_of = |links| cut(&Partition::Cut(links), 5, 1);
+        let links = cut_of(vec![link(Target::Leader, node(2), Ways::One), link(node(3), node(4), Ways::Both)]).unwrap();
+        let expect = [(1, 2), (3, 4), (4, 3)].map(|(from, to)| Link { from: n(from), to: n(to) });
+        assert_eq!((links.links, links.nodes), (BTreeSet::from(expect), vec![n(1), n(3), n(4)]));
+        // Who stands on both ends still reaches itself, and a second draw finds somebody else.
+        let overlapping = cut_of(vec![link(node(1), Target::All, Ways::One)]).unwrap();
+        assert_eq!(overlapping.links.len(), 4);
+        for seed in 0..20 {
+            let drawn = Partition::Cut(vec![link(Target::Follower, Target::Follower, Ways::Both)]);
+            assert_eq!(cut(&drawn, 3, seed).unwrap().links.len(), 2);
+        }
+        assert_eq!(cut_of(vec![link(node(1), node(1), Ways::Both)]), Err(Unresolved::Nothing));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use chaos_history::Seed;
+use chaos_history::mixing::{GOLDEN, fnv_1a, mix};
 use chaos_plan::DurationRange;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -27,18 +28,10 @@ pub(crate) fn stream(seed: Seed, label: &str) -> Stream {
     Stream(ChaCha8Rng::from_seed(key))
 }
 
-/// FNV-1a, 64 bit.
-fn fnv_1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 /// One step of SplitMix64.
 fn split_mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    *state = state.wrapping_add(GOLDEN);
+    mix(*state)
 }
 
 /// A source of draws that depends on nothing but the run's seed, its own label and how often it was asked.
@@ -60,6 +53,16 @@ impl Stream {
                 return draw % bound;
             }
         }
+    }
+
+    /// A seed for draws that somebody else makes.
+    pub(crate) fn seed(&mut self) -> Seed {
+        Seed(self.0.next_u64())
+    }
+
+    /// A stream of its own for something that draws at moments of its own.
+    pub(crate) fn fork(&mut self) -> Self {
+        stream(self.seed(), "fork")
     }
 
     /// An index into something of this length.

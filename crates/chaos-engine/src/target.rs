@@ -6,15 +6,15 @@
 //!
 //! Draws prefer nodes that run: a killed or paused node is drawn only when too few others are there. What is named outright
 //! (`n1`, `all`, `followers`) is never replaced by something else; a kill or a pause leaves out those of them that are hit
-//! already ([`still_to_kill`], [`still_to_pause`]), so that no node is ever held twice by one kind of fault.
+//! already ([`still_to_hit`]), so that no node is ever held twice by one kind of fault.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chaos_history::{FaultKind, NodeId, RunNanos};
-use chaos_plan::{ProcessTarget, Target};
+use chaos_history::{FaultKind, Link, NodeId};
+use chaos_plan::{Fault, Hindrance, ProcessTarget, Target};
 
 use crate::random::Stream;
-use crate::view::ClusterView;
+use crate::view::{ClusterView, Leader};
 
 /// Why a target is no node at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,22 @@ pub(crate) enum Unresolved {
     NoLeader,
     /// There was only one leader so far.
     NoOldLeader,
+    /// Nobody was seen to vote.
+    NoVote,
     /// Nobody is left to be hit, or nothing to be cut.
     Nothing,
+    /// The step whose target is meant has hit nobody yet.
+    Unnamed,
+}
+
+/// What targets are resolved against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scene<'a> {
+    pub(crate) view: &'a ClusterView,
+    /// The leader that is meant by `leader`: the working one, at the moment of aiming.
+    pub(crate) leader: Option<Leader>,
+    /// Whom steps have hit that have a name.
+    pub(crate) named: &'a BTreeMap<String, Vec<NodeId>>,
 }
 
 impl Unresolved {
@@ -33,7 +47,9 @@ impl Unresolved {
         match self {
             Self::NoLeader => "no majority named a leader that works",
             Self::NoOldLeader => "there was no leader before this one",
+            Self::NoVote => "nobody was seen to vote for another node",
             Self::Nothing => "it would hit nothing that isn't hit already",
+            Self::Unnamed => "the step whose target it names hit nobody",
         }
     }
 }
@@ -42,34 +58,37 @@ impl Unresolved {
 pub(crate) fn resolve(
     target: &Target,
     avoid: &BTreeSet<NodeId>,
-    view: &ClusterView,
-    now: RunNanos,
+    scene: Scene<'_>,
     stream: &mut Stream,
 ) -> Result<Vec<NodeId>, Unresolved> {
-    let leader = || view.working_leader(now).map(|(node, _)| node).ok_or(Unresolved::NoLeader);
+    let view = scene.view;
+    let leader = || scene.leader.map(|(node, _)| node).ok_or(Unresolved::NoLeader);
     let all: Vec<NodeId> = view.all().collect();
-    let but = |leader: NodeId| all.iter().copied().filter(|node| *node != leader).collect::<Vec<_>>();
+    let but = |left_out: &[NodeId]| all.iter().copied().filter(|node| !left_out.contains(node)).collect::<Vec<_>>();
     let mut draw =
         |from: Vec<NodeId>, count: usize| drawn(from, count, |node| avoid.contains(&node) || !view.is_up(node), stream);
-    let minority = all.len() - view.majority();
+    let minority = view.members() - view.majority();
     let mut nodes = match target {
         Target::Leader => vec![leader()?],
         Target::OldLeader => vec![view.old_leader().ok_or(Unresolved::NoOldLeader)?],
-        Target::Follower => draw(but(leader()?), 1),
-        Target::Followers => but(leader()?),
+        Target::Voter => vec![view.voter().ok_or(Unresolved::NoVote)?],
+        Target::Follower => draw(but(&[leader()?]), 1),
+        Target::Followers => but(&[leader()?]),
         Target::Random => draw(all, 1),
         Target::Majority => draw(all, view.majority()),
         Target::Minority => draw(all, minority),
         Target::MinorityWithLeader if minority == 0 => Vec::new(),
         Target::MinorityWithLeader => {
             let leader = leader()?;
-            let mut nodes = draw(but(leader), minority - 1);
+            let mut nodes = draw(but(&[leader]), minority - 1);
             nodes.push(leader);
             nodes
         }
         Target::All => all,
         Target::Service => view.service().collect(),
         Target::Nodes(nodes) => nodes.clone(),
+        Target::AllBut(target) => but(&resolve(target, avoid, scene, stream)?),
+        Target::Named(name) => scene.named.get(name).ok_or(Unresolved::Unnamed)?.clone(),
     };
     nodes.sort_unstable();
     nodes.dedup();
@@ -81,17 +100,19 @@ pub(crate) fn resolve(
 pub(crate) fn among(
     target: &Target,
     held: &BTreeSet<NodeId>,
-    view: &ClusterView,
+    scene: Scene<'_>,
     stream: &mut Stream,
 ) -> BTreeSet<NodeId> {
+    let view = scene.view;
     let last = view.last_leader();
     let but_last = || held.iter().copied().filter(|node| Some(*node) != last).collect::<Vec<_>>();
     let mut draw = |from: Vec<NodeId>, count: usize| drawn(from, count, |_| false, stream);
     let all: Vec<NodeId> = held.iter().copied().collect();
-    let minority = view.all().count() - view.majority();
+    let minority = view.members() - view.majority();
     let chosen: Vec<NodeId> = match target {
         Target::Leader => last.into_iter().collect(),
         Target::OldLeader => view.old_leader().into_iter().collect(),
+        Target::Voter => view.voter().into_iter().collect(),
         Target::Follower => draw(but_last(), 1),
         Target::Followers => but_last(),
         Target::Random => draw(all, 1),
@@ -105,6 +126,11 @@ pub(crate) fn among(
         Target::All => all,
         Target::Service => view.service().collect(),
         Target::Nodes(nodes) => nodes.clone(),
+        Target::AllBut(target) => {
+            let but = among(target, held, scene, stream);
+            all.into_iter().filter(|node| !but.contains(node)).collect()
+        }
+        Target::Named(name) => scene.named.get(name).cloned().unwrap_or_default(),
     };
     chosen.into_iter().filter(|node| held.contains(node)).collect()
 }
@@ -118,8 +144,63 @@ fn drawn(mut from: Vec<NodeId>, count: usize, worse: impl Fn(NodeId) -> bool, st
     from
 }
 
+/// Those of the nodes that the fault can still hit. Faults that stop and resume a node's threads, each in its own time, are not
+/// mixed on one node, and neither are those that kill and start it.
+pub(crate) fn still_to_hit(
+    mut nodes: Vec<NodeId>,
+    fault: &Fault,
+    view: &ClusterView,
+) -> Result<Vec<NodeId>, Unresolved> {
+    let mut unless = |held: &dyn Fn(NodeId) -> bool| nodes.retain(|node| !held(*node));
+    let slowed = |node| view.is_hindered(FaultKind::Slow, node);
+    let crashing = |node| view.is_hindered(FaultKind::CrashLoop, node);
+    match fault {
+        Fault::Kill { process, .. } => {
+            unless(&crashing);
+            still_to_kill(nodes, process.as_ref(), view)
+        }
+        Fault::PowerLoss { .. } => {
+            unless(&crashing);
+            still_to_kill(nodes, None, view)
+        }
+        Fault::Pause { process, .. } => {
+            unless(&slowed);
+            still_to_pause(nodes, process.as_ref(), view)
+        }
+        Fault::FreezeHost { .. } => {
+            unless(&slowed);
+            still_to_pause(nodes, None, view)
+        }
+        Fault::RemoveMember { .. } => {
+            unless(&crashing);
+            still_to_kill(nodes, None, view)
+        }
+        Fault::CrashLoop { .. } => {
+            unless(&|node| crashing(node) || view.has_held(FaultKind::Kill, node));
+            still_to_kill(nodes, None, view)
+        }
+        Fault::Hinder { how: Hindrance::Slow { .. }, .. } => {
+            unless(&|node| slowed(node) || view.has_held(FaultKind::Pause, node));
+            still_to_pause(nodes, None, view)
+        }
+        Fault::Hinder { .. } => {
+            unless(&|node| view.is_hindered(fault.kind(), node));
+            still_to_kill(nodes, None, view)
+        }
+        // What rots on a disk does so whether anybody runs or not.
+        Fault::Partition(..) | Fault::Link { .. } | Fault::CorruptFile { .. } | Fault::Transfer { .. } => Ok(nodes),
+    }
+}
+
+/// The links between these nodes and everybody, both ways.
+pub(crate) fn legs(nodes: &[NodeId], view: &ClusterView) -> Vec<Link> {
+    let all: Vec<NodeId> = view.all().chain(view.service()).collect();
+    let links = all.iter().flat_map(|&from| all.iter().map(move |&to| Link { from, to }));
+    links.filter(|link| link.from != link.to && (nodes.contains(&link.from) || nodes.contains(&link.to))).collect()
+}
+
 /// Those of the nodes that have a process to end: any, or this one.
-pub(crate) fn still_to_kill(
+fn still_to_kill(
     mut nodes: Vec<NodeId>,
     process: Option<&ProcessTarget>,
     view: &ClusterView,
@@ -130,7 +211,7 @@ pub(crate) fn still_to_kill(
 }
 
 /// Those of the nodes that have a process that runs: any, or this one.
-pub(crate) fn still_to_pause(
+fn still_to_pause(
     mut nodes: Vec<NodeId>,
     process: Option<&ProcessTarget>,
     view: &ClusterView,
@@ -148,13 +229,15 @@ mod tests {
     use super::*;
     use crate::random;
     use crate::view::tests::{led, n};
-    use chaos_history::{NodeLife, Seed};
+    use chaos_history::{NodeLife, RunNanos, Seed};
 
     const NOW: RunNanos = RunNanos(10_000_000);
 
     fn nodes(target: &Target, view: &ClusterView, seed: u64) -> Result<Vec<u16>, Unresolved> {
         let mut stream = random::stream(Seed(seed), "test");
-        resolve(target, &BTreeSet::new(), view, NOW, &mut stream)
+        let named = BTreeMap::from([("two".to_owned(), vec![n(2), n(4)])]);
+        let scene = Scene { view, leader: view.working_leader(NOW), named: &named };
+        resolve(target, &BTreeSet::new(), scene, &mut stream)
             .map(|nodes| nodes.iter().map(|node| node.number()).collect())
     }
 
@@ -172,6 +255,10 @@ mod tests {
                 (Target::MinorityWithLeader, 2, Some(true)),
                 (Target::All, 5, Some(true)),
                 (Target::Nodes(vec![n(4), n(2)]), 2, Some(false)),
+                (Target::Named("two".to_owned()), 2, Some(false)),
+                (Target::AllBut(Box::new(Target::Named("two".to_owned()))), 3, Some(true)),
+                (Target::AllBut(Box::new(Target::Leader)), 4, Some(false)),
+                (Target::AllBut(Box::new(Target::Follower)), 4, Some(true)),
             ];
             for (target, size, with_leader) in cases {
                 let chosen = nodes(&target, &view, seed).unwrap();
@@ -202,10 +289,14 @@ mod tests {
     #[test]
     fn without_a_leader_only_targets_that_need_none_resolve() {
         let view = ClusterView::new(3, std::time::Duration::from_millis(5), chaos_history::Testimony::default());
-        for target in [Target::Leader, Target::Follower, Target::Followers, Target::MinorityWithLeader] {
+        let but_leader = Target::AllBut(Box::new(Target::Leader));
+        for target in [Target::Leader, Target::Follower, Target::Followers, Target::MinorityWithLeader, but_leader] {
+            assert!(target.needs_leader(), "{target:?}");
             assert_eq!(nodes(&target, &view, 1), Err(Unresolved::NoLeader), "{target:?}");
         }
+        assert_eq!(nodes(&Target::Named("first".to_owned()), &view, 1), Err(Unresolved::Unnamed));
         assert_eq!(nodes(&Target::OldLeader, &view, 1), Err(Unresolved::NoOldLeader));
+        assert_eq!(nodes(&Target::Voter, &view, 1), Err(Unresolved::NoVote));
         assert_eq!(nodes(&Target::All, &view, 1).unwrap(), [1, 2, 3]);
     }
 
@@ -220,10 +311,14 @@ mod tests {
         let view = led(5, 3);
         let held = BTreeSet::from([n(2), n(3)]);
         let mut stream = random::stream(Seed(1), "test");
-        let mut back = |target| among(&target, &held, &view, &mut stream);
+        let named = BTreeMap::from([("two".to_owned(), vec![n(2), n(4)])]);
+        let scene = Scene { view: &view, leader: None, named: &named };
+        let mut back = |target| among(&target, &held, scene, &mut stream);
         assert_eq!(back(Target::Leader), BTreeSet::from([n(3)]));
         assert_eq!(back(Target::Followers), BTreeSet::from([n(2)]));
         assert_eq!(back(Target::Nodes(vec![n(1), n(2)])), BTreeSet::from([n(2)]));
+        assert_eq!(back(Target::Named("two".to_owned())), BTreeSet::from([n(2)]));
+        assert_eq!(back(Target::AllBut(Box::new(Target::Named("two".to_owned())))), BTreeSet::from([n(3)]));
         assert_eq!(back(Target::All), held);
     }
 }

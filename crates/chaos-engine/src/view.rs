@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chaos_history::{
-    Belief, ElectionRole, FaultKind, Link, NodeId, NodeLife, Observation, ObservationOutcome, RunNanos, Term, Testimony,
+    Belief, ElectionRole, FaultKind, Impact, Link, NodeId, NodeLife, Observation, ObservationOutcome, RunNanos, Term,
+    TermsFrom, Testimony,
 };
 
 use crate::faults::FaultsUnderWay;
 use crate::progress::{NodeBelief, NodeState, NodeStatus};
+use crate::tidings::Tidings;
 
 /// A leader and the term that it leads.
 pub(crate) type Leader = (NodeId, Term);
@@ -31,6 +33,19 @@ struct LastBelief {
     belief: Belief,
 }
 
+/// What faults under way hold. Whole nodes, but for `processes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Held {
+    killed: BTreeSet<NodeId>,
+    stopped: BTreeSet<NodeId>,
+    hindered: BTreeSet<(FaultKind, NodeId)>,
+    /// The single processes that faults hold: their nodes count as up.
+    processes: BTreeSet<(FaultKind, NodeId, String)>,
+    cut: BTreeSet<Link>,
+    /// Who is no member of the cluster for certain.
+    removed: BTreeSet<NodeId>,
+}
+
 /// What is known of the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterView {
@@ -39,21 +54,22 @@ pub(crate) struct ClusterView {
     service: usize,
     /// Whether nodes name the leader that they follow.
     names: bool,
+    /// Where their terms come from.
+    terms: TermsFrom,
     fresh: Duration,
     beliefs: BTreeMap<NodeId, LastBelief>,
     /// Why a node gave no belief when it was last asked.
     silence: BTreeMap<NodeId, String>,
     exited: BTreeSet<NodeId>,
-    killed: BTreeSet<NodeId>,
-    paused: BTreeSet<NodeId>,
-    /// The single processes that faults hold: their nodes count as up.
-    processes: BTreeSet<(FaultKind, NodeId, String)>,
-    cut: BTreeSet<Link>,
+    held: Held,
+    /// Which edition of the faults' books that is from.
+    held_edition: Option<u64>,
     /// The last node that a majority named, and the last other one before it.
     last: Option<NodeId>,
     old: Option<NodeId>,
     /// Whom all nodes that matter have named, and since when without a change of that or of the faults.
     settled: Option<(Leader, RunNanos)>,
+    tidings: Tidings,
 }
 
 impl ClusterView {
@@ -63,17 +79,17 @@ impl ClusterView {
             nodes,
             service: 0,
             names: testimony.names_leader,
+            terms: testimony.terms,
             fresh: (every * FRESH_POLLS).max(FRESH_MIN),
             beliefs: BTreeMap::new(),
             silence: BTreeMap::new(),
             exited: BTreeSet::new(),
-            killed: BTreeSet::new(),
-            paused: BTreeSet::new(),
-            processes: BTreeSet::new(),
-            cut: BTreeSet::new(),
+            held: Held::default(),
+            held_edition: None,
             last: None,
             old: None,
             settled: None,
+            tidings: Tidings::default(),
         }
     }
 
@@ -87,6 +103,7 @@ impl ClusterView {
         match &observation.outcome {
             ObservationOutcome::Answered(belief) => {
                 self.silence.remove(&observation.node);
+                self.tidings.told(observation.node, belief, observation.received);
                 let age = (observation.incarnation, observation.received);
                 if self.beliefs.get(&observation.node).is_none_or(|last| (last.incarnation, last.received) <= age) {
                     let last = LastBelief { incarnation: age.0, received: age.1, belief: belief.clone() };
@@ -120,17 +137,30 @@ impl ClusterView {
 
     /// Takes in which faults are under way. Any change starts the clock of [`ClusterView::stable_since`] anew.
     pub(crate) fn faults(&mut self, faults: &FaultsUnderWay) {
-        let (killed, paused, cut) = (faults.whole(FaultKind::Kill), faults.whole(FaultKind::Pause), faults.cut());
-        let processes = faults.processes();
-        if (&killed, &paused, &cut, &processes) != (&self.killed, &self.paused, &self.cut, &self.processes) {
-            (self.killed, self.paused, self.cut, self.processes) = (killed, paused, cut, processes);
+        let edition = Some(faults.edition());
+        if std::mem::replace(&mut self.held_edition, edition) == edition {
+            return;
+        }
+        let held = Held {
+            killed: faults.whole(Impact::Ends),
+            stopped: faults.whole(Impact::Stops),
+            hindered: faults.hindered(),
+            processes: faults.processes(),
+            cut: faults.cut().links.into_keys().collect(),
+            removed: faults.removed(),
+        };
+        if held != self.held {
+            self.held = held;
             self.settled = None;
         }
     }
 
     /// Brings what depends on the time up to date; to be called after every event.
     pub(crate) fn advance(&mut self, now: RunNanos) {
-        if let Some((leader, _)) = self.majority_leader(now) {
+        let named = self.majority_leader(now);
+        let last_is_named = self.tidings.leader.is_some_and(|last| self.is_named(last, now));
+        self.tidings.named(named, last_is_named);
+        if let Some((leader, _)) = named {
             if self.last.is_some_and(|last| last != leader) {
                 self.old = self.last;
             }
@@ -142,9 +172,34 @@ impl ClusterView {
         }
     }
 
-    /// How many nodes are a majority of all.
+    /// What has happened so far.
+    pub(crate) fn tidings(&self) -> &Tidings {
+        &self.tidings
+    }
+
+    /// Whether a majority of all nodes names the leader, be it up or not; of nodes that speak only of themselves, whether it claims to
+    /// lead.
+    fn is_named(&self, leader: Leader, now: RunNanos) -> bool {
+        if !self.names {
+            return self.claimed_by(leader.0, now) == Some(leader.1);
+        }
+        self.all().filter(|node| self.named_by(*node, now) == Some(leader)).count() >= self.majority()
+    }
+
+    /// How many nodes are a majority of the members. While a member goes or comes, nobody can say which configuration counts; that of
+    /// all nodes does, of which no majority is less than one of fewer members.
     pub(crate) fn majority(&self) -> usize {
-        self.nodes / 2 + 1
+        self.members() / 2 + 1
+    }
+
+    /// How many nodes are members of the cluster, or may be.
+    pub(crate) fn members(&self) -> usize {
+        self.nodes - self.held.removed.len()
+    }
+
+    /// Whether the node is a member of the cluster, or may be.
+    pub(crate) fn is_member(&self, node: NodeId) -> bool {
+        !self.held.removed.contains(&node)
     }
 
     /// Every node of the cluster.
@@ -157,9 +212,19 @@ impl ClusterView {
         NodeId::all(self.nodes + self.service).skip(self.nodes)
     }
 
+    /// Whether a fault of this kind hinders the node.
+    pub(crate) fn is_hindered(&self, kind: FaultKind, node: NodeId) -> bool {
+        self.held.hindered.contains(&(kind, node))
+    }
+
+    /// Whether a fault of this kind holds a process of the node.
+    pub(crate) fn has_held(&self, kind: FaultKind, node: NodeId) -> bool {
+        self.held.processes.iter().any(|(held, of, _)| (*held, *of) == (kind, node))
+    }
+
     /// Whether a fault of this kind holds this process of the node.
     pub(crate) fn is_held(&self, kind: FaultKind, node: NodeId, process: &str) -> bool {
-        self.processes.contains(&(kind, node, process.to_owned()))
+        self.held.processes.contains(&(kind, node, process.to_owned()))
     }
 
     /// Whether a node has claimed to lead since then that is not this leader, nor one of an older term.
@@ -172,12 +237,12 @@ impl ClusterView {
 
     /// Whether the node's process runs and is not stopped.
     pub(crate) fn is_up(&self, node: NodeId) -> bool {
-        !self.is_down(node) && !self.paused.contains(&node)
+        !self.is_down(node) && !self.held.stopped.contains(&node)
     }
 
     /// Whether the node has no process.
     pub(crate) fn is_down(&self, node: NodeId) -> bool {
-        self.killed.contains(&node) || self.exited.contains(&node)
+        self.held.killed.contains(&node) || self.exited.contains(&node)
     }
 
     /// Whom the node names, if it said so lately.
@@ -203,20 +268,18 @@ impl ClusterView {
             let claims = self.all().filter(|node| self.is_up(*node));
             return claims.filter_map(|node| Some((node, self.claimed_by(node, now)?))).max_by_key(|claim| claim.1);
         }
-        let mut votes: BTreeMap<Leader, usize> = BTreeMap::new();
-        for node in self.all() {
-            if let Some(leader) = self.named_by(node, now) {
-                *votes.entry(leader).or_default() += 1;
-            }
-        }
-        let (leader, _) = votes.into_iter().find(|(_, count)| *count >= self.majority())?;
-        let itself = self.named_by(leader.0, now) == Some(leader) && self.claims(leader.0, leader.1);
-        (itself && self.is_up(leader.0)).then_some(leader)
+        // A majority names one at most, so it is found by those that name themselves.
+        self.all().find_map(|node| {
+            let leader = self.named_by(node, now).filter(|(named, term)| *named == node && self.claims(node, *term))?;
+            let votes = self.all().filter(|voter| self.named_by(*voter, now) == Some(leader)).count();
+            (votes >= self.majority() && self.is_up(node)).then_some(leader)
+        })
     }
 
     /// Whether packets pass between the two nodes in both directions, as far as the faults under way go.
     fn connected(&self, one: NodeId, other: NodeId) -> bool {
-        !self.cut.contains(&Link { from: one, to: other }) && !self.cut.contains(&Link { from: other, to: one })
+        !self.held.cut.contains(&Link { from: one, to: other })
+            && !self.held.cut.contains(&Link { from: other, to: one })
     }
 
     /// The majority's leader, if it is also connected in both directions with a majority of nodes that are up. Until its
@@ -259,6 +322,11 @@ impl ClusterView {
         self.last
     }
 
+    /// The node whose vote for another one was seen first in the newest term in which one was seen.
+    pub(crate) fn voter(&self) -> Option<NodeId> {
+        self.tidings.voter
+    }
+
     /// The last node that a majority named before it named another one.
     pub(crate) fn old_leader(&self) -> Option<NodeId> {
         self.old
@@ -266,11 +334,11 @@ impl ClusterView {
 
     /// What is known of a node.
     pub(crate) fn status(&self, node: NodeId, now: RunNanos) -> NodeStatus {
-        let state = if self.killed.contains(&node) {
+        let state = if self.held.killed.contains(&node) {
             NodeState::Killed
         } else if self.exited.contains(&node) {
             NodeState::Ended
-        } else if self.paused.contains(&node) {
+        } else if self.held.stopped.contains(&node) {
             NodeState::Paused
         } else {
             NodeState::Up
@@ -288,7 +356,7 @@ impl ClusterView {
     /// That somebody leads, for people.
     pub(crate) fn led(&self, leader: NodeId, term: Term) -> String {
         if self.names {
-            format!("a majority names {leader} in term {term}")
+            format!("a majority names {leader} in {} {term}", self.terms.word())
         } else {
             format!("{leader} claims to lead")
         }
@@ -305,7 +373,7 @@ impl ClusterView {
             (Some(last), _) => {
                 let leader = last.belief.leader.map_or_else(|| "nobody".to_owned(), |leader| leader.to_string());
                 let age = now.since(last.received).as_secs_f64();
-                format!("{node} named {leader} in term {} ({age:.1}s ago)", last.belief.term)
+                format!("{node} named {leader} in {} {} ({age:.1}s ago)", self.terms.word(), last.belief.term)
             }
             (None, Some(why)) => format!("{node} gave no answer ({why})"),
             (None, None) if self.exited.contains(&node) => format!("{node} had ended"),
@@ -320,6 +388,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::faults::Aimed;
     use chaos_history::ObservationSource;
+    use chaos_plan::{Fault, Partition, Target};
 
     const MS: u64 = 1_000_000;
 
@@ -338,7 +407,14 @@ pub(crate) mod tests {
 
     fn tell(view: &mut ClusterView, at_ms: u64, node: u16, leader: Option<u16>, term: u64) {
         let role = if leader == Some(node) { ElectionRole::Leader } else { ElectionRole::Follower };
-        let belief = Belief { term: Term(term), role, leader: leader.map(n), voted_for: None, commit: None };
+        let belief = Belief {
+            term: Term(term),
+            role,
+            leader: leader.map(n),
+            voted_for: None,
+            commit: None,
+            lease_remaining_ns: None,
+        };
         view.observed(&Observation {
             node: n(node),
             incarnation: 1,
@@ -381,13 +457,15 @@ pub(crate) mod tests {
         let mut faults = FaultsUnderWay::default();
         let links = [(1, 2), (1, 3)].map(|(from, to)| Link { from: n(from), to: n(to) });
         let cut = Aimed {
-            process: None,
-            kind: FaultKind::Partition,
+            fault: Fault::partition(Partition::Isolate(Target::Leader)),
             label: String::new(),
             nodes: vec![n(1)],
             links: links.to_vec(),
-            change: None,
+            conditioned: Vec::new(),
+            pulse: None,
+            seed: chaos_history::Seed(1),
             leader: None,
+            to: None,
             scheduled: RunNanos(0),
             source: None,
         };
@@ -402,6 +480,18 @@ pub(crate) mod tests {
         tell(&mut view, 210, 3, Some(2), 2);
         assert_eq!(view.stable_since(), Some(RunNanos(210 * MS)));
         assert_eq!((view.last_leader(), view.old_leader()), (Some(n(2)), Some(n(1))));
+    }
+
+    #[test]
+    fn a_majority_is_one_of_the_members() {
+        let mut view = led(5, 1);
+        for node in [3, 4, 5] {
+            tell(&mut view, 20, node, None, 1);
+        }
+        assert_eq!((view.majority(), view.majority_leader(RunNanos(20 * MS))), (3, None));
+        view.held.removed = [4, 5].map(n).into();
+        assert_eq!((view.majority(), view.members()), (2, 3));
+        assert_eq!(view.majority_leader(RunNanos(20 * MS)), Some((n(1), Term(1))));
     }
 
     #[test]
@@ -448,7 +538,7 @@ pub(crate) mod tests {
     fn who_claims_to_lead_beyond_a_cut_disturbs_no_one() {
         let mut view = of_claims();
         claim(&mut view, 10, &[1, 2, 0]);
-        view.cut = [(1, 2), (2, 1), (1, 3), (3, 1)].map(|(from, to)| Link { from: n(from), to: n(to) }).into();
+        view.held.cut = [(1, 2), (2, 1), (1, 3), (3, 1)].map(|(from, to)| Link { from: n(from), to: n(to) }).into();
         view.advance(RunNanos(11 * MS));
         assert_eq!(view.awaited_leader(RunNanos(11 * MS)), Some((n(2), Term(2))));
         assert_eq!(view.stable_since(), Some(RunNanos(11 * MS)));

@@ -4,13 +4,15 @@
 //! neither. Everything that decides (whom a fault hits, when an operation is due) is the engine's, so that one plan means the
 //! same in both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chaos_history::{
     Action, ClientRole, FaultEdge, FaultEvent, FaultId, FaultKind, Link, Mark, NodeId, NodeLife, Observation, OpId,
-    OpPhase, ProcessId, ReplicaOutcome, RunNanos, SourcePlace, Term,
+    OpPhase, ProcessId, ReplicaOutcome, RunNanos, Seed, SourcePlace, Term,
 };
-use chaos_plan::{Fault, FaultPlan, KillSignal, ProcessTarget, Step, StepAction};
+use chaos_plan::{
+    CutMode, Damage, Fault, FaultPlan, Hindrance, KillSignal, LinkConditions, ProcessTarget, Step, all_steps,
+};
 
 /// Something for the world to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,15 +32,15 @@ pub enum Command {
         /// After this, it counts as silent.
         deadline: RunNanos,
     },
-    /// Take a kill or a pause back for some of its nodes while it goes on for the others. The fault itself ends later, once
-    /// for all its nodes, so this is no edge: nothing is recorded but the nodes' own life (a remark if it fails), and there is
-    /// no answer.
-    Relieve {
-        /// The fault that is partly taken back.
+    /// Change what a fault does to some of its nodes while it goes on: take a kill or a pause back for them, or let a crash loop
+    /// kill and start them again. The fault itself ends later, once for all its nodes, so this is no edge: nothing is recorded but
+    /// the nodes' own life (a remark if it fails), and there is no answer.
+    Alter {
+        /// The fault that goes on.
         fault: FaultId,
-        /// [`FaultChange::Restart`] or [`FaultChange::Resume`].
+        /// [`FaultChange::Restart`], [`FaultChange::Resume`] or [`FaultChange::Kill`].
         change: FaultChange,
-        /// The nodes that come back now.
+        /// The nodes that are meant.
         nodes: Vec<NodeId>,
         /// The fault's process, if it is of one.
         process: Option<ProcessTarget>,
@@ -65,7 +67,7 @@ pub enum Finished {
 
 /// A fault, resolved to nodes and links.
 ///
-/// Commands are executed in the order in which they were given, [`FaultChange::Cut`] above all: each carries the whole set.
+/// Commands are executed in the order in which they were given, cuts above all: each carries the whole set.
 /// An end follows every begin, also one that failed (it may have taken hold of some of its nodes), so taking back must leave
 /// alone what is not broken: a running node that is restarted, a node that is gone or runs when it is resumed.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,12 +82,11 @@ pub struct FaultCommand {
     pub kind: FaultKind,
     /// The plan's words.
     pub label: String,
-    /// The nodes aimed at; at the end of a kill or a pause those that are to come back now (all of them, unless some were
-    /// relieved before).
+    /// The nodes aimed at; at the end those that are to come back now (all of them, unless some were relieved before).
     pub nodes: Vec<NodeId>,
     /// The one process of those nodes that is hit; `None`: all of the node. Only kills and pauses have one.
     pub process: Option<ProcessTarget>,
-    /// The directed links that this fault cuts; empty unless it is a partition.
+    /// The directed links that this fault cuts.
     pub links: Vec<Link>,
     /// Whom a majority named when the fault was aimed.
     pub leader: Option<(NodeId, Term)>,
@@ -106,8 +107,59 @@ pub enum FaultChange {
     Pause,
     /// Let them run again.
     Resume,
-    /// From now on drop exactly the packets of these directed links (of all partitions under way, this change included).
-    Cut(BTreeSet<Link>),
+    /// From now on treat packets just like this.
+    Cut(Cut),
+    /// Drop exactly these packets, and stop every thread of these nodes' processes.
+    Freeze(Cut),
+    /// Drop exactly these packets, and let these nodes run again.
+    Thaw(Cut),
+    /// End all processes of these nodes at the same time, and take from their disks what was not synced.
+    LosePower {
+        /// From which the part of it is drawn that stays; `None`: nothing does.
+        kept: Option<Seed>,
+    },
+    /// Damage files of these nodes, whether they run or not.
+    Corrupt {
+        /// Which, by a glob on paths relative to a node's data directory.
+        file: String,
+        /// In which way.
+        damage: Damage,
+        /// From which the places are drawn.
+        seed: Seed,
+    },
+    /// Ask the one node to hand its leadership over; confirmed when another one claims to lead.
+    Transfer {
+        /// To whom; `None`: to whom the system chooses.
+        to: Option<NodeId>,
+    },
+    /// Have the cluster go on without these nodes, one after the other, and end their processes.
+    RemoveMember,
+    /// Have the cluster take them in again, and start them with empty disks.
+    AddMember,
+    /// Hinder the processes that these nodes have now, and those that they start.
+    Hinder(Hindrance),
+    /// Hinder them no more, and start again what ended because of it. Damage stays.
+    Relax,
+}
+
+/// What becomes of packets: by all faults under way together, the change that carries this included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// Nothing passes these directed links between nodes.
+    pub links: BTreeMap<Link, CutMode>,
+    /// What these do to packets while they are not cut.
+    pub conditions: BTreeMap<Link, LinkConditions>,
+    /// Nothing passes between these nodes and whoever is no node, clients and observers above all.
+    pub legs: BTreeSet<NodeId>,
+}
+
+impl Cut {
+    /// A cut of links between nodes alone.
+    #[must_use]
+    pub fn of_links(links: impl IntoIterator<Item = Link>) -> Self {
+        let links = links.into_iter().map(|link| (link, CutMode::default())).collect();
+        Self { links, ..Self::default() }
+    }
 }
 
 /// An operation to invoke.
@@ -191,34 +243,9 @@ impl Capabilities {
     /// The kinds of fault that the plan asks for and this world can't inject. Whoever starts a run refuses unless it is empty.
     #[must_use]
     pub fn missing(&self, plan: &FaultPlan) -> BTreeSet<FaultKind> {
-        let mut needed = BTreeSet::new();
-        let mut open: Vec<&Step> = plan.steps.iter().collect();
-        while let Some(step) = open.pop() {
-            match &step.action {
-                StepAction::Fault { fault, hold: _ } => {
-                    needed.insert(kind(fault));
-                }
-                StepAction::Repeat { times: _, steps } => open.extend(steps),
-                StepAction::Random { lasting: _, every: _, choices } => {
-                    open.extend(choices.iter().flat_map(|choice| &choice.steps));
-                }
-                StepAction::Restart { .. }
-                | StepAction::Resume { .. }
-                | StepAction::Heal
-                | StepAction::Await { .. }
-                | StepAction::Wait(_) => {}
-            }
-        }
+        let needed: BTreeSet<FaultKind> =
+            all_steps(&plan.steps).into_iter().filter_map(Step::fault).map(Fault::kind).collect();
         needed.difference(&self.faults).copied().collect()
-    }
-}
-
-/// The kind that a fault of a plan belongs to.
-pub(crate) fn kind(fault: &Fault) -> FaultKind {
-    match fault {
-        Fault::Kill { .. } => FaultKind::Kill,
-        Fault::Pause { .. } => FaultKind::Pause,
-        Fault::Partition(_) => FaultKind::Partition,
     }
 }
 

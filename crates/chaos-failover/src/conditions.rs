@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chaos_history::{
-    Event, FaultEdge, FaultEvent, FaultId, FaultKind, History, Link, Mark, NodeId, NodeLife, ObservationOutcome,
-    RunNanos, Stamps,
+    Event, FaultEdge, FaultEvent, FaultId, History, Impact, Link, Mark, NodeId, NodeLife, ObservationOutcome, RunNanos,
+    Stamps,
 };
 
 use crate::interval::Interval;
@@ -30,7 +30,7 @@ pub(crate) struct Conditions {
     faults: Vec<FaultSpan>,
     down: BTreeMap<NodeId, Vec<Interval>>,
     paused: BTreeMap<NodeId, Vec<Interval>>,
-    /// When faults held one process of the node: it may have been up, and was not healthy for certain.
+    /// When faults held one process of the node or hindered all of it: it may have been up, and was not healthy for certain.
     disturbed: BTreeMap<NodeId, Vec<Interval>>,
     /// From the earliest moment at which a pause can have begun to the latest at which it can have ended.
     maybe_stopped: BTreeMap<NodeId, Vec<Interval>>,
@@ -45,10 +45,19 @@ fn moment(stamps: &Stamps) -> Interval {
     Interval::new(stamps.call_begin, stamps.effect.unwrap_or(stamps.call_end))
 }
 
+/// The true moment of a fault's begin. The effect of a transfer is another leader, which is what is to be measured: it begins when it is
+/// asked for.
+fn begun(fault: &FaultEvent) -> Interval {
+    let stamps = &fault.stamps;
+    if fault.kind.takes_leadership() { Interval::new(stamps.call_begin, stamps.call_begin) } else { moment(stamps) }
+}
+
 impl Conditions {
     /// Reads them out of a history. Faults whose mechanism failed are left out: nothing was broken.
     pub(crate) fn read(history: &History) -> Self {
-        let (end, nodes) = (history.end(), history.header.nodes);
+        // What comes after that mark is the harness ending its nodes.
+        let end = history.landmark(Mark::RunEnd).unwrap_or_else(|| history.end());
+        let nodes = history.header.nodes;
         let faults = fault_spans(history);
         let mut down = process_gaps(history, end);
         let (starts, answers) = signs_of_life(history);
@@ -64,13 +73,13 @@ impl Conditions {
                 (node, Interval::new(span.lo, back.map_or(span.hi, |back| span.hi.min(back.hi))))
             };
             let nodes = fault.begin.nodes.iter().copied();
-            match fault.begin.kind {
-                FaultKind::Kill | FaultKind::Pause if fault.begin.process.is_some() => {
-                    let span = Interval { lo: fault.begun.lo, ..span };
-                    add(&mut disturbed, nodes.map(|node| (node, span)));
-                }
-                FaultKind::Kill => add(&mut down, nodes.map(|node| hit(&starts, node))),
-                FaultKind::Pause => {
+            let whole = nodes.clone().map(|node| (node, Interval { lo: fault.begun.lo, ..span }));
+            cuts.extend(fault.begin.links.iter().map(|link| (*link, span)));
+            match fault.begin.kind.impact() {
+                Impact::Ends | Impact::Stops if fault.begin.process.is_some() => add(&mut disturbed, whole),
+                Impact::Hinders => add(&mut disturbed, whole),
+                Impact::Ends => add(&mut down, nodes.map(|node| hit(&starts, node))),
+                Impact::Stops => {
                     let earliest = |node: NodeId| {
                         let back = answers.get(&node).and_then(|signs| signs.iter().find(|sign| sign.lo > span.lo));
                         let until = fault.ended.map_or(end, |ended| ended.lo);
@@ -81,7 +90,7 @@ impl Conditions {
                     add(&mut maybe_stopped, nodes.clone().map(|node| longest(hit(&answers, node))));
                     add(&mut surely_stopped, nodes.map(earliest));
                 }
-                FaultKind::Partition => cuts.extend(fault.begin.links.iter().map(|link| (*link, span))),
+                Impact::Spares => {}
             }
         }
         add(&mut surely_stopped, down.iter().flat_map(|(node, spans)| spans.iter().map(|span| (*node, *span))));
@@ -217,7 +226,7 @@ fn fault_spans(history: &History) -> Vec<FaultSpan> {
         match fault.edge {
             FaultEdge::Begin if fault.error.is_none() => {
                 index.insert(fault.id, spans.len());
-                spans.push(FaultSpan { begin: fault.clone(), begun: moment(&fault.stamps), ended: None });
+                spans.push(FaultSpan { begin: fault.clone(), begun: begun(fault), ended: None });
             }
             FaultEdge::Begin => {}
             FaultEdge::End => {
@@ -315,6 +324,30 @@ pub(crate) fn merge(spans: &mut Vec<Interval>) {
 mod tests {
     use super::*;
     use crate::sample::{Sample, at, node};
+    use chaos_history::FaultKind;
+
+    #[test]
+    fn a_node_that_is_hindered_lives_on_is_not_called_healthy_and_its_claims_count() {
+        for kind in FaultKind::ALL.into_iter().filter(|kind| kind.impact() == Impact::Hinders) {
+            let mut sample = Sample::new(3);
+            sample.all_follow(&[1, 2, 3], 100, 1, 1).fault(1, kind, 1000, &[1], &[]).heal(1, kind, 2000, &[1]);
+            let conditions = Conditions::read(&sample.all_follow(&[1, 2, 3], 3000, 1, 1).history());
+            let during = Interval::new(at(1500), at(1600));
+            assert!(conditions.lives(node(1), at(1500)) && conditions.maybe_stopped(node(1)).is_empty(), "{kind:?}");
+            assert!(!conditions.healthy(node(1), during) && conditions.healthy(node(2), during), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_frozen_host_neither_lives_nor_is_connected() {
+        let kind = FaultKind::FreezeHost;
+        let mut sample = Sample::new(3);
+        let legs = [(1, 2), (2, 1), (1, 3), (3, 1)];
+        sample.all_follow(&[1, 2, 3], 100, 1, 1).fault(1, kind, 1000, &[1], &legs).heal(1, kind, 2000, &[1]);
+        let conditions = Conditions::read(&sample.all_follow(&[1, 2, 3], 3000, 1, 1).history());
+        assert!(!conditions.lives(node(1), at(1500)) && !conditions.connected(node(1), node(2), at(1500)));
+        assert!(conditions.electable(node(1), at(1500)) && conditions.lives(node(1), at(2500)));
+    }
 
     #[test]
     fn a_node_of_which_one_process_is_held_lives_on_and_is_not_called_healthy() {

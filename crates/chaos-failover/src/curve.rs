@@ -52,9 +52,9 @@ struct Round {
 }
 
 impl Curve {
-    /// The curve of a phase; `None` for the last phase, for fewer than two nodes and where every round splits.
+    /// The curve of a phase; `None` for the last phase, for fewer than two nodes, where nodes have different timings and where every round splits.
     pub(crate) fn of(timing: &Timing, phase: Phase) -> Option<Self> {
-        let servers = timing.nodes.checked_sub(1).filter(|servers| *servers > 0)?;
+        let servers = timing.nodes.checked_sub(1).filter(|servers| *servers > 0 && !timing.mixed)?;
         let (one_way, fsync) = ((timing.rtt / 2).as_secs_f64(), timing.fsync.as_secs_f64());
         let spread = timing.election_timeout_max.saturating_sub(timing.election_timeout_min).as_secs_f64();
         let vote = one_way * if timing.pre_vote { 4.0 } else { 2.0 } + 2.0 * fsync;
@@ -244,6 +244,7 @@ mod tests {
                     pre_vote: false,
                     rtt: Duration::from_secs_f64(2.0 * window_ms / 1e3),
                     fsync: Duration::ZERO,
+                    mixed: false,
                 };
                 let expected = f64::from(Floor::of(&timing).unwrap().split_millionths) / 1e6;
                 assert!((split - expected).abs() < 1e-3, "n={nodes} w={window_ms}: {split}, expected {expected}");

@@ -16,8 +16,6 @@ use crate::analysis::Failover;
 use crate::floor::{Floor, millionths};
 use crate::interval::{as_nanos, as_nanos_option, as_word, nanos};
 
-const KINDS: [FaultKind; 3] = [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition];
-
 /// One phase of the failovers of one kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
@@ -177,10 +175,12 @@ pub fn distributions(failovers: &[&Failover]) -> Vec<Distribution> {
 #[must_use]
 pub fn distributions_over(failovers: &[&Failover], floor: Option<&Floor>) -> Vec<Distribution> {
     let medians = floor.map(|floor| Phase::ALL.map(|phase| floor.expected_median(phase)));
-    let pairs = KINDS.into_iter().flat_map(|kind| Phase::ALL.into_iter().enumerate().map(move |pair| (kind, pair)));
+    let pairs =
+        FaultKind::ALL.into_iter().flat_map(|kind| Phase::ALL.into_iter().enumerate().map(move |pair| (kind, pair)));
     let found = pairs.filter_map(|(kind, (index, phase))| {
         let mut distribution = distribution(failovers, kind, phase)?;
-        let expected = medians.and_then(|medians| medians[index]).filter(|expected| !expected.is_zero());
+        let expected = medians.filter(|_| !kind.is_told()).and_then(|medians| medians[index]);
+        let expected = expected.filter(|expected| !expected.is_zero());
         distribution.over_floor_millionths = expected.and_then(|expected| over(distribution.figures.p50?, expected));
         Some(distribution)
     });

@@ -108,9 +108,7 @@ fn measure(expectation: &Expectation, analysis: &Analysis) -> Result<Vec<Figure>
             None => Err("no operations".to_owned()),
         },
         Metric::Elections => Ok(vec![Figure::Count(analysis.elections)]),
-        Metric::NeedlessElections => {
-            Ok(vec![Figure::Count(analysis.unplanned.iter().filter(|election| election.needless).count() as u64)])
-        }
+        Metric::NeedlessElections => needless(expectation, analysis).map(|figure| vec![figure]),
         Metric::LostWrites => Ok(vec![Figure::Count(analysis.lost_writes.len() as u64)]),
         Metric::Overlap => {
             let lasted = analysis.overlaps.iter().map(|overlap| overlap.lasted);
@@ -145,6 +143,20 @@ fn measure(expectation: &Expectation, analysis: &Analysis) -> Result<Vec<Figure>
             kinds.into_iter().map(|kind| failover(expectation, analysis, kind, phase)).collect()
         }
     }
+}
+
+/// How many elections were needless. One that fell into a stall of the host may have been the stall's work, so that it counts neither
+/// as needless nor as not: if it would change the answer, there is none.
+fn needless(expectation: &Expectation, analysis: &Analysis) -> Result<Figure, String> {
+    let certain = analysis.unplanned.iter().filter(|election| election.needless).count() as u64;
+    let doubtful =
+        analysis.unplanned.iter().filter(|election| election.stalled && election.previous.is_some()).count() as u64;
+    let met = |count| holds(Figure::Count(count), expectation.comparison, expectation.bound);
+    if met(certain) == met(certain + doubtful) {
+        return Ok(Figure::Count(certain));
+    }
+    let more = if doubtful == 1 { "1 more election".to_owned() } else { format!("{doubtful} more elections") };
+    Err(format!("{certain} for certain; {more} fell into a stall of the host, and nobody can tell whose work that was"))
 }
 
 /// How long it took an old leader to give up. One that never did claimed for as long as it was watched, which says nothing of an
@@ -384,6 +396,36 @@ mod tests {
         assert!(matches!(judged(&analysis, Comparison::Less, 3000), Judgement::Missed { .. }));
         assert!(matches!(judged(&analysis, Comparison::Greater, 3000), Judgement::Met { .. }));
         assert!(matches!(judged(&analysis, Comparison::Less, 5000), Judgement::Met { .. }), "nothing is told of it");
+    }
+
+    #[test]
+    fn an_election_in_a_stall_of_the_host_leaves_it_open_whether_it_was_needless() {
+        let elected = |needless: u64, stalled: u64| {
+            let mut sample = Sample::new(3);
+            sample.all_follow(&[1, 2, 3], 100, 1, 1);
+            for round in 1..=needless + stalled {
+                let (t, leader) = (5000 * round, u16::try_from(round % 2 + 1).unwrap());
+                sample.all_follow(&[1, 2, 3], t, round, 3 - leader);
+                if round > needless {
+                    sample.stall(t + 10, t + 200);
+                }
+                sample.all_follow(&[1, 2, 3], t + 300, round + 1, leader);
+            }
+            crate::analyse(&sample.history(), None)
+        };
+        let judged = |analysis: &Analysis, comparison, bound| {
+            let metric = Metric::NeedlessElections;
+            evaluate(&expected(metric, Statistic::Count, comparison, Bound::Count(bound)), analysis)
+        };
+        let (none, one, two) = (elected(0, 0), elected(0, 1), elected(2, 1));
+        assert!(matches!(judged(&none, Comparison::AtMost, 0), Judgement::Met { .. }));
+        let Judgement::NotTold { reason } = judged(&one, Comparison::AtMost, 0) else { panic!("it can't be told") };
+        assert!(reason.starts_with("0 for certain; 1 more election"), "{reason}");
+        assert!(matches!(judged(&one, Comparison::AtMost, 1), Judgement::Met { .. }), "one more is allowed");
+        assert_eq!(judged(&two, Comparison::AtMost, 1), Judgement::Missed { value: Figure::Count(2) });
+        assert!(matches!(judged(&two, Comparison::AtMost, 2), Judgement::NotTold { .. }));
+        assert!(matches!(judged(&two, Comparison::AtLeast, 2), Judgement::Met { .. }));
+        assert!(matches!(judged(&two, Comparison::AtLeast, 3), Judgement::NotTold { .. }));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! From a history to its failovers: which faults took the leader away, and when each phase was reached.
 //!
 //! A fault takes the leader away if the leader that a majority named when it was aimed is among the killed or paused nodes, or
-//! can no longer exchange packets both ways with a majority of live nodes. Everything else (a follower's death, a cut that
+//! can no longer exchange packets both ways with a majority of live nodes, or is asked to hand over (one that refuses is not: nothing was
+//! broken). Everything else (a follower's death, a cut that
 //! leaves the leader its majority) is no failover, whatever happens then.
 
 use std::collections::BTreeSet;
 
-use chaos_history::{Completion, FaultKind, History, NodeId, Operation, RunNanos, Stall, Term, operations};
+use chaos_history::{Completion, History, Impact, NodeId, Operation, RunNanos, Stall, Term, operations};
 
 use crate::analysis::{
     Analysis, Failover, HealAftermath, NotReached, Observed, Outage, Overlap, PhaseOutcome, Phases, Reached,
@@ -95,9 +96,10 @@ pub fn analyse(history: &History, timing: Option<&Timing>) -> Analysis {
 /// The leader that this fault took away, if it took one.
 fn takes_leader(fault: &FaultSpan, conditions: &Conditions) -> Option<TermLeader> {
     let (node, term) = fault.begin.leader?;
-    let taken = match fault.begin.kind {
-        FaultKind::Kill | FaultKind::Pause => fault.begin.nodes.contains(&node),
-        FaultKind::Partition => conditions.reach(node, fault.begun.hi) < conditions.majority(),
+    let taken = match fault.begin.kind.impact() {
+        Impact::Ends | Impact::Stops | Impact::Hinders => fault.begin.nodes.contains(&node),
+        Impact::Spares if fault.begin.kind.takes_leadership() => fault.begin.nodes.contains(&node),
+        Impact::Spares => conditions.reach(node, fault.begun.hi) < conditions.majority(),
     };
     taken.then_some(TermLeader { node, term })
 }
@@ -146,7 +148,7 @@ impl Case<'_> {
             step_down: step_down(
                 self.beliefs,
                 self.conditions,
-                (self.fault, self.old),
+                (self.fault, self.old, new),
                 (self.close(), self.why_close()),
             ),
             lost_writes: 0,
@@ -229,11 +231,12 @@ impl Case<'_> {
     /// Until when an election counts as this fault's work. A paused or cut-off leader that comes back leads on, so that a later
     /// election is none of this failover's; a killed leader has lost its leadership for good.
     fn election_close(&self) -> RunNanos {
-        match (self.fault.begin.kind, self.fault.ended) {
-            // One process of the leader's: the rest of it may lead on.
-            (FaultKind::Kill, Some(ended)) if self.fault.begin.process.is_some() => ended.hi.min(self.close()),
-            (FaultKind::Pause | FaultKind::Partition, Some(ended)) => ended.hi.min(self.close()),
-            (FaultKind::Pause | FaultKind::Partition, None) | (FaultKind::Kill, Some(_) | None) => self.close(),
+        match self.fault.ended {
+            // Of one process of the leader's, the rest may lead on.
+            Some(ended) if !self.fault.begin.kind.ends_processes() || self.fault.begin.process.is_some() => {
+                ended.hi.min(self.close())
+            }
+            Some(_) | None => self.close(),
         }
     }
 
@@ -274,9 +277,13 @@ impl Case<'_> {
         Some(Interval::new(lo?, hi?).not_before(t0))
     }
 
-    /// Whether this fault killed or paused the node.
+    /// Whether this fault ended or stopped the node.
     fn hits(&self, node: NodeId) -> bool {
-        self.fault.begin.kind != FaultKind::Partition && self.fault.begin.nodes.contains(&node)
+        let takes_it = match self.fault.begin.kind.impact() {
+            Impact::Ends | Impact::Stops => true,
+            Impact::Hinders | Impact::Spares => false,
+        };
+        takes_it && self.fault.begin.nodes.contains(&node)
     }
 
     /// From when on a node that named the old leader, and was not seen to stop, can have stopped.

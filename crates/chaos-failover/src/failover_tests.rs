@@ -340,3 +340,30 @@ fn a_follower_that_nobody_asked_again_may_have_noticed_first() {
     let failover = only(&sample.history());
     assert_eq!(reached(&failover.phases.detected), interval(1100, 1202));
 }
+
+/// Three nodes; n1 leads term 1 and is asked at 1000 to hand over; n2 leads term 2 from 1010 on, which confirms it.
+fn transferred() -> Sample {
+    let mut sample = Sample::new(3);
+    sample
+        .all_follow(&[1, 2, 3], 900, 1, 1)
+        .all_follow(&[1, 2, 3], 990, 1, 1)
+        .fault(1, FaultKind::Transfer, 1000, &[1], &[])
+        .follows(2, 1008, 1010, 2, 2)
+        .heal(1, FaultKind::Transfer, 1012, &[1])
+        .all_follow(&[1, 2, 3], 1020, 2, 2)
+        .all_follow(&[1, 2, 3], 3000, 2, 2);
+    sample
+}
+
+#[test]
+fn a_transfer_is_a_failover_of_its_own_kind_that_begins_when_it_is_asked_for() {
+    let timing = crate::Timing::of_raft(3, &Default::default(), Duration::ZERO, Duration::ZERO);
+    let analysis = crate::analyse(&transferred().history(), Some(&timing));
+    let [failover] = &analysis.failovers[..] else { panic!("{:?}", analysis.failovers) };
+    assert_eq!((failover.kind, failover.old, failover.new), (FaultKind::Transfer, led_by(1, 1), Some(led_by(2, 2))));
+    assert_eq!(failover.injected, interval(1000, 1000), "its effect is what is measured");
+    assert!(failover.phases.elected.reached().is_some() && failover.phases.converged.reached().is_some());
+    assert_eq!(analysis.unplanned, [], "it was wanted");
+    // Nobody waits for a timeout.
+    assert!(analysis.distributions.iter().all(|row| row.over_floor_millionths.is_none()));
+}

@@ -220,6 +220,7 @@ mod tests {
             pre_vote: false,
             rtt: Duration::from_micros(100),
             fsync: Duration::ZERO,
+            mixed: false,
         }
     }
 

@@ -15,6 +15,7 @@
 
 use std::time::Duration;
 
+use chaos_history::FaultKind;
 use chaos_plan::RaftOptions;
 use chaos_plan::definition::DefinedTiming;
 use chaos_plan::expect::Phase;
@@ -46,6 +47,9 @@ pub struct Timing {
     /// A durable write of term and vote (an estimate; zero where none is known).
     #[serde(with = "as_nanos")]
     pub fsync: Duration,
+    /// Whether nodes differ in any of these: then they are the extremes of all nodes, which bound a failover and don't predict one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mixed: bool,
 }
 
 impl Timing {
@@ -60,6 +64,7 @@ impl Timing {
             pre_vote: options.pre_vote,
             rtt,
             fsync,
+            mixed: false,
         }
     }
 
@@ -74,7 +79,22 @@ impl Timing {
             pre_vote: timing.pre_vote,
             rtt,
             fsync,
+            mixed: false,
         }
+    }
+
+    /// What holds of a cluster whose nodes have these timings, whoever leads and whoever follows it: the earliest first timeout, the
+    /// latest last one, the oldest heartbeat, and a round of pre-votes only if everybody asks for one. `None` of no node.
+    #[must_use]
+    pub fn of_nodes(timings: &[Self]) -> Option<Self> {
+        let merged = timings.iter().copied().reduce(|one, other| Self {
+            election_timeout_min: one.election_timeout_min.min(other.election_timeout_min),
+            election_timeout_max: one.election_timeout_max.max(other.election_timeout_max),
+            heartbeat: one.heartbeat.max(other.heartbeat),
+            pre_vote: one.pre_vote && other.pre_vote,
+            ..one
+        });
+        merged.map(|merged| Self { mixed: timings.iter().any(|timing| *timing != timings[0]), ..merged })
     }
 }
 
@@ -84,7 +104,8 @@ pub struct FloorTime {
     /// No failover can be faster.
     #[serde(with = "as_nanos")]
     pub min: Duration,
-    /// The mean for a sound system; `None` where every round splits (timeouts without a spread).
+    /// The mean for a sound system; `None` where every round splits (timeouts without a spread), and where nodes have different timings,
+    /// since the means are those of timers that are drawn alike.
     #[serde(with = "as_nanos_option")]
     pub mean: Option<Duration>,
 }
@@ -100,7 +121,7 @@ pub struct Floor {
     pub converged: FloorTime,
     /// The first write is committed.
     pub writable: FloorTime,
-    /// The probability that a round splits, in parts per million.
+    /// The probability that a round splits, in parts per million; 0 where nodes have different timings: then it is not known.
     pub split_millionths: u32,
     /// What it was computed from, for [`Floor::curve`]; reports of older versions don't have it.
     #[serde(default)]
@@ -120,12 +141,20 @@ impl Floor {
         }
     }
 
+    /// The least time of a phase of failovers by faults of this kind; `None` also of those by the system's own operations, which need
+    /// not wait for a timeout.
+    #[must_use]
+    pub fn of_failovers(&self, kind: FaultKind, phase: Phase) -> Option<FloorTime> {
+        if kind.is_told() { None } else { self.of_phase(phase) }
+    }
+
     /// The distribution that a sound system with these timeouts is expected to have, as points `(share of failovers in parts
     /// per million, time that this share needs at most)`, ascending in both: every half percent, and closer together in the
     /// tail. The times count from the leader's loss.
     ///
     /// The curve ends before 1,000,000 where more split votes than 64 would be needed. `None` for the last
-    /// phase, which depends on the clients, where every round splits, and for floors read from reports without their timing.
+    /// phase, which depends on the clients, where every round splits, where nodes have different timings, and for floors read from
+    /// reports without their timing.
     #[must_use]
     pub fn curve(&self, phase: Phase) -> Option<Vec<(u32, Duration)>> {
         let curve = Curve::of(self.timing.as_ref()?, phase)?;
@@ -147,16 +176,17 @@ impl Floor {
         let one_way = timing.rtt / 2;
         let pre_vote = if timing.pre_vote { timing.rtt } else { Duration::ZERO };
         let spread = timing.election_timeout_max.saturating_sub(timing.election_timeout_min);
+        let known = |mean: Duration| (!timing.mixed).then_some(mean);
         let split = split_probability(timing.nodes, (one_way + timing.fsync).as_secs_f64() / spread.as_secs_f64());
 
         let first_timeout = timing.election_timeout_min + spread.mul_f64(1.0 / (servers as f64 + 1.0));
-        let rounds = (split < 1.0).then(|| first_timeout.mul_f64(1.0 / (1.0 - split)));
+        let rounds = (split < 1.0 && !timing.mixed).then(|| first_timeout.mul_f64(1.0 / (1.0 - split)));
         let age_mean = timing.heartbeat / 2;
         let from_heartbeat = |timeout: Duration, age: Duration| (timeout + one_way).saturating_sub(age);
 
         let detected = FloorTime {
             min: from_heartbeat(timing.election_timeout_min, timing.heartbeat),
-            mean: Some(from_heartbeat(first_timeout, age_mean)),
+            mean: known(from_heartbeat(first_timeout, age_mean)),
         };
         let elected = FloorTime {
             min: detected.min + pre_vote + timing.rtt,
@@ -171,7 +201,7 @@ impl Floor {
             elected,
             converged: later(elected, one_way, one_way),
             writable: later(elected, timing.rtt, timing.rtt + timing.fsync),
-            split_millionths: millionths(split),
+            split_millionths: if timing.mixed { 0 } else { millionths(split) },
             timing: Some(*timing),
         })
     }
@@ -214,6 +244,7 @@ mod tests {
             pre_vote,
             rtt: Duration::from_micros(2200),
             fsync: Duration::from_millis(1),
+            mixed: false,
         }
     }
 
@@ -246,6 +277,20 @@ mod tests {
     fn the_floor_is_the_shortest_timeout_less_a_heartbeat_and_three_flights() {
         let timing = Timing { heartbeat: Duration::from_millis(40), ..simulated(5, false) };
         assert_eq!(Floor::of(&timing).unwrap().elected.min, Duration::from_micros(150_000 - 40_000 + 3 * 1100));
+    }
+
+    #[test]
+    fn of_nodes_with_different_timings_only_a_lower_bound_is_known() {
+        let usual = Timing { heartbeat: Duration::from_millis(40), ..simulated(3, true) };
+        assert_eq!(Timing::of_nodes(&[usual; 3]), Some(usual));
+        let hasty = Timing { election_timeout_min: Duration::from_millis(60), pre_vote: false, ..usual };
+        let slow = Timing { heartbeat: Duration::from_millis(50), ..usual };
+        let mixed = Timing::of_nodes(&[usual, slow, hasty]).unwrap();
+        assert_eq!(mixed, Timing { heartbeat: slow.heartbeat, mixed: true, ..hasty });
+        let floor = Floor::of(&mixed).unwrap();
+        assert_eq!(floor.elected.min, Duration::from_micros(60_000 - 50_000 + 3 * 1100));
+        assert_eq!((floor.detected.mean, floor.elected.mean, floor.split_millionths), (None, None, 0));
+        assert_eq!(floor.curve(Phase::Elected), None);
     }
 
     #[test]

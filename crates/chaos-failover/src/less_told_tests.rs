@@ -1,8 +1,8 @@
 //! Failovers of systems that show no term and whose nodes speak only of themselves.
 
-use chaos_history::{FaultKind, NodeLife, Term};
+use chaos_history::{FaultKind, Mark, NodeLife, Term};
 
-use crate::analysis::{Failover, PhaseOutcome, TermLeader, Why};
+use crate::analysis::{Failover, NotReached, PhaseOutcome, TermLeader, Why};
 use crate::interval::{Elapsed, Interval};
 use crate::sample::{Sample, at, interval, ms, node};
 
@@ -140,6 +140,25 @@ fn a_resumed_leader_steps_down_from_the_moment_at_which_it_runs_again() {
     };
     assert_eq!(resumed(true), (interval(2010, 2032), ms(32)));
     assert_eq!(resumed(false), (interval(2000, 2032), ms(32)));
+}
+
+#[test]
+fn a_resumed_leader_whom_nobody_has_replaced_has_nothing_to_step_down_from() {
+    let mut sample = Sample::of_claims(3);
+    quiet_start(&mut sample).fault(1, FaultKind::Pause, 1000, &[1], &[]).follows(2, 1200, 1202, 1, 0);
+    sample.heal(1, FaultKind::Pause, 2000, &[1]).follows(1, 2010, 2012, 1, 1).follows(1, 2500, 2502, 1, 1);
+    assert_eq!(only(&sample).step_down, None);
+}
+
+#[test]
+fn a_resumed_leader_that_is_never_heard_again_was_not_seen_to_step_down_when_the_harness_ends_it() {
+    let mut sample = Sample::of_claims(3);
+    quiet_start(&mut sample).fault(1, FaultKind::Pause, 1000, &[1], &[]).follows(2, 1200, 1202, 2, 2);
+    sample.heal(1, FaultKind::Pause, 2000, &[1]).follows(2, 2900, 2902, 2, 2).mark(3000, Mark::RunEnd);
+    sample.life(1, 3010, NodeLife::Exited { code: None, signal: Some(9), expected: true });
+    sample.life(2, 3020, NodeLife::Exited { code: None, signal: Some(9), expected: true });
+    let unseen = PhaseOutcome::NotReached(NotReached { why: Why::RunEnded, watched: ms(0) });
+    assert_eq!(only(&sample).step_down, Some(unseen));
 }
 
 #[test]

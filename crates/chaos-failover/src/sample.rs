@@ -191,6 +191,7 @@ impl Sample {
     pub(crate) fn history(&self) -> History {
         let header = Header {
             chaos_history: 1,
+            simulated: None,
             workload: "sample".to_owned(),
             system: "raft".to_owned(),
             nodes: self.nodes,
@@ -206,5 +207,5 @@ impl Sample {
 fn belief(who: u16, term: u64, leader: u16) -> Belief {
     let role = if leader == who { ElectionRole::Leader } else { ElectionRole::Follower };
     let leader = (leader > 0).then(|| node(leader));
-    Belief { term: Term(term), role, leader, voted_for: None, commit: None }
+    Belief { term: Term(term), role, leader, voted_for: None, commit: None, lease_remaining_ns: None }
 }

@@ -19,6 +19,7 @@ fn timing(nodes: usize, timeouts: (u64, u64), heartbeat: u64, rtt_us: u64, fsync
         pre_vote,
         rtt: Duration::from_micros(rtt_us),
         fsync: Duration::from_micros(fsync_us),
+        mixed: false,
     }
 }
 

@@ -225,7 +225,7 @@ impl Story for Set {
             SetOp::Add(element) => Deed::Add { element: name(*element) },
             SetOp::Read(read) => {
                 let seen = object.model.elements(*read).iter();
-                Deed::Elements { seen: seen.map(|element| name(*element)).collect() }
+                Deed::Elements { seen: seen.map(|element| name(*element)).collect(), others: 0 }
             }
             SetOp::Contains { .. } | SetOp::Sees { .. } => core.plain(place),
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{FaultId, NodeId, OpEvent, RunNanos, Term, View};
+use crate::{FaultId, FaultKind, NodeId, OpEvent, RunNanos, Term, View};
 
 /// One line of the history, with its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +99,10 @@ pub struct Belief {
     /// The last log position that the node knows to be committed, where the system shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<u64>,
+    /// As a leader: for how many nanoseconds it will still lead if nobody answers it any more, by its own word and its own clock,
+    /// where the system shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_remaining_ns: Option<u64>,
 }
 
 /// How an observation came about.
@@ -155,30 +159,6 @@ impl std::fmt::Debug for Link {
     }
 }
 
-/// What kind of fault. Each kind is a failover distribution of its own: a report never mixes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultKind {
-    /// Processes are ended by a signal (ends when they are started again, or never).
-    Kill,
-    /// Every thread of the processes is stopped; their kernel still acknowledges.
-    Pause,
-    /// Packets of the listed directed links are dropped.
-    Partition,
-}
-
-impl FaultKind {
-    /// The kind as written in plans and reports.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kill => "kill",
-            Self::Pause => "pause",
-            Self::Partition => "partition",
-        }
-    }
-}
-
 /// When a fault was wanted, called and confirmed. The true moment lies in `[call_begin, effect]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamps {
@@ -231,7 +211,7 @@ pub struct FaultEvent {
     /// which one process is hit is disturbed, and may be up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
-    /// The directed links cut by this fault; empty unless it is a partition.
+    /// The directed links cut by this fault, of whatever kind it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,
     /// The leader that a majority named when the fault was aimed, and its term.

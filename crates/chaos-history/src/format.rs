@@ -4,7 +4,7 @@
 //! {"chaos_history":1,"workload":"partition","system":"raft","nodes":5,"seed":7,"started":"2026-11-21T02:48:11Z","chaos":"0.1.0"}
 //! {"at":1204332911,"op":{"id":17,"process":3,"node":"n2","phase":{"invoke":{"role":"pinned","due":1204300000,"action":{"write":{"key":"k0","value":41}}}}}}
 //! {"at":1206119004,"op":{"id":17,"process":3,"node":"n2","phase":{"ok":{"written":{"revision":92}}}}}
-//! {"at":1206230118,"observation":{"node":"n2","incarnation":1,"source":"poll","sent":1205990511,"received":1206230118,"outcome":{"answered":{"term":2,"role":"leader","leader":"n2"}}}}
+//! {"at":1206230118,"observation":{"node":"n2","incarnation":1,"source":"poll","sent":1205990511,"received":1206230118,"outcome":{"answered":{"term":2,"role":"leader","leader":"n2","lease_remaining_ns":281004210}}}}
 //! {"at":1206390502,"view":{"observer":"sentinel","of":"coordinator","observation":{"node":"n1","incarnation":1,"source":"poll","sent":1206100220,"received":1206390502,"outcome":{"answered":{"term":3,"role":"follower","leader":"n2"}}}}}
 //! {"at":1207000210,"op":{"id":18,"process":4,"node":"n1","phase":{"ok":{"cas":{"swapped":false,"observed":null,"revision":92}}}}}
 //! {"at":3000120450,"fault":{"id":1,"edge":"begin","kind":"partition","label":"isolate leader","nodes":["n2"],"links":[{"from":"n2","to":"n1"}],"leader":["n2",2],"stamps":{"scheduled":3000000000,"call_begin":3000061200,"call_end":3000102377,"effect":3000120450},"source":{"file":"faults/isolate-leader.yaml","line":8,"column":9}}}
@@ -16,6 +16,8 @@
 //!
 //! The header of a system that shows no term, or whose nodes don't name the leader that they follow, says so:
 //! `"testimony":{"terms":"reigns","names_leader":false}` ([`Testimony`]); one without it is of a system that does both, like Raft.
+//!
+//! That of a simulated run says by what: `"simulated":"chaos-sim/1 splitmix64"`. Its times are virtual, its `started` is no time of day.
 //!
 //! Lines are ordered by when they were written, which for concurrent events is not always the order of their stamps: sort
 //! by `at` where order matters. Readers ignore keys that they don't know; a change of meaning raises the version.
@@ -52,6 +54,9 @@ pub struct Header {
     /// What the observations are.
     #[serde(default, skip_serializing_if = "Testimony::is_full")]
     pub testimony: Testimony,
+    /// By which simulator and which version of its seeds' meaning, if there were no processes: `chaos-sim/1 splitmix64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<String>,
 }
 
 /// One line as it stands in the file: exactly one of the options is there. (An enum with serde's tagging would buffer

@@ -52,6 +52,7 @@ mod tests {
     fn history(events: Vec<(u64, Event)>) -> History {
         let header = Header {
             chaos_history: 1,
+            simulated: None,
             workload: "kill".to_owned(),
             system: "raft".to_owned(),
             nodes: 3,

@@ -15,19 +15,22 @@
 mod event;
 pub mod format;
 mod id;
+mod kind;
 mod landmark;
+pub mod mixing;
 mod operation;
 mod reign;
 mod rundir;
 mod testimony;
 
 pub use event::{
-    Belief, ElectionRole, Event, FaultEdge, FaultEvent, FaultKind, Link, Mark, NodeEvent, NodeLife, NoteEvent,
-    Observation, ObservationOutcome, ObservationSource, Recorded, ReplicaEvent, ReplicaOutcome, ReplicaState,
-    SourcePlace, Stall, Stamps,
+    Belief, ElectionRole, Event, FaultEdge, FaultEvent, Link, Mark, NodeEvent, NodeLife, NoteEvent, Observation,
+    ObservationOutcome, ObservationSource, Recorded, ReplicaEvent, ReplicaOutcome, ReplicaState, SourcePlace, Stall,
+    Stamps,
 };
 pub use format::{Header, History, HistoryError, HistoryWriter};
 pub use id::{FaultId, NodeId, OpId, ParseNodeIdError, ProcessId, Revision, RunNanos, Seed, Term, Value};
+pub use kind::{FaultKind, Impact};
 pub use operation::{
     Action, ClientRole, Completion, ObjectKind, OpEvent, OpPhase, OpResult, Operation, OperationsError, operations,
 };

@@ -108,7 +108,14 @@ mod tests {
         let (node, incarnation) = words[0].split_once('.').unwrap_or((words[0], "1"));
         let node: NodeId = node.parse().expect("a node");
         let belief = |role, leader| {
-            ObservationOutcome::Answered(Belief { term: Term(77), role, leader, voted_for: None, commit: None })
+            ObservationOutcome::Answered(Belief {
+                term: Term(77),
+                role,
+                leader,
+                voted_for: None,
+                commit: None,
+                lease_remaining_ns: None,
+            })
         };
         let outcome = match words[1] {
             "leader" => belief(ElectionRole::Leader, Some(node)),

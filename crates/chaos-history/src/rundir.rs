@@ -81,6 +81,12 @@ impl RunDir {
         self.root.join("report.html")
     }
 
+    /// The packets between nodes, if they are captured.
+    #[must_use]
+    pub fn capture(&self) -> PathBuf {
+        self.root.join("capture.pcapng")
+    }
+
     /// A node's logs and data.
     #[must_use]
     pub fn node(&self, node: NodeId) -> PathBuf {

@@ -65,6 +65,24 @@ pub enum TermsFrom {
 }
 
 impl TermsFrom {
+    /// What such a number is called where people read it: nobody should take the harness's for the system's.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::System => "term",
+            Self::Reigns => "reign",
+        }
+    }
+
+    /// The same where there is room for a letter.
+    #[must_use]
+    pub fn letter(self) -> &'static str {
+        match self {
+            Self::System => "t",
+            Self::Reigns => "r",
+        }
+    }
+
     /// Whether the system shows them, which a line leaves out.
     #[must_use]
     pub fn is_system(&self) -> bool {

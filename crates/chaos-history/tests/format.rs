@@ -118,6 +118,7 @@ fn a_history_is_never_written_over() {
     let (_folder, path) = written("precious");
     let header = Header {
         chaos_history: 1,
+        simulated: None,
         workload: "w".to_owned(),
         system: "raft".to_owned(),
         nodes: 3,

@@ -1,22 +1,24 @@
 //! Measures what a cut costs: from the call to its return, and from the call to the last packet that still got through.
 //!
 //! ```text
-//! cargo run --release -p chaos-net --example cut_latency -- [samples=100] [nodes=5] [nftables|iptables]
+//! cargo run --release -p chaos-net --example cut_latency -- [samples=100] [nodes=5] [nftables|iptables|per-node]
 //! ```
 //!
 //! The idea: a prober thread sends a datagram over every directed link again and again, stamping each. The effect on a
 //! link lies between the last datagram of the old behaviour and the first of the new one; the last link to change is
-//! printed, as "not before" and "not after" the call by so much. Refuses to judge: it prints figures.
+//! printed, as "not before" and "not after" the call by so much. `per-node` cuts as Jepsen does, for comparison: in each node's own
+//! namespace `iptables -A INPUT -s … -j DROP`, all at the same time. Refuses to judge: it prints figures.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "an example: its output is its result")]
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chaos_net::isolation::{self, EnterOptions, UserNamespace};
-use chaos_net::{FilterKind, Link, Star, in_namespace, monotonic_ns};
+use chaos_net::{FilterKind, Link, Star, in_namespace, monotonic_ns, start_in_namespace};
 
 /// How long the prober runs before the call and after its return.
 const AROUND_THE_CALL: Duration = Duration::from_millis(3);
@@ -92,12 +94,13 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |index: usize, default: usize| arguments.get(index).map_or(default, |text| text.parse().unwrap());
     let (samples, nodes) = (number(0, 100), number(1, 5));
-    let filter = match arguments.get(2).map(String::as_str) {
-        None | Some("nftables") => FilterKind::Nftables,
-        Some("iptables") => FilterKind::Iptables,
+    let (filter, is_per_node) = match arguments.get(2).map(String::as_str) {
+        None | Some("nftables") => (FilterKind::Nftables, false),
+        Some("iptables") => (FilterKind::Iptables, false),
+        Some("per-node") => (FilterKind::Nftables, true),
         Some(other) => panic!("no filter `{other}`"),
     };
-    let entered = isolation::enter(&EnterOptions { user_namespace: UserNamespace::Always });
+    let entered = isolation::enter(&EnterOptions { user_namespace: UserNamespace::Always, real_time: true });
     let entered = entered.unwrap_or_else(|error| panic!("{}", error.chain()));
     println!("enter namespaces: {:?} ({:?}, {:?})", entered.elapsed, entered.mode, entered.proc);
     let begin = Instant::now();
@@ -106,11 +109,17 @@ fn main() {
     let prober = Arc::new(Prober::new(&star));
     let (mut cuts, mut heals, mut confirms) = (Samples::default(), Samples::default(), Vec::new());
     for _ in 0..samples {
-        sample(&mut star, &prober, &all_links(nodes), &mut cuts);
+        if is_per_node {
+            sample(&prober, false, &mut cuts, || each_node(&star, "-A"));
+            sample(&prober, true, &mut heals, || each_node(&star, "-D"));
+            continue;
+        }
+        sample(&prober, false, &mut cuts, || set_cut(&mut star, &all_links(nodes)));
         confirms.push(confirm_ns(&mut star));
-        sample(&mut star, &prober, &BTreeSet::new(), &mut heals);
+        sample(&prober, true, &mut heals, || set_cut(&mut star, &BTreeSet::new()));
     }
-    println!("{samples} samples, {} directed links, {filter:?}", all_links(nodes).len());
+    let how = if is_per_node { "iptables per node".to_owned() } else { format!("{filter:?}") };
+    println!("{samples} samples, {} directed links, {how}", all_links(nodes).len());
     for (name, samples) in [("cut", cuts), ("heal", heals)] {
         print(&format!("{name}: call to return"), samples.call);
         print(&format!("{name}: call to effect, not before"), samples.not_before);
@@ -127,18 +136,43 @@ fn confirm_ns(star: &mut Star) -> u64 {
     monotonic_ns() - begin_ns
 }
 
-fn sample(star: &mut Star, prober: &Arc<Prober>, cut: &BTreeSet<Link>, samples: &mut Samples) {
+/// The call's begin and end.
+fn set_cut(star: &mut Star, cut: &BTreeSet<Link>) -> (u64, u64) {
+    let receipt = star.set_cut(cut).unwrap();
+    (receipt.call_begin_ns, receipt.call_end_ns)
+}
+
+/// Adds (`-A`) or deletes (`-D`) in each node's namespace the rule that drops what others send.
+fn each_node(star: &Star, verb: &str) -> (u64, u64) {
+    let nodes = star.nodes();
+    let call_begin_ns = monotonic_ns();
+    let started: Vec<Child> = (0..nodes)
+        .map(|node| {
+            let others = (0..nodes).filter(|other| *other != node).map(|other| star.address(other).to_string());
+            let mut command = Command::new("iptables");
+            command.args([verb, "INPUT", "-s", &others.collect::<Vec<_>>().join(","), "-j", "DROP"]);
+            command.env("XTABLES_LOCKFILE", "/proc/self/fd/0").stdin(Stdio::null());
+            start_in_namespace(&mut command, star.namespace(node)).unwrap();
+            command.spawn().unwrap()
+        })
+        .collect();
+    for mut child in started {
+        assert!(child.wait().unwrap().success(), "iptables failed");
+    }
+    (call_begin_ns, monotonic_ns())
+}
+
+fn sample(prober: &Arc<Prober>, is_heal: bool, samples: &mut Samples, change: impl FnOnce() -> (u64, u64)) {
     let stop = Arc::new(AtomicBool::new(false));
     let thread = {
         let (prober, stop) = (Arc::clone(prober), Arc::clone(&stop));
         std::thread::spawn(move || prober.run_until(&stop))
     };
     std::thread::sleep(AROUND_THE_CALL);
-    let receipt = star.set_cut(cut).unwrap();
+    let (call_begin_ns, call_end_ns) = change();
     std::thread::sleep(AROUND_THE_CALL);
     stop.store(true, Ordering::Relaxed);
     let sent = thread.join().unwrap();
-    let is_heal = cut.is_empty();
     // The sends on both sides of the change.
     let edge = |sent: &Sent| {
         let last_old = if is_heal {
@@ -159,9 +193,9 @@ fn sample(star: &mut Star, prober: &Arc<Prober>, cut: &BTreeSet<Link>, samples: 
     let spans = sent.iter().map(|sent| (sent[sent.len() - 1].0 - sent[0].0, sent.len() as u64 - 1));
     let (time, count) = spans.fold((0, 0), |sum, span| (sum.0 + span.0, sum.1 + span.1));
     let period = time / count.max(1);
-    samples.call.push(receipt.call_end_ns - receipt.call_begin_ns);
-    samples.not_before.push(not_before.saturating_sub(receipt.call_begin_ns));
-    samples.not_after.push(not_after.saturating_sub(receipt.call_begin_ns));
+    samples.call.push(call_end_ns - call_begin_ns);
+    samples.not_before.push(not_before.saturating_sub(call_begin_ns));
+    samples.not_after.push(not_after.saturating_sub(call_begin_ns));
     // Positive only if one link still behaved as before after another had changed.
     samples.skew.push(not_before.saturating_sub(first_changed));
     samples.period.push(period);

@@ -6,6 +6,10 @@
 use std::io;
 use std::time::Duration;
 
+const FILTER_REMEDY: &str = "choose the nf_tables filter (leave `filter: iptables` out)";
+
+const PORT_REMEDY: &str = "end it (`ss -ltnp` shows what it is), or run in namespaces (`network: netns`)";
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -79,8 +83,8 @@ pub enum NetError {
         /// Largest star.
         max: usize,
     },
-    /// A cut names a node that is not there, or a node's link to itself.
-    #[error("cut link {from} -> {to}: no such link in a star of {nodes} nodes")]
+    /// A cut or conditions name a node that is not there, or a node's link to itself.
+    #[error("cut or treat link {from} -> {to}: no such link in a star of {nodes} nodes")]
     NoSuchLink {
         /// Index of the sending node.
         from: usize,
@@ -88,6 +92,52 @@ pub enum NetError {
         to: usize,
         /// Nodes of the star.
         nodes: usize,
+    },
+    /// A capture needs a name for each node.
+    #[error("start a capture with {names} names: the star has {nodes} nodes")]
+    CaptureNames {
+        /// Names given.
+        names: usize,
+        /// Nodes of the star.
+        nodes: usize,
+    },
+    /// Conditions contradict themselves, or mean nothing.
+    #[error("set conditions of link {from} -> {to}: {mistake}")]
+    Conditions {
+        /// Index of the sending node.
+        from: usize,
+        /// Index of the receiving node.
+        to: usize,
+        /// What is wrong with them.
+        mistake: String,
+    },
+    /// Conditions, and cuts that hold or reject, need the nf_tables filter.
+    #[error("treat links: the filter `iptables` can only lose their packets; remedy: {FILTER_REMEDY}")]
+    FilterOnlyCuts,
+    /// The fabric's thread has ended; the log says why. Links with conditions carry nothing.
+    #[error("ask the fabric of links with conditions: its thread has ended")]
+    FabricEnded,
+    /// A fault is of packets, and proxies have none.
+    #[error("treat a link of proxies: {0}")]
+    NotOnStreams(&'static str),
+    /// The proxies' thread has ended; the log says why. Nothing passes between nodes.
+    #[error("ask the proxies: their thread has ended")]
+    ProxiesEnded,
+    /// Something on this host listens on a port at every address.
+    #[error(
+        "open port {port} between nodes: something on this host listens on it at all addresses; remedy: {PORT_REMEDY}"
+    )]
+    PortTaken {
+        /// The port.
+        port: u16,
+    },
+    /// Probes did not show the expected conditions within the time allowed.
+    #[error("confirm conditions within {within:?}: {detail}")]
+    ConditionsNotConfirmed {
+        /// The time that was allowed.
+        within: Duration,
+        /// What was seen instead.
+        detail: String,
     },
     /// Probes did not show the expected cut within the time allowed.
     #[error("confirm cut within {within:?}: {detail}")]
@@ -129,6 +179,8 @@ impl NetError {
         match self {
             Self::Refused { remedy, .. } => Some(remedy),
             Self::ProgramMissing { remedy, .. } => Some(remedy),
+            Self::FilterOnlyCuts => Some(FILTER_REMEDY),
+            Self::PortTaken { .. } => Some(PORT_REMEDY),
             Self::NotSingleThreaded { .. }
             | Self::System { .. }
             | Self::Netlink { .. }
@@ -136,6 +188,12 @@ impl NetError {
             | Self::ProgramFailed { .. }
             | Self::NodeCount { .. }
             | Self::NoSuchLink { .. }
+            | Self::CaptureNames { .. }
+            | Self::Conditions { .. }
+            | Self::FabricEnded
+            | Self::NotOnStreams(_)
+            | Self::ProxiesEnded
+            | Self::ConditionsNotConfirmed { .. }
             | Self::NotConfirmed { .. } => None,
         }
     }
@@ -146,6 +204,7 @@ impl NetError {
         match self {
             Self::Refused { action, reason, source, .. } => format!("{action}: {source} ({reason})"),
             Self::ProgramMissing { program, .. } => format!("`{program}` is not installed"),
+            Self::PortTaken { port } => format!("something on this host listens on port {port} at all addresses"),
             Self::NotSingleThreaded { .. }
             | Self::System { .. }
             | Self::Netlink { .. }
@@ -153,6 +212,13 @@ impl NetError {
             | Self::ProgramFailed { .. }
             | Self::NodeCount { .. }
             | Self::NoSuchLink { .. }
+            | Self::CaptureNames { .. }
+            | Self::Conditions { .. }
+            | Self::FilterOnlyCuts
+            | Self::FabricEnded
+            | Self::NotOnStreams(_)
+            | Self::ProxiesEnded
+            | Self::ConditionsNotConfirmed { .. }
             | Self::NotConfirmed { .. } => self.chain(),
         }
     }

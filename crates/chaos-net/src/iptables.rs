@@ -1,6 +1,6 @@
 //! The cut by `iptables-restore` in the switch, for hosts without nf_tables netlink or for those who want to compare.
 //!
-//! The idea: a chain `CHAOS` that FORWARD jumps to; declaring a chain in `iptables-restore --noflush` empties it, so one
+//! The idea: a chain `CHAOS` that FORWARD, INPUT and OUTPUT jump to; declaring a chain in `iptables-restore --noflush` empties it, so one
 //! input is one atomic replacement. About 1–2 ms instead of 0.05 ms, because a program is started.
 //! Refuses `iptables -A` once per rule or per node: the links would be cut milliseconds apart.
 //! Source: `iptables-restore(8)`.
@@ -34,7 +34,9 @@ impl Iptables {
         let switch =
             namespace::current().map_err(|error| NetError::system("open the switch's network namespace", error))?;
         let iptables = Self { switch, program: find_program()? };
-        iptables.restore("*filter\n:CHAOS - [0:0]\n-I FORWARD 1 -j CHAOS\nCOMMIT\n")?;
+        iptables.restore(
+            "*filter\n:CHAOS - [0:0]\n-I FORWARD 1 -j CHAOS\n-I INPUT 1 -j CHAOS\n-I OUTPUT 1 -j CHAOS\nCOMMIT\n",
+        )?;
         Ok(iptables)
     }
 
@@ -50,7 +52,9 @@ impl Iptables {
 
     /// Removes the chain.
     pub(crate) fn remove(&self) -> Result<(), NetError> {
-        self.restore("*filter\n:CHAOS - [0:0]\n-D FORWARD -j CHAOS\n-X CHAOS\nCOMMIT\n")
+        self.restore(
+            "*filter\n:CHAOS - [0:0]\n-D FORWARD -j CHAOS\n-D INPUT -j CHAOS\n-D OUTPUT -j CHAOS\n-X CHAOS\nCOMMIT\n",
+        )
     }
 
     fn restore(&self, input: &str) -> Result<(), NetError> {

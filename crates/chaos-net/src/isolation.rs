@@ -34,6 +34,10 @@ use crate::{NetError, init, stub};
 pub struct EnterOptions {
     /// Whether a user namespace is made too.
     pub user_namespace: UserNamespace,
+    /// Whether the controller's first thread is to run before everything else that is ready (`SCHED_FIFO`, priority 1), where
+    /// the caller may ask for that: whoever injects faults should not wait for a processor that the nodes keep busy. It must be
+    /// asked for before the namespaces are entered, since powers of a user namespace don't count for it.
+    pub real_time: bool,
 }
 
 /// When [`enter`] makes a user namespace.
@@ -56,6 +60,8 @@ pub struct Entered {
     pub mode: Mode,
     /// `/proc` as the controller sees it.
     pub proc: ProcMount,
+    /// Whether the calling thread runs under `SCHED_FIFO`. Threads and processes that it starts don't.
+    pub real_time: bool,
     /// From the call of [`enter`] to its return in the controller.
     pub elapsed: Duration,
 }
@@ -100,7 +106,13 @@ pub enum ProcMount {
 pub fn enter(options: &EnterOptions) -> Result<Entered, NetError> {
     let begin = Instant::now();
     require_single_thread()?;
-    let mode = leave_host(options.user_namespace, namespaces())?;
+    // Refused to most users, who then get what everybody gets.
+    let real_time = options.real_time && sys::schedule_first(false).is_ok();
+    let left = leave_host(options.user_namespace, namespaces());
+    if left.is_err() && real_time {
+        let _ = sys::schedule_normally();
+    }
+    let mode = left?;
     sys::keep_child_statuses().map_err(|error| NetError::system("reset SIGCHLD", error))?;
     // What is buffered would be written by the copies again.
     let _ = io::stdout().flush();
@@ -111,12 +123,13 @@ pub fn enter(options: &EnterOptions) -> Result<Entered, NetError> {
     match sys::fork().map_err(|error| NetError::system("fork the init process", error))? {
         Forked::Parent(init) => {
             drop(stub_alive);
+            let _ = sys::schedule_normally();
             let _ = prctl::set_name(c"chaos-stub");
             stub::run(init, alive)
         }
         Forked::Child => {
             drop(alive);
-            let entered = become_controller(mode, stub_alive, begin);
+            let entered = become_controller(mode, stub_alive, real_time, begin);
             restore_mask(&before)?;
             entered
         }
@@ -183,7 +196,7 @@ pub(crate) fn unshare_with_user(others: CloneFlags) -> io::Result<Mode> {
 }
 
 /// In the child: makes itself a proper pid 1, then forks again; returns only in the grandchild.
-fn become_controller(mode: Mode, stub_alive: OwnedFd, begin: Instant) -> Result<Entered, NetError> {
+fn become_controller(mode: Mode, stub_alive: OwnedFd, real_time: bool, begin: Instant) -> Result<Entered, NetError> {
     // Set after all changes of ids, which would clear it; from here the stub's death is ours.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| NetError::system("set the parent death signal", error))?;
     // The stub may have died between fork and prctl; the parent's pid can't tell, it is 0 across pid namespaces.
@@ -201,6 +214,7 @@ fn become_controller(mode: Mode, stub_alive: OwnedFd, begin: Instant) -> Result<
     };
     match sys::fork().map_err(|error| NetError::system("fork the controller", error))? {
         Forked::Parent(controller) => {
+            let _ = sys::schedule_normally();
             let _ = prctl::set_name(c"chaos-init");
             init::run(controller, &stub_alive)
         }
@@ -208,12 +222,17 @@ fn become_controller(mode: Mode, stub_alive: OwnedFd, begin: Instant) -> Result<
             // Only the init watches the stub; the controller follows the init.
             drop(stub_alive);
             setsid().map_err(|error| NetError::system("start a session for the controller", error))?;
-            Ok(Entered { mode, proc, elapsed: begin.elapsed() })
+            // The policy was inherited to come this far; it must not go on to the nodes.
+            let real_time = real_time && sys::schedule_first(true).is_ok();
+            if !real_time {
+                sys::schedule_normally().map_err(|error| NetError::system("ask for normal scheduling", error))?;
+            }
+            Ok(Entered { mode, proc, real_time, elapsed: begin.elapsed() })
         }
     }
 }
 
-fn restore_mask(mask: &SigSet) -> Result<(), NetError> {
+pub(crate) fn restore_mask(mask: &SigSet) -> Result<(), NetError> {
     mask.thread_set_mask().map_err(|error| NetError::system("restore the signal mask", error))
 }
 

@@ -9,8 +9,9 @@
 //! Source: `netlink(7)`, `include/uapi/linux/netlink.h`.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket,
     sockopt,
@@ -81,6 +82,11 @@ impl Batch {
     /// Messages so far.
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
+    }
+
+    /// Bytes so far.
+    pub(crate) fn byte_count(&self) -> usize {
+        self.bytes.len()
     }
 
     #[cfg(test)]
@@ -275,6 +281,32 @@ impl Socket {
         }
     }
 
+    /// Sends the batch without waiting for an answer; what the kernel refuses is answered among what is received.
+    pub(crate) fn post(&mut self, mut batch: Batch) -> Result<(), NetError> {
+        self.send(&mut batch).map(drop)
+    }
+
+    /// What has arrived, without waiting; `None` when nothing has.
+    pub(crate) fn receive_now(&mut self) -> Result<Option<&[u8]>, NetError> {
+        loop {
+            match recv(self.fd.as_raw_fd(), &mut self.receive, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => return Ok(Some(&self.receive[..length])),
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(Errno::EINTR) => (),
+                Err(error) => return Err(NetError::system("receive from a netlink socket", error)),
+            }
+        }
+    }
+
+    /// Lets the socket buffer up to `bytes` where that is permitted, otherwise as much as an unprivileged socket gets; and
+    /// has what doesn't fit counted by the kernel instead of reported by a failed `recv`.
+    pub(crate) fn widen(&self, bytes: usize) -> io::Result<()> {
+        if setsockopt(&self.fd, sockopt::RcvBufForce, &bytes).is_err() {
+            setsockopt(&self.fd, sockopt::RcvBuf, &bytes)?;
+        }
+        sys::enable_netlink_option(self.fd.as_fd(), libc::NETLINK_NO_ENOBUFS)
+    }
+
     fn send(&mut self, batch: &mut Batch) -> Result<u32, NetError> {
         if let Some(action) = batch.too_long.take() {
             return Err(NetError::MessageTooLong { action });
@@ -292,6 +324,12 @@ impl Socket {
     fn receive(&mut self) -> Result<usize, NetError> {
         recv(self.fd.as_raw_fd(), &mut self.receive, MsgFlags::empty())
             .map_err(|error| NetError::system("receive a netlink answer", error))
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -1,14 +1,17 @@
 //! Probes: datagrams between the nodes' namespaces that show which links carry packets.
 //!
 //! The idea: every namespace holds one UDP socket of ours on port 9 (discard), which no node program uses. A round sends
-//! one datagram over each probed link, then one *fence* from the switch, which is never cut, to each receiver. When the
+//! one datagram over each probed link, then one *fence* from the switch to each receiver, itself included. When the
 //! fence has arrived and the datagram has not, the datagram counts as lost. A fence can overtake (its way is one hop
 //! shorter), so a verdict takes two agreeing rounds in a row, and a datagram of an earlier round that arrives late in the
 //! second one breaks the agreement.
 //!
+//! No fence comes over a leg that is cut. There the kernel's refusal to send it is the proof for the way to the node (the packet
+//! filter drops what leaves a local socket with EPERM), and the switch's own fence for the way back.
+//!
 //! Refuses to infer loss from a time-out alone: without its fence a receiver has no verdict.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
@@ -16,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::star::{SWITCH, SWITCH_ADDRESS};
 use crate::{Link, NetError, monotonic_ns};
 
 /// The UDP port of the probes in every namespace.
@@ -67,10 +71,17 @@ impl Prober {
         Self { nodes, switch, addresses, round: 0 }
     }
 
-    /// Probes until exactly the links outside of `cut` deliver, in two rounds in a row.
-    pub(crate) fn confirm(&mut self, cut: &BTreeSet<Link>, within: Duration) -> Result<Agreement, NetError> {
+    /// Probes until exactly the links outside of `cut` deliver, in two rounds in a row. An open link that `is_slow` may
+    /// deliver after its fence, and is left out.
+    pub(crate) fn confirm(
+        &mut self,
+        cut: &BTreeSet<Link>,
+        is_slow: impl Fn(&Link) -> bool,
+        within: Duration,
+    ) -> Result<Agreement, NetError> {
         let deadline = Instant::now() + within;
-        let links = self.choose_links(cut);
+        let mut links = self.choose_links(cut);
+        links.retain(|link| cut.contains(link) || !is_slow(link));
         let expected: BTreeSet<Link> = links.iter().filter(|link| !cut.contains(link)).copied().collect();
         let mut agreed_since = None;
         let mut rounds = 0;
@@ -92,10 +103,40 @@ impl Prober {
         }
     }
 
+    /// Sends a probe over each link and waits for all of them; how long each took that has come by the deadline.
+    pub(crate) fn time_links(
+        &mut self,
+        links: &[Link],
+        deadline: Instant,
+    ) -> Result<BTreeMap<Link, Duration>, NetError> {
+        self.round = self.round.wrapping_add(1);
+        let mut times = BTreeMap::new();
+        let mut sent = BTreeMap::new();
+        for link in links {
+            sent.insert(*link, Instant::now());
+            // One that can't be sent doesn't arrive, which is told.
+            let _ = self.nodes[link.from].send_to(&self.datagram(as_u32(link.from)), self.target(link.to));
+        }
+        let failed = |error| NetError::system("receive a probe", error);
+        let receivers: BTreeSet<usize> = links.iter().map(|link| link.to).collect();
+        let mut round = Round { delivered: BTreeSet::new(), silent: BTreeSet::new(), late: false };
+        while times.len() < links.len() && Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            wait_readable(receivers.iter().map(|to| &self.nodes[*to]), left).map_err(failed)?;
+            for to in &receivers {
+                self.receive_all(*to, &mut round).map_err(failed)?;
+            }
+            for link in std::mem::take(&mut round.delivered) {
+                times.extend(sent.get(&link).map(|sent| (link, sent.elapsed())));
+            }
+        }
+        Ok(times)
+    }
+
     /// All links of a small star; of a larger one an even choice among the cut ones and the others.
-    fn choose_links(&self, cut: &BTreeSet<Link>) -> Vec<Link> {
-        let nodes = self.nodes.len();
-        let all = (0..nodes).flat_map(|from| (0..nodes).map(move |to| Link { from, to }));
+    pub(crate) fn choose_links(&self, cut: &BTreeSet<Link>) -> Vec<Link> {
+        let ends = || (0..self.nodes.len()).chain([SWITCH]);
+        let all = ends().flat_map(|from| ends().map(move |to| Link { from, to }));
         let (cut, open): (Vec<_>, Vec<_>) =
             all.filter(|link| link.from != link.to).partition(|link| cut.contains(link));
         if cut.len() + open.len() <= PROBED_LINKS_MAX {
@@ -113,20 +154,25 @@ impl Prober {
         self.round = self.round.wrapping_add(1);
         let failed = |error| NetError::system("receive a probe", error);
         let mut round = Round { delivered: BTreeSet::new(), silent: BTreeSet::new(), late: false };
-        for link in links {
+        // What the switch sends to a node is the fence.
+        for link in links.iter().filter(|link| link.from != SWITCH) {
             // A datagram that can't be sent was not delivered, which is what the round is to find out.
             let _ = self.nodes[link.from].send_to(&self.datagram(as_u32(link.from)), self.target(link.to));
         }
         let receivers: BTreeSet<usize> = links.iter().map(|link| link.to).collect();
-        for to in &receivers {
-            let _ = self.switch.send_to(&self.datagram(FROM_SWITCH), self.target(*to));
-        }
-        for to in receivers {
+        let refused = |to: &usize| {
+            let sent = self.switch.send_to(&self.datagram(FROM_SWITCH), self.target(*to));
+            sent.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        let (unfenced, fenced): (Vec<usize>, Vec<usize>) = receivers.into_iter().partition(refused);
+        for to in fenced {
             let wait_until = deadline.min(Instant::now() + WAIT_FOR_FENCE);
             let mut fenced = false;
             loop {
                 fenced |= self.receive_all(to, &mut round).map_err(failed)?;
                 if fenced {
+                    let fence = Link { from: SWITCH, to };
+                    round.delivered.extend(links.contains(&fence).then_some(fence));
                     break;
                 }
                 let left = wait_until.saturating_duration_since(Instant::now());
@@ -134,10 +180,17 @@ impl Prober {
                     round.silent.insert(to);
                     break;
                 }
-                wait_readable(&self.nodes[to], left).map_err(failed)?;
+                wait_readable([self.socket(to)], left).map_err(failed)?;
             }
         }
+        for to in unfenced {
+            self.receive_all(to, &mut round).map_err(failed)?;
+        }
         Ok(round)
+    }
+
+    fn socket(&self, end: usize) -> &UdpSocket {
+        if end == SWITCH { &self.switch } else { &self.nodes[end] }
     }
 
     /// Takes what the receiver's socket holds; true when this round's fence was among it.
@@ -145,7 +198,7 @@ impl Prober {
         let mut fenced = false;
         let mut buffer = [0; DATAGRAM_LEN];
         loop {
-            let length = match self.nodes[to].recv(&mut buffer) {
+            let length = match self.socket(to).recv(&mut buffer) {
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(fenced),
                 // An ICMP error for an earlier send, for example from before a link was up.
@@ -172,8 +225,18 @@ impl Prober {
     }
 
     fn target(&self, to: usize) -> SocketAddrV4 {
-        SocketAddrV4::new(self.addresses[to], PORT)
+        SocketAddrV4::new(if to == SWITCH { SWITCH_ADDRESS } else { self.addresses[to] }, PORT)
     }
+}
+
+/// Whether a packet, IP header first, is a probe from node to node.
+pub(crate) fn is_between_nodes(packet: &[u8]) -> bool {
+    const UDP: u8 = 17;
+    let header_len = packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    let port = PORT.to_be_bytes();
+    let ports = [port[0], port[1], port[0], port[1]];
+    packet.get(9) == Some(&UDP)
+        && packet.get(header_len..).is_some_and(|udp| udp.starts_with(&ports) && udp.get(8..).and_then(parse).is_some())
 }
 
 /// Round and sender of a probe.
@@ -190,10 +253,12 @@ fn is_about_a_peer(error: &io::Error) -> bool {
     )
 }
 
-fn wait_readable(socket: &UdpSocket, at_most: Duration) -> io::Result<()> {
+/// Waits until one of the sockets has something.
+fn wait_readable<'a>(sockets: impl IntoIterator<Item = &'a UdpSocket>, at_most: Duration) -> io::Result<()> {
     // Rounded up, so that a last fraction of a millisecond does not spin.
     let timeout = PollTimeout::try_from(at_most + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX);
-    match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], timeout) {
+    let mut waited: Vec<_> = sockets.into_iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
+    match poll(&mut waited, timeout) {
         Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

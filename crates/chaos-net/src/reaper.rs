@@ -52,7 +52,7 @@ fn next_dead(which: Id<'_>, extra: WaitPidFlag) -> io::Result<Option<Pid>> {
 }
 
 /// The process's children, of all its threads; empty when `/proc` belongs to another pid namespace.
-fn children() -> io::Result<Vec<Pid>> {
+pub(crate) fn children() -> io::Result<Vec<Pid>> {
     let own = getpid().to_string();
     if std::fs::read_link("/proc/self")?.as_os_str() != own.as_str() {
         return Ok(Vec::new());

@@ -11,24 +11,36 @@
 //! Refuses: broadcast and multicast between nodes (there is no common segment); IPv6 between nodes; more than
 //! [`NODES_MAX`] nodes. Source: RFC 3927 for the link-local gateway; `ip-route(8)`.
 
-use std::collections::BTreeSet;
+mod conditioned;
+mod cut;
+mod rules;
+
+use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType};
 
+pub use self::conditioned::{ConditionsEffect, ConditionsReceipt};
+pub use self::cut::{CutEffect, CutMode, CutReceipt, DropMode, HealMode};
+use self::rules::{Rules, Wanted};
+use crate::capture::{Capture, Leg};
+use crate::fabric::Fabric;
 use crate::iptables::Iptables;
 use crate::netlink::{Batch, Socket};
 use crate::nftables::{Nftables, Pair};
 use crate::probe::{self, Prober};
 use crate::rtnetlink::{self, LOOPBACK, Mac, Route, VethEnd};
-use crate::{NetError, monotonic_ns, namespace};
+use crate::{NetError, namespace};
+
+/// In a [`Link`]: the switch itself, and with it whoever lives there.
+pub const SWITCH: usize = usize::MAX;
 
 /// The largest star: a full cut of it still fits one netlink transaction of an unprivileged socket.
 pub const NODES_MAX: usize = 100;
 
-const SWITCH_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
+pub(crate) const SWITCH_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 /// Above the indices of devices that a new namespace may be born with (`tunl0`, `sit0`).
 const SWITCH_INDEX_BASE: u32 = 1000;
@@ -56,30 +68,6 @@ pub struct Link {
     pub to: usize,
 }
 
-/// When a cut was made. All stamps are nanoseconds of `CLOCK_MONOTONIC` ([`monotonic_ns`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CutReceipt {
-    /// Before the kernel was asked: until here the old cut was in force.
-    pub call_begin_ns: u64,
-    /// After the kernel had acknowledged: from here on the new cut is in force for packets that reach the switch.
-    pub call_end_ns: u64,
-    /// What probes have shown, once [`Star::confirm_cut`] has run; [`Star::set_cut`] leaves it empty.
-    pub effect: Option<CutEffect>,
-}
-
-/// What probes have shown of a cut: probed cut links lose, probed other links deliver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CutEffect {
-    /// Before the first probe that behaved as expected, with all later ones: the latest that the cut came into force.
-    pub in_force_ns: u64,
-    /// When that was known.
-    pub confirmed_ns: u64,
-    /// Directed links that were probed: all of them in a star of up to 23 nodes, otherwise an even choice.
-    pub links_probed: usize,
-    /// Rounds of probes until two in a row agreed.
-    pub rounds: u32,
-}
-
 #[derive(Debug)]
 enum Filter {
     Nftables(Nftables),
@@ -94,7 +82,11 @@ pub struct Star {
     links: Socket,
     filter: Filter,
     prober: Prober,
-    cut: BTreeSet<Link>,
+    wanted: Wanted,
+    /// What `wanted` has been made into.
+    rules: Rules,
+    /// Started when a link's packets are first to be queued.
+    fabric: Option<Fabric>,
 }
 
 impl Star {
@@ -125,7 +117,15 @@ impl Star {
         };
         let addresses = (0..nodes).map(address_of).collect();
         let prober = Prober::new(probes, switch_probe, addresses);
-        let mut star = Self { namespaces, links, filter, prober, cut: BTreeSet::new() };
+        let mut star = Self {
+            namespaces,
+            links,
+            filter,
+            prober,
+            wanted: Wanted::default(),
+            rules: Rules::default(),
+            fabric: None,
+        };
         star.confirm_cut(READY_WITHIN)?;
         Ok(star)
     }
@@ -161,75 +161,30 @@ impl Star {
         self.namespaces[node_index].as_fd()
     }
 
-    /// The cut that was set last.
-    #[must_use]
-    pub fn cut(&self) -> &BTreeSet<Link> {
-        &self.cut
-    }
-
-    /// Replaces the whole set of cut links at once; the empty set heals everything.
+    /// Captures what passes the switch into a pcapng file, in which each node is an interface of the name given here.
     ///
-    /// Packets of a cut link are dropped silently in the switch, whatever connection they belong to. Traffic between the
-    /// switch and a node is never cut. Packets that had passed the switch before still arrive.
+    /// A packet between nodes is captured twice: as it leaves the sender, before cuts and conditions, and as it goes to the
+    /// receiver, behind them. To be called in the switch's network namespace.
     ///
     /// # Errors
-    /// [`NetError::NoSuchLink`], before anything is changed; otherwise the filter's refusal, and then the old cut stays.
-    pub fn set_cut(&mut self, cut: &BTreeSet<Link>) -> Result<CutReceipt, NetError> {
+    /// [`NetError::CaptureNames`]; when the kernel refuses a packet socket; when the file can't be written.
+    pub fn capture(&self, file: File, names: &[String]) -> Result<Capture, NetError> {
+        if names.len() != self.nodes() {
+            return Err(NetError::CaptureNames { names: names.len(), nodes: self.nodes() });
+        }
+        let leg = |(node_index, name): (usize, &String)| Leg {
+            name: name.clone(),
+            address: address_of(node_index),
+            index: switch_index(node_index),
+        };
+        Capture::start(file, names.iter().enumerate().map(leg).collect(), SWITCH_ADDRESS)
+    }
+
+    fn require_links<'a>(&self, links: impl IntoIterator<Item = &'a Link>, with_switch: bool) -> Result<(), NetError> {
         let nodes = self.nodes();
-        if let Some(Link { from, to }) = cut.iter().find(|link| link.from == link.to || link.from.max(link.to) >= nodes)
-        {
-            return Err(NetError::NoSuchLink { from: *from, to: *to, nodes });
-        }
-        let pairs: Vec<Pair> = cut.iter().map(|link| (address_of(link.from), address_of(link.to))).collect();
-        let call_begin_ns = monotonic_ns();
-        match &mut self.filter {
-            Filter::Nftables(nftables) => nftables.replace(&pairs)?,
-            Filter::Iptables(iptables) => iptables.replace(&pairs)?,
-        }
-        let call_end_ns = monotonic_ns();
-        self.cut.clone_from(cut);
-        tracing::debug!(links = cut.len(), call_ns = call_end_ns - call_begin_ns, "cut replaced");
-        Ok(CutReceipt { call_begin_ns, call_end_ns, effect: None })
-    }
-
-    /// Shows by probes that the cut set last is in force: datagrams over cut links are lost, over the others delivered.
-    ///
-    /// The probes are ours (UDP port 9 in each namespace); what the node programs send is not touched. A lost probe
-    /// counts only when a later datagram from the switch has reached the same receiver, and two rounds must agree.
-    /// Takes about 15 µs per probed link.
-    ///
-    /// # Errors
-    /// [`NetError::NotConfirmed`] with what differs, when the time is over.
-    pub fn confirm_cut(&mut self, within: Duration) -> Result<CutEffect, NetError> {
-        let agreement = self.prober.confirm(&self.cut, within)?;
-        Ok(CutEffect {
-            in_force_ns: agreement.in_force_ns,
-            confirmed_ns: agreement.confirmed_ns,
-            links_probed: agreement.links_probed,
-            rounds: agreement.rounds,
-        })
-    }
-
-    /// The set of cut links as the kernel has it, or `None` with [`FilterKind::Iptables`], which offers no way to ask.
-    ///
-    /// # Errors
-    /// When the kernel refuses the listing.
-    pub fn installed_cut(&mut self) -> Result<Option<BTreeSet<Link>>, NetError> {
-        let Filter::Nftables(nftables) = &mut self.filter else { return Ok(None) };
-        let index_of = |address: Ipv4Addr| usize::from(address.octets()[3]).saturating_sub(1);
-        let pairs = nftables.read_back()?;
-        Ok(Some(pairs.into_iter().map(|(from, to)| Link { from: index_of(from), to: index_of(to) }).collect()))
-    }
-
-    /// Packets that cuts have dropped so far, probes included, or `None` with [`FilterKind::Iptables`].
-    ///
-    /// # Errors
-    /// When the kernel refuses the reading.
-    pub fn packets_dropped(&mut self) -> Result<Option<u64>, NetError> {
-        match &mut self.filter {
-            Filter::Nftables(nftables) => nftables.packets_dropped().map(Some),
-            Filter::Iptables(_) => Ok(None),
-        }
+        let exists = |end: usize| end < nodes || (end == SWITCH && with_switch);
+        let bad = links.into_iter().find(|link| link.from == link.to || !exists(link.from) || !exists(link.to));
+        bad.map_or(Ok(()), |Link { from, to }| Err(NetError::NoSuchLink { from: *from, to: *to, nodes }))
     }
 }
 
@@ -250,8 +205,23 @@ impl Drop for Star {
     }
 }
 
-fn address_of(node_index: usize) -> Ipv4Addr {
-    Ipv4Addr::new(10, 77, 0, number_of(node_index))
+fn address_of(end: usize) -> Ipv4Addr {
+    if end == SWITCH { SWITCH_ADDRESS } else { Ipv4Addr::new(10, 77, 0, number_of(end)) }
+}
+
+fn link_between((from, to): Pair) -> Option<Link> {
+    let index_of = |address: Ipv4Addr| match address.octets() {
+        _ if address == SWITCH_ADDRESS => Some(SWITCH),
+        [10, 77, 0, number] => usize::from(number).checked_sub(1),
+        _ => None,
+    };
+    Some(Link { from: index_of(from)?, to: index_of(to)? })
+}
+
+/// The link that a packet, IP header first, takes between two nodes.
+pub(crate) fn link_of(packet: &[u8]) -> Option<Link> {
+    let address = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?));
+    link_between((address(12)?, address(16)?))
 }
 
 fn number_of(node_index: usize) -> u8 {

@@ -33,7 +33,8 @@ pub(crate) fn run(init: Pid, alive: OwnedFd) -> ! {
     sys::exit_now(code)
 }
 
-fn forward_and_wait(init: Pid) -> io::Result<i32> {
+/// Passes signals on to the child until it has ended; its exit code.
+pub(crate) fn forward_and_wait(init: Pid) -> io::Result<i32> {
     let signals = SignalFd::with_flags(&handled_signals(), SfdFlags::SFD_CLOEXEC)?;
     let mut last: [Option<Instant>; FORWARDED.len()] = [None; FORWARDED.len()];
     loop {

@@ -37,7 +37,7 @@ macro_rules! built_in {
     };
 }
 
-static WORKLOADS: [BuiltIn; 9] = built_in![
+static WORKLOADS: [BuiltIn; 11] = built_in![
     "workloads/partition.yaml" = "partition",
     "workloads/kill.yaml" = "kill",
     "workloads/pause.yaml" = "pause",
@@ -47,9 +47,11 @@ static WORKLOADS: [BuiltIn; 9] = built_in![
     "workloads/contested.yaml" = "contested",
     "workloads/random.yaml" = "random",
     "workloads/figure16.yaml" = "figure16",
+    "workloads/hasty-node.yaml" = "hasty-node",
+    "workloads/mixed-versions.yaml" = "mixed-versions",
 ];
 
-static FAULTS: [BuiltIn; 9] = built_in![
+static FAULTS: [BuiltIn; 44] = built_in![
     "faults/isolate-leader.yaml" = "isolate-leader",
     "faults/kill-leader.yaml" = "kill-leader",
     "faults/pause-leader.yaml" = "pause-leader",
@@ -59,9 +61,45 @@ static FAULTS: [BuiltIn; 9] = built_in![
     "faults/rolling-restart.yaml" = "rolling-restart",
     "faults/random.yaml" = "random",
     "faults/crash-leader.yaml" = "crash-leader",
+    "faults/fresh-leader.yaml" = "fresh-leader",
+    "faults/bit-rot.yaml" = "bit-rot",
+    "faults/blackout.yaml" = "blackout",
+    "faults/clock-drift.yaml" = "clock-drift",
+    "faults/clock-jump.yaml" = "clock-jump",
+    "faults/clock-strobe.yaml" = "clock-strobe",
+    "faults/cloudflare-2020.yaml" = "cloudflare-2020",
+    "faults/crash-loop.yaml" = "crash-loop",
+    "faults/failing-disk.yaml" = "failing-disk",
+    "faults/figure-8.yaml" = "figure-8",
+    "faults/flapping-leader.yaml" = "flapping-leader",
+    "faults/flapping-link.yaml" = "flapping-link",
+    "faults/full-disk.yaml" = "full-disk",
+    "faults/heavy-tail.yaml" = "heavy-tail",
+    "faults/lease-nearly-over.yaml" = "lease-nearly-over",
+    "faults/live-migration.yaml" = "live-migration",
+    "faults/lossy-network.yaml" = "lossy-network",
+    "faults/majorities-ring.yaml" = "majorities-ring",
+    "faults/mangled-packets.yaml" = "mangled-packets",
+    "faults/membership.yaml" = "membership",
+    "faults/omnipaxos-chained.yaml" = "omnipaxos-chained",
+    "faults/omnipaxos-constrained.yaml" = "omnipaxos-constrained",
+    "faults/omnipaxos-quorum-loss.yaml" = "omnipaxos-quorum-loss",
+    "faults/out-of-descriptors.yaml" = "out-of-descriptors",
+    "faults/pause-past-the-lease.yaml" = "pause-past-the-lease",
+    "faults/pauses.yaml" = "pauses",
+    "faults/power-loss.yaml" = "power-loss",
+    "faults/slow-disk.yaml" = "slow-disk",
+    "faults/slow-network.yaml" = "slow-network",
+    "faults/starved-leader.yaml" = "starved-leader",
+    "faults/stolen-time.yaml" = "stolen-time",
+    "faults/swarm.yaml" = "swarm",
+    "faults/thin-pipe.yaml" = "thin-pipe",
+    "faults/transfer-leadership.yaml" = "transfer-leadership",
+    "faults/voter-dies.yaml" = "voter-dies",
 ];
 
-static SYSTEMS: [BuiltIn; 22] = built_in![
+static SYSTEMS: [BuiltIn; 28] = built_in![
+    "workloads/systems/bully.yaml" = "bully",
     "workloads/systems/cockroachdb.yaml" = "cockroachdb",
     "workloads/systems/consul.yaml" = "consul",
     "workloads/systems/curator.yaml" = "curator",
@@ -72,6 +110,7 @@ static SYSTEMS: [BuiltIn; 22] = built_in![
     "workloads/systems/kafka-zookeeper.yaml" = "kafka-zookeeper",
     "workloads/systems/keepalived.yaml" = "keepalived",
     "workloads/systems/kubernetes.yaml" = "kubernetes",
+    "workloads/systems/lease.yaml" = "lease",
     "workloads/systems/mongodb.yaml" = "mongodb",
     "workloads/systems/nats.yaml" = "nats",
     "workloads/systems/nats-2-9.yaml" = "nats-2-9",
@@ -79,10 +118,14 @@ static SYSTEMS: [BuiltIn; 22] = built_in![
     "workloads/systems/opensearch.yaml" = "opensearch",
     "workloads/systems/ovsdb.yaml" = "ovsdb",
     "workloads/systems/patroni.yaml" = "patroni",
+    "workloads/systems/paxos-lease.yaml" = "paxos-lease",
     "workloads/systems/rabbitmq.yaml" = "rabbitmq",
+    "workloads/systems/raft-node.yaml" = "raft-node",
     "workloads/systems/raft-rs.yaml" = "raft-rs",
     "workloads/systems/redis.yaml" = "redis",
+    "workloads/systems/ring.yaml" = "ring",
     "workloads/systems/tikv.yaml" = "tikv",
+    "workloads/systems/zab.yaml" = "zab",
     "workloads/systems/zookeeper.yaml" = "zookeeper",
 ];
 

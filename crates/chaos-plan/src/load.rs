@@ -4,11 +4,13 @@ use std::path::Path;
 
 use chaos_history::FaultKind;
 
+use crate::conditions;
 use crate::error::{Mistake, Mistakes, PlanErrors, nearest};
 use crate::expect::Metric;
-use crate::model::{FaultPlan, Workload};
+use crate::model::{FaultPlan, Filter, Network, Workload};
 use crate::order;
 use crate::overrides;
+use crate::proxied;
 use crate::read::{FaultSource, Field, GivenDefinition, ReadPlan, Reader, WorkloadFields, named_definition};
 use crate::scalar;
 use crate::source::{self, FindError, Kind, ReadText, Source, Sources};
@@ -176,6 +178,12 @@ fn not_found(
 fn judged(reader: &mut Reader, fields: &WorkloadFields<'_>, plan: ReadPlan) -> FaultPlan {
     if plan.complete {
         order::check(&plan, &mut reader.mistakes);
+        match fields.network {
+            Network::Namespaces { filter: Filter::Nftables } => {}
+            Network::Namespaces { filter: Filter::Iptables } => order::check_filter(&plan, &mut reader.mistakes),
+            Network::Proxy => proxied::check_plan(&plan, &mut reader.mistakes),
+        }
+        conditions::check(&plan, &fields.system, &fields.clients, &mut reader.mistakes);
         limit_is_long_enough(reader, fields, &plan.plan);
         let kinds = order::kinds(&plan.plan.steps);
         for (expectation, field) in &fields.expect {

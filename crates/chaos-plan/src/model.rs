@@ -3,14 +3,17 @@
 //! Nothing here knows YAML. A value of these types is *meant*: every node named exists, every heal has its fault, every
 //! duration is in range. How a file becomes such a value is the rest of this crate's business.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chaos_history::{NodeId, Seed, SourcePlace, Testimony};
+use chaos_history::{FaultKind, NodeId, Seed, SourcePlace, Testimony};
 
-use crate::definition::DefinedSystem;
+use crate::control::{Condition, Phase, Stop};
+use crate::definition::{DefinedSystem, ToWhom};
 use crate::expect::Expectation;
+use crate::fault::Fault;
 
 /// A workload: a system, clients, a fault plan, and what is demanded of it all.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +28,12 @@ pub struct Workload {
     pub nodes: usize,
     /// The seed, if the file fixes it; the command line may override it, otherwise it is drawn.
     pub seed: Option<Seed>,
-    /// How partitions are made.
-    pub filter: Filter,
+    /// What the nodes talk over.
+    pub network: Network,
+    /// Whether every packet between nodes is written down.
+    pub capture: bool,
+    /// How clocks are moved.
+    pub clocks: ClockWay,
     /// How nodes are observed.
     pub observe: Observe,
     /// The loads, at least one, each on objects of another kind.
@@ -91,6 +98,19 @@ impl System {
         }
     }
 
+    /// What a running cluster of it can be told.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        let (transfer, membership) = match self {
+            Self::Raft(_) => (Some(ToWhom::Optional), true),
+            Self::Defined(defined) => {
+                let operations = &defined.definition.operations;
+                (operations.transfer.as_ref().map(|transfer| transfer.to), operations.membership.is_some())
+            }
+        };
+        Changes { system: self.name().to_owned(), transfer, membership }
+    }
+
     /// What its nodes' answers are.
     #[must_use]
     pub fn testimony(&self) -> Testimony {
@@ -98,6 +118,25 @@ impl System {
             Self::Raft(_) => Testimony::default(),
             Self::Defined(defined) => defined.testimony(),
         }
+    }
+}
+
+/// The operations of its own that a system offers to fault plans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// The system.
+    pub system: String,
+    /// Whether its leader can be asked to hand over, and be told to whom.
+    pub transfer: Option<ToWhom>,
+    /// Whether members can be removed and added.
+    pub membership: bool,
+}
+
+impl Changes {
+    /// Whether faults of this kind can be made, as far as the system goes.
+    #[must_use]
+    pub fn offers(&self, kind: FaultKind) -> bool {
+        (kind != FaultKind::Transfer || self.transfer.is_some()) && (kind != FaultKind::RemoveMember || self.membership)
     }
 }
 
@@ -126,6 +165,16 @@ pub struct RaftOptions {
     pub specimen: Option<String>,
     /// Further arguments, handed to every node as they are.
     pub arguments: Vec<String>,
+    /// The nodes that run otherwise, each with all of its own options; how clients read is not one of them, and these have no nodes.
+    pub nodes: BTreeMap<NodeId, RaftOptions>,
+}
+
+impl RaftOptions {
+    /// What this node runs with.
+    #[must_use]
+    pub fn of_node(&self, node: NodeId) -> &Self {
+        self.nodes.get(&node).unwrap_or(self)
+    }
 }
 
 /// How a read is served.
@@ -139,6 +188,24 @@ pub enum ReadConsistency {
     Local,
 }
 
+/// What the nodes talk over, and so what faults between them act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// Network namespaces around a switch, which has every packet.
+    Namespaces {
+        /// How partitions are made.
+        filter: Filter,
+    },
+    /// A TCP proxy per directed link on the host's loopback, which has the bytes of connections. Needs no namespaces.
+    Proxy,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::Namespaces { filter: Filter::Nftables }
+    }
+}
+
 /// How the switch filters packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
@@ -146,6 +213,19 @@ pub enum Filter {
     Nftables,
     /// `iptables-restore` in the switch's namespace.
     Iptables,
+}
+
+/// How the clocks of nodes are moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClockWay {
+    /// By another vDSO in every program.
+    #[default]
+    Vdso,
+    /// By libfaketime, preloaded: dynamic programs that ask the C library, and no monotonic clocks.
+    Libfaketime {
+        /// The library; `None`: where distributions put it.
+        library: Option<PathBuf>,
+    },
 }
 
 /// How every node is asked who leads.
@@ -247,6 +327,28 @@ pub enum StepAction {
         fault: Fault,
         /// When it ends.
         hold: Hold,
+        /// When within a heartbeat it begins.
+        phase: Phase,
+        /// What later steps call the nodes that it hits.
+        name: Option<String>,
+    },
+    /// Waits until something is seen, and then does the steps; remarked, and the steps left out, if it isn't in time.
+    On {
+        /// What is waited for.
+        condition: Condition,
+        /// How long after it the steps begin.
+        after: DurationRange,
+        /// For how long it is waited for.
+        within: Duration,
+        /// What is done then; may be nothing.
+        steps: Vec<Step>,
+    },
+    /// Does all branches at the same time; is over when all are.
+    Together {
+        /// When within a heartbeat they begin.
+        phase: Phase,
+        /// Steps one after another; a branch that begins with a fault has no phase of its own for it.
+        branches: Vec<Vec<Step>>,
     },
     /// Starts killed nodes again: those of `target`, or all that are down.
     Restart {
@@ -271,8 +373,10 @@ pub enum StepAction {
     Wait(DurationRange),
     /// Does the steps so many times.
     Repeat {
-        /// How many times, at least 1.
+        /// How many times, at least 1; at most, if something ends it before.
         times: u32,
+        /// What does.
+        until: Option<Stop>,
         /// What.
         steps: Vec<Step>,
     },
@@ -282,6 +386,8 @@ pub enum StepAction {
         lasting: Duration,
         /// The pause before each choice.
         every: DurationRange,
+        /// With which probability each choice takes part in a run at all (at least one does), in parts per million; `None`: all do.
+        swarm_millionths: Option<u32>,
         /// What may be chosen; weights are positive.
         choices: Vec<Choice>,
     },
@@ -316,69 +422,6 @@ pub struct Until {
     pub within: Duration,
 }
 
-/// One process of a node, by the name that the system's definition gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessTarget {
-    /// Its name.
-    pub name: String,
-    /// Whether its descendants are hit too.
-    pub with_children: bool,
-}
-
-/// A fault and whom it hits.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fault {
-    /// Ends processes.
-    Kill {
-        /// Whose.
-        target: Target,
-        /// Which; `None`: all of the node.
-        process: Option<ProcessTarget>,
-        /// How.
-        signal: KillSignal,
-    },
-    /// Stops every thread of processes.
-    Pause {
-        /// Whose.
-        target: Target,
-        /// Which; `None`: all of the node.
-        process: Option<ProcessTarget>,
-    },
-    /// Drops packets between nodes.
-    Partition(Partition),
-}
-
-/// The signal of a kill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KillSignal {
-    /// SIGKILL: no last words.
-    Kill,
-    /// SIGTERM: an orderly end.
-    Term,
-}
-
-/// The shapes of a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Partition {
-    /// The targets on one side, everybody else on the other (targets still see each other).
-    Isolate(Target),
-    /// Two halves drawn at random; with an odd count the larger half is drawn too.
-    Halves,
-    /// These groups see only themselves; nodes not named form one more group.
-    Groups(Vec<Target>),
-    /// Packets from `from` to `to` are dropped; the way back stays open.
-    OneWay {
-        /// Whose packets.
-        from: Target,
-        /// To whom; `None`: everybody else.
-        to: Option<Target>,
-    },
-    /// Every node sees a majority, no two nodes see the same one (needs at least 4 nodes).
-    MajoritiesRing,
-    /// Two halves that share one node, which sees everybody.
-    Bridge(Target),
-}
-
 /// Whom a fault aims at; resolved when the fault is injected, never earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -386,6 +429,8 @@ pub enum Target {
     Leader,
     /// The leader before that one.
     OldLeader,
+    /// The node whose vote for another one was seen first in the newest term in which one was seen.
+    Voter,
     /// One node, drawn, that isn't the leader.
     Follower,
     /// All nodes but the leader.
@@ -404,6 +449,10 @@ pub enum Target {
     Service,
     /// These nodes; service nodes may be among them.
     Nodes(Vec<NodeId>),
+    /// All nodes but these.
+    AllBut(Box<Target>),
+    /// The nodes that the step of this name hit when it was done last.
+    Named(String),
 }
 
 impl fmt::Display for Target {
@@ -412,6 +461,7 @@ impl fmt::Display for Target {
         f.write_str(match self {
             Self::Leader => "leader",
             Self::OldLeader => "old-leader",
+            Self::Voter => "voter",
             Self::Follower => "follower",
             Self::Followers => "followers",
             Self::Random => "random",
@@ -420,6 +470,8 @@ impl fmt::Display for Target {
             Self::MinorityWithLeader => "minority-with-leader",
             Self::All => "all",
             Self::Service => "service",
+            Self::AllBut(target) => return write!(f, "all but {target}"),
+            Self::Named(name) => return write!(f, "${name}"),
             Self::Nodes(nodes) => {
                 let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
                 return f.write_str(&nodes.join(", "));
@@ -485,66 +537,6 @@ pub enum Check {
         /// For how long two may lead nevertheless; zero unless the plan says otherwise.
         overlap: Duration,
     },
-}
-
-impl Default for RaftOptions {
-    /// The sound node with the timeouts of the Raft paper, §9.3.
-    fn default() -> Self {
-        Self {
-            program: None,
-            election_timeout: DurationRange { min: Duration::from_millis(150), max: Duration::from_millis(300) },
-            heartbeat: Duration::from_millis(40),
-            pre_vote: true,
-            check_quorum: true,
-            stickiness: true,
-            lease_reads: false,
-            read: ReadConsistency::Linearizable,
-            request_timeout: Duration::from_millis(900),
-            specimen: None,
-            arguments: Vec::new(),
-        }
-    }
-}
-
-impl Clients {
-    /// A load of additions to one set, without reads before the end.
-    #[must_use]
-    pub fn of_set() -> Self {
-        Self { work: Work::Set { reads_millionths: 0 }, keys: 1, ..Self::default() }
-    }
-
-    /// Four clients that want one lock.
-    #[must_use]
-    pub fn of_lock() -> Self {
-        let hold = DurationRange { min: Duration::from_millis(50), max: Duration::from_millis(200) };
-        Self { roaming: 4, ..Self::holding(Work::Lock(LockWork { hold, accesses: 5, fencing: true })) }
-    }
-
-    /// Three candidates for one leadership.
-    #[must_use]
-    pub fn of_election() -> Self {
-        let hold = DurationRange { min: Duration::from_secs(1), max: Duration::from_secs(3) };
-        Self { roaming: 3, timeout: Duration::from_secs(10), ..Self::holding(Work::Election { hold }) }
-    }
-
-    fn holding(work: Work) -> Self {
-        let timeout = Duration::from_secs(5);
-        Self { work, keys: 1, rate_per_second: 0.0, pinned: false, timeout, ..Self::default() }
-    }
-}
-
-impl Default for Clients {
-    /// A small load that keeps every register contended.
-    fn default() -> Self {
-        Self {
-            work: Work::Register(Mix { read: 2, write: 1, cas: 1 }),
-            keys: 4,
-            rate_per_second: 200.0,
-            roaming: 4,
-            pinned: true,
-            timeout: Duration::from_secs(1),
-        }
-    }
 }
 
 impl Check {

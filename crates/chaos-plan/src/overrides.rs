@@ -8,6 +8,7 @@
 //! expect.outage.max=< 3s               below `expect`, the rest is one key
 //! faults=faults/kill-leader.yaml
 //! system.profile=fast                  `system: etcd` becomes `{ use: etcd }` on the way
+//! system.nodes.n3.version=3.5.35       single nodes; `system: raft` becomes `{ raft: }` on the way
 //! system.programs.etcd=/opt/etcd       below `system.programs`, the rest is one key
 //! ```
 
@@ -50,7 +51,9 @@ pub(crate) fn apply(root: &mut Node, text: &str, sources: &mut Sources, mistakes
 #[must_use]
 pub fn program_override(text: &str) -> Option<String> {
     let (name, path) = text.split_once('=').filter(|(name, path)| !name.is_empty() && !path.is_empty())?;
-    Some(format!("system.programs.{name}={}", yaml::quoted(path)))
+    // That one is no program of the system.
+    let place = if name == "libfaketime" { "clocks.libfaketime".to_owned() } else { format!("system.programs.{name}") };
+    Some(format!("{place}={}", yaml::quoted(path)))
 }
 
 /// `--system etcd` and its companions as overrides: `system`, `system.version`, `system.profile`. What looks like YAML is quoted, so
@@ -66,7 +69,11 @@ pub fn system_override(key: &str, name: &str) -> String {
 fn name_is_used(system: &mut Node, path: &[Spanned<String>]) {
     let [first, second, ..] = path else { return };
     let NodeKind::Scalar(name) = &system.kind else { return };
-    if first.value == "system" && name != "raft" && second.value != "raft" {
+    if first.value == "system" && name == "raft" && second.value == "nodes" {
+        let key = Spanned { value: name.clone(), place: system.place };
+        let value = Node { place: system.place, kind: NodeKind::Null };
+        system.kind = NodeKind::Map(vec![(key, value)]);
+    } else if first.value == "system" && name != "raft" && second.value != "raft" {
         let key = Spanned { value: "use".to_owned(), place: system.place };
         let value = Node { place: system.place, kind: NodeKind::Scalar(name.clone()) };
         system.kind = NodeKind::Map(vec![(key, value)]);

@@ -14,16 +14,24 @@
 //!       place: "faults/kill-leader.yaml:6:5"
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::definition::{DefinedSystem, Tuned};
+use crate::control::{LinkSelector, Phase, Stop};
+use crate::definition::{DefinedSystem, NodeChoice, Tuned};
+use crate::fault::{Fault, Hindrance, KillSignal, Limit, Partition, ProcessTarget};
 use crate::model::{
-    Awaited, Check, Choice, Clients, Fault, FaultPlan, Filter, Hold, KillSignal, LockWork, Partition, ProcessTarget,
-    RaftOptions, ReadConsistency, Step, StepAction, System, Target, Until, Work, Workload,
+    Awaited, Check, Choice, Clients, ClockWay, FaultPlan, Filter, Hold, LockWork, Network, RaftOptions,
+    ReadConsistency, Step, StepAction, System, Target, Until, Work, Workload,
 };
+use crate::parts::{ClockFault, Keep};
 use crate::read::VERSION;
-use crate::scalar::{write_duration, write_duration_range, write_rate};
+use crate::scalar::{
+    write_bytes, write_duration, write_duration_range, write_factor, write_offset, write_rate, write_share,
+};
+use crate::wire::CutMode;
 use crate::yaml::quoted;
 
 /// Writes the workload with everything that was left out filled in.
@@ -46,11 +54,20 @@ fn write_workload(out: &mut String, workload: &Workload) -> fmt::Result {
     if let Some(seed) = workload.seed {
         writeln!(out, "seed: {seed}")?;
     }
-    let filter = match workload.filter {
-        Filter::Nftables => "nftables",
-        Filter::Iptables => "iptables",
+    let network = match workload.network {
+        Network::Namespaces { filter: Filter::Nftables } => "backend: netns, filter: nftables",
+        Network::Namespaces { filter: Filter::Iptables } => "backend: netns, filter: iptables",
+        Network::Proxy => "backend: proxy",
     };
-    writeln!(out, "network: {{ backend: netns, filter: {filter} }}")?;
+    writeln!(out, "network: {{ {network} }}")?;
+    writeln!(out, "capture: {}", workload.capture)?;
+    match &workload.clocks {
+        ClockWay::Vdso => {}
+        ClockWay::Libfaketime { library: None } => writeln!(out, "clocks: libfaketime")?,
+        ClockWay::Libfaketime { library: Some(path) } => {
+            writeln!(out, "clocks: {{ libfaketime: {} }}", quoted(&path.to_string_lossy()))?;
+        }
+    }
     let (every, timeout) = (write_duration(workload.observe.every), write_duration(workload.observe.timeout));
     writeln!(out, "observe: {{ every: {every}, timeout: {timeout} }}")?;
     write_clients(out, &workload.clients)?;
@@ -74,56 +91,85 @@ fn write_workload(out: &mut String, workload: &Workload) -> fmt::Result {
 
 fn write_raft(out: &mut String, options: &RaftOptions) -> fmt::Result {
     writeln!(out, "system:\n  raft:")?;
-    writeln!(out, "    election-timeout: {}", write_duration_range(options.election_timeout))?;
-    writeln!(out, "    heartbeat: {}", write_duration(options.heartbeat))?;
-    writeln!(out, "    pre-vote: {}", options.pre_vote)?;
-    writeln!(out, "    check-quorum: {}", options.check_quorum)?;
-    writeln!(out, "    stickiness: {}", options.stickiness)?;
-    writeln!(out, "    lease-reads: {}", options.lease_reads)?;
     let read = match options.read {
         ReadConsistency::Linearizable => "linearizable",
         ReadConsistency::Lease => "lease",
         ReadConsistency::Local => "local",
     };
     writeln!(out, "    read: {read}")?;
-    writeln!(out, "    request-timeout: {}", write_duration(options.request_timeout))?;
-    if let Some(specimen) = &options.specimen {
-        writeln!(out, "    specimen: {}", text(specimen))?;
+    write_raft_node(out, "    ", options)?;
+    if options.nodes.is_empty() {
+        return Ok(());
     }
+    writeln!(out, "  nodes:")?;
+    for (node, options) in &options.nodes {
+        writeln!(out, "    {node}:")?;
+        write_raft_node(out, "      ", options)?;
+    }
+    Ok(())
+}
+
+/// What a node is started with; what is not written would be as with all nodes.
+fn write_raft_node(out: &mut String, indent: &str, options: &RaftOptions) -> fmt::Result {
+    writeln!(out, "{indent}election-timeout: {}", write_duration_range(options.election_timeout))?;
+    writeln!(out, "{indent}heartbeat: {}", write_duration(options.heartbeat))?;
+    writeln!(out, "{indent}pre-vote: {}", options.pre_vote)?;
+    writeln!(out, "{indent}check-quorum: {}", options.check_quorum)?;
+    writeln!(out, "{indent}stickiness: {}", options.stickiness)?;
+    writeln!(out, "{indent}lease-reads: {}", options.lease_reads)?;
+    writeln!(out, "{indent}request-timeout: {}", write_duration(options.request_timeout))?;
+    writeln!(out, "{indent}specimen: {}", options.specimen.as_deref().map_or("none".to_owned(), text))?;
     if let Some(program) = &options.program {
-        writeln!(out, "    program: {}", text(&program.to_string_lossy()))?;
+        writeln!(out, "{indent}program: {}", text(&program.to_string_lossy()))?;
     }
     let arguments: Vec<String> = options.arguments.iter().map(|argument| text(argument)).collect();
-    writeln!(out, "    arguments: [{}]", arguments.join(", "))
+    writeln!(out, "{indent}arguments: [{}]", arguments.join(", "))
 }
 
 /// The definition stands in the plan as the text of its file, comments and all.
 fn write_defined(out: &mut String, defined: &DefinedSystem) -> fmt::Result {
-    let DefinedSystem { definition: _, text: own, version, profile, tune, programs, client } = defined;
+    let DefinedSystem { definition: _, text: own, version, profile, tune, programs, client, nodes } = defined;
     writeln!(out, "system:\n  profile: {}", text(profile))?;
     if let Some(version) = version {
         writeln!(out, "  version: {}", quoted(version))?;
     }
-    let tuned = tune.iter().map(|(name, value)| match value {
-        Tuned::Number(number) => format!("{}: {number}", text(name)),
-        Tuned::Flag(flag) => format!("{}: {flag}", text(name)),
-        Tuned::Text(value) => format!("{}: {}", text(name), quoted(value)),
-    });
-    write_choices(out, "tune", tuned)?;
-    let path = |path: &std::path::Path| quoted(&path.to_string_lossy());
-    write_choices(
-        out,
-        "programs",
-        programs.iter().map(|(name, program)| format!("{}: {}", text(name), path(program))),
-    )?;
-    write_choices(out, "client", client.iter().map(|(name, value)| format!("{}: {}", text(name), quoted(value))))?;
+    write_choices(out, "  ", "tune", tuned(tune))?;
+    write_choices(out, "  ", "programs", paths(programs))?;
+    let options = client.iter().map(|(name, value)| format!("{}: {}", text(name), quoted(value)));
+    write_choices(out, "  ", "client", options)?;
+    if !nodes.is_empty() {
+        writeln!(out, "  nodes:")?;
+    }
+    for (node, NodeChoice { version, profile, tune, programs }) in nodes {
+        writeln!(out, "    {node}:{}", if nodes[node] == NodeChoice::default() { " {}" } else { "" })?;
+        if let Some(version) = version {
+            writeln!(out, "      version: {}", quoted(version))?;
+        }
+        if let Some(profile) = profile {
+            writeln!(out, "      profile: {}", text(profile))?;
+        }
+        write_choices(out, "      ", "tune", tuned(tune))?;
+        write_choices(out, "      ", "programs", paths(programs))?;
+    }
     write_block(out, "  ", "definition", own)
 }
 
+fn tuned(values: &BTreeMap<String, Tuned>) -> impl Iterator<Item = String> {
+    values.iter().map(|(name, value)| match value {
+        Tuned::Number(number) => format!("{}: {number}", text(name)),
+        Tuned::Flag(flag) => format!("{}: {flag}", text(name)),
+        Tuned::Text(value) => format!("{}: {}", text(name), quoted(value)),
+    })
+}
+
+fn paths(programs: &BTreeMap<String, PathBuf>) -> impl Iterator<Item = String> {
+    programs.iter().map(|(name, path)| format!("{}: {}", text(name), quoted(&path.to_string_lossy())))
+}
+
 /// A mapping of choices on one line, if there are any.
-fn write_choices(out: &mut String, name: &str, choices: impl Iterator<Item = String>) -> fmt::Result {
+fn write_choices(out: &mut String, indent: &str, name: &str, choices: impl Iterator<Item = String>) -> fmt::Result {
     let choices: Vec<String> = choices.collect();
-    if choices.is_empty() { Ok(()) } else { writeln!(out, "  {name}: {{ {} }}", choices.join(", ")) }
+    if choices.is_empty() { Ok(()) } else { writeln!(out, "{indent}{name}: {{ {} }}", choices.join(", ")) }
 }
 
 /// A text of many lines as it stands, two columns to the right of its key; in quotes if a line-wise reader might take it for
@@ -174,8 +220,7 @@ fn write_clients(out: &mut String, loads: &[Clients]) -> fmt::Result {
                 writeln!(out, "      mix: {{ read: {}, write: {}, cas: {} }}", mix.read, mix.write, mix.cas)?;
             }
             Work::Set { reads_millionths } => {
-                let share = format!("{}.{:04}", reads_millionths / 10_000, reads_millionths % 10_000);
-                writeln!(out, "      reads: {}%", share.trim_end_matches('0').trim_end_matches('.'))?;
+                writeln!(out, "      reads: {}", write_share(*reads_millionths))?;
             }
             Work::Lock(LockWork { hold, accesses, fencing }) => {
                 writeln!(out, "      locks: {keys}\n      clients: {roaming}")?;
@@ -240,69 +285,172 @@ fn write_faults(out: &mut String, plan: &FaultPlan) -> fmt::Result {
 fn write_steps(out: &mut String, steps: &[Step], indent: usize) -> fmt::Result {
     for step in steps {
         write!(out, "{:indent$}- ", "")?;
-        let inner = indent + 2;
-        let mut hold = None;
-        let mut until = None;
-        let mut nested = None;
-        match &step.action {
-            StepAction::Fault { fault, hold: Hold::For(range) } => {
-                writeln!(out, "{}", fault_text(fault))?;
-                hold = Some(*range);
-            }
-            StepAction::Fault { fault, hold: Hold::Until(condition) } => {
-                writeln!(out, "{}", fault_text(fault))?;
-                until = Some(*condition);
-            }
-            StepAction::Fault { fault, hold: Hold::Open } => writeln!(out, "{}", fault_text(fault))?,
-            StepAction::Restart { target } => writeln!(out, "restart: {}", some_or_all(target.as_ref()))?,
-            StepAction::Resume { target } => writeln!(out, "resume: {}", some_or_all(target.as_ref()))?,
-            StepAction::Heal => writeln!(out, "heal: all")?,
-            StepAction::Await { what, within } => writeln!(out, "await: {}", awaited_text(*what, *within))?,
-            StepAction::Wait(range) => writeln!(out, "wait: {}", write_duration_range(*range))?,
-            StepAction::Repeat { times, steps } => {
-                writeln!(out, "repeat: {times}")?;
-                nested = Some(steps);
-            }
-            StepAction::Random { lasting, every, choices } => {
-                writeln!(out, "random:")?;
-                writeln!(out, "{:inner$}  for: {}", "", write_duration(*lasting))?;
-                writeln!(out, "{:inner$}  every: {}", "", write_duration_range(*every))?;
-                writeln!(out, "{:inner$}  choices:", "")?;
-                for Choice { weight, steps } in choices {
-                    writeln!(out, "{:inner$}    - weight: {weight}", "")?;
-                    writeln!(out, "{:inner$}      steps:", "")?;
-                    write_steps(out, steps, inner + 8)?;
-                }
-            }
-        }
-        if let Some(range) = hold {
-            writeln!(out, "{:inner$}for: {}", "", write_duration_range(range))?;
-        }
-        if let Some(Until { plus, within }) = until {
-            let plus = if plus.is_zero() { String::new() } else { format!("plus: {}, ", write_duration(plus)) };
-            writeln!(out, "{:inner$}until: {{ leader: another, {plus}within: {} }}", "", write_duration(within))?;
-        }
-        let place = &step.place;
-        writeln!(out, "{:inner$}place: {}", "", quoted(&format!("{}:{}:{}", place.file, place.line, place.column)))?;
-        if let Some(steps) = nested {
-            writeln!(out, "{:inner$}steps:", "")?;
-            write_steps(out, steps, inner + 2)?;
-        }
+        write_step(out, step, indent + 2)?;
     }
     Ok(())
+}
+
+/// Writes what stands behind the dash: the first line where it is, the others in column `inner`.
+fn write_step(out: &mut String, step: &Step, inner: usize) -> fmt::Result {
+    let mut nested = None;
+    match &step.action {
+        StepAction::Fault { fault, hold, phase, name } => {
+            writeln!(out, "{}", fault_text(fault))?;
+            write_hold(out, *hold, inner)?;
+            write_phase(out, *phase, inner)?;
+            if let Some(name) = name {
+                writeln!(out, "{:inner$}name: {}", "", text(name))?;
+            }
+        }
+        StepAction::On { condition, after, within, steps } => {
+            writeln!(out, "on: {{ {condition} }}")?;
+            if !after.max.is_zero() {
+                writeln!(out, "{:inner$}after: {}", "", write_duration_range(*after))?;
+            }
+            writeln!(out, "{:inner$}within: {}", "", write_duration(*within))?;
+            nested = Some(steps).filter(|steps| !steps.is_empty());
+        }
+        StepAction::Together { phase, branches } => {
+            writeln!(out, "together:")?;
+            for branch in branches {
+                writeln!(out, "{:inner$}  - steps:", "")?;
+                write_steps(out, branch, inner + 6)?;
+            }
+            write_phase(out, *phase, inner)?;
+        }
+        StepAction::Restart { target } => writeln!(out, "restart: {}", some_or_all(target.as_ref()))?,
+        StepAction::Resume { target } => writeln!(out, "resume: {}", some_or_all(target.as_ref()))?,
+        StepAction::Heal => writeln!(out, "heal: all")?,
+        StepAction::Await { what, within } => writeln!(out, "await: {}", awaited_text(*what, *within))?,
+        StepAction::Wait(range) => writeln!(out, "wait: {}", write_duration_range(*range))?,
+        StepAction::Repeat { times, until, steps } => {
+            writeln!(out, "repeat: {times}")?;
+            if let Some(Stop { condition, within }) = until {
+                let within = within.map(|within| format!(", within: {}", write_duration(within))).unwrap_or_default();
+                writeln!(out, "{:inner$}until: {{ {condition}{within} }}", "")?;
+            }
+            nested = Some(steps);
+        }
+        StepAction::Random { lasting, every, swarm_millionths, choices } => {
+            writeln!(out, "random:")?;
+            writeln!(out, "{:inner$}  for: {}", "", write_duration(*lasting))?;
+            writeln!(out, "{:inner$}  every: {}", "", write_duration_range(*every))?;
+            if let Some(share) = swarm_millionths {
+                writeln!(out, "{:inner$}  swarm: {}", "", write_share(*share))?;
+            }
+            writeln!(out, "{:inner$}  choices:", "")?;
+            for Choice { weight, steps } in choices {
+                writeln!(out, "{:inner$}    - weight: {weight}", "")?;
+                writeln!(out, "{:inner$}      steps:", "")?;
+                write_steps(out, steps, inner + 8)?;
+            }
+        }
+    }
+    let place = &step.place;
+    writeln!(out, "{:inner$}place: {}", "", quoted(&format!("{}:{}:{}", place.file, place.line, place.column)))?;
+    if let Some(steps) = nested {
+        writeln!(out, "{:inner$}steps:", "")?;
+        write_steps(out, steps, inner + 2)?;
+    }
+    Ok(())
+}
+
+fn write_hold(out: &mut String, hold: Hold, inner: usize) -> fmt::Result {
+    match hold {
+        // What is over at once says no end.
+        Hold::For(range) if range.max.is_zero() => Ok(()),
+        Hold::For(range) => writeln!(out, "{:inner$}for: {}", "", write_duration_range(range)),
+        Hold::Until(Until { plus, within }) => {
+            let plus = if plus.is_zero() { String::new() } else { format!("plus: {}, ", write_duration(plus)) };
+            writeln!(out, "{:inner$}until: {{ leader: another, {plus}within: {} }}", "", write_duration(within))
+        }
+        Hold::Open => Ok(()),
+    }
+}
+
+fn write_phase(out: &mut String, phase: Phase, inner: usize) -> fmt::Result {
+    match phase {
+        Phase::Drawn => Ok(()),
+        Phase::AtOnce => writeln!(out, "{:inner$}phase: none", ""),
+        Phase::Offset(range) => writeln!(out, "{:inner$}phase: {}", "", write_duration_range(range)),
+        Phase::Sweep => writeln!(out, "{:inner$}phase: sweep", ""),
+    }
 }
 
 fn fault_text(fault: &Fault) -> String {
     match fault {
         Fault::Kill { target, process, signal } => {
-            let signal = match signal {
-                KillSignal::Kill => "",
-                KillSignal::Term => ", signal: TERM",
+            let signal = match *signal {
+                KillSignal::KILL => String::new(),
+                other => format!(", signal: {}", other.name()),
             };
-            format!("kill: {}", whose(target, process.as_ref(), signal))
+            format!("kill: {}", whose(target, process.as_ref(), &signal))
         }
         Fault::Pause { target, process } => format!("pause: {}", whose(target, process.as_ref(), "")),
-        Fault::Partition(partition) => format!("partition: {}", partition_text(partition)),
+        Fault::Partition(shape, mode) if *mode == CutMode::default() => format!("partition: {}", partition_text(shape)),
+        Fault::Partition(shape, mode) => {
+            let shape = partition_text(shape);
+            let shape = shape.strip_prefix("{ ").and_then(|inner| inner.strip_suffix(" }")).map(str::to_owned);
+            let shape = shape.unwrap_or_else(|| format!("{}: true", partition_word(fault)));
+            format!("partition: {{ {shape}, {mode} }}")
+        }
+        Fault::Link { links, conditions } => format!("link: {{ between: {}, {conditions} }}", between_text(links)),
+        Fault::FreezeHost { target } => format!("freeze-host: {}", target_text(target)),
+        Fault::CrashLoop { target, up, down } => {
+            let (up, down) = (write_duration_range(*up), write_duration_range(*down));
+            format!("crash-loop: {{ node: {}, up: {up}, down: {down} }}", target_text(target))
+        }
+        Fault::PowerLoss { target, keep, file_system } => {
+            let keep = match keep {
+                Keep::Synced => "synced",
+                Keep::Random => "random",
+            };
+            let file_system = file_system.name();
+            format!("power-loss: {{ node: {}, keep: {keep}, file-system: {file_system} }}", target_text(target))
+        }
+        Fault::CorruptFile { target, file, damage } => {
+            format!("corrupt-file: {{ node: {}, file: {}, {damage} }}", target_text(target), quoted(file))
+        }
+        Fault::Transfer { to: None } => "transfer: leader".to_owned(),
+        Fault::Transfer { to: Some(to) } => format!("transfer: {{ node: leader, to: {} }}", target_text(to)),
+        Fault::RemoveMember { target } => format!("remove-member: {}", target_text(target)),
+        Fault::Hinder { target, how } => {
+            format!("{}: {{ node: {}, {} }}", fault.kind().name(), target_text(target), hindrance_text(*how))
+        }
+    }
+}
+
+/// The word of a shape that has nothing to say.
+fn partition_word(fault: &Fault) -> &'static str {
+    if matches!(fault, Fault::Partition(Partition::Halves, _)) { "halves" } else { "majorities-ring" }
+}
+
+fn between_text(links: &[LinkSelector]) -> String {
+    match links {
+        [LinkSelector { from: Target::All, to: Target::All, .. }] => "all".to_owned(),
+        links => links_text(links),
+    }
+}
+
+fn links_text(links: &[LinkSelector]) -> String {
+    let links: Vec<String> = links.iter().map(|link| quoted(&link.to_string())).collect();
+    format!("[{}]", links.join(", "))
+}
+
+fn hindrance_text(how: Hindrance) -> String {
+    match how {
+        Hindrance::Slow { run, every } => format!("run: {}, every: {}", write_duration(run), write_duration(every)),
+        Hindrance::Starve { share_millionths } => format!("share: {}", write_share(share_millionths)),
+        Hindrance::Limit(Limit::OpenFiles(count)) => format!("open-files: {count}"),
+        Hindrance::Limit(Limit::Memory { more_bytes }) => format!("memory: {}", write_bytes(more_bytes)),
+        Hindrance::Clock(ClockFault::Jump { by_ns }) => format!("jump: {}", write_offset(by_ns)),
+        Hindrance::Clock(ClockFault::Rate { millionths, monotonic }) => {
+            format!("rate: {}, monotonic: {monotonic}", write_factor(millionths))
+        }
+        Hindrance::Clock(ClockFault::Strobe { by_ns, every }) => {
+            format!("strobe: {{ by: {}, every: {} }}", write_offset(by_ns), write_duration(every))
+        }
+        Hindrance::Disk(disk) => disk.to_string(),
     }
 }
 
@@ -333,14 +481,18 @@ fn partition_text(partition: &Partition) -> String {
         }
         Partition::MajoritiesRing => "majorities-ring".to_owned(),
         Partition::Bridge(target) => format!("{{ bridge: {} }}", target_text(target)),
+        Partition::Cut(links) => format!("{{ cut: {} }}", links_text(links)),
     }
 }
 
 fn target_text(target: &Target) -> String {
     match target {
         Target::Nodes(_) => format!("[{target}]"),
+        // In quotes, for the commas of several nodes.
+        Target::AllBut(_) => quoted(&target.to_string()),
         Target::Leader
         | Target::OldLeader
+        | Target::Voter
         | Target::Follower
         | Target::Followers
         | Target::Random
@@ -348,7 +500,8 @@ fn target_text(target: &Target) -> String {
         | Target::Minority
         | Target::MinorityWithLeader
         | Target::All
-        | Target::Service => target.to_string(),
+        | Target::Service
+        | Target::Named(_) => target.to_string(),
     }
 }
 

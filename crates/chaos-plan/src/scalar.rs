@@ -6,6 +6,8 @@
 //! range      150ms..300ms            or one duration, when nothing is to be drawn
 //! rate       200/s  0.5/s  30/min
 //! share      90%  99.95%
+//! offset     +60s  -1.5h                a duration ahead or back
+//! factor     0.67  1.5
 //! ```
 //!
 //! Errors are half a sentence that stands beside the carets.
@@ -68,7 +70,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Why> {
 }
 
 /// Writes a duration so that [`duration`] reads the same.
-pub(crate) fn write_duration(duration: Duration) -> String {
+#[must_use]
+pub fn write_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     // The largest unit that divides it; but 60s and 90min are how people say it.
     let units =
@@ -80,6 +83,42 @@ pub(crate) fn write_duration(duration: Duration) -> String {
         }
     }
     format!("{nanos}ns")
+}
+
+/// Reads a duration ahead (`+`, or nothing) or back (`-`), in nanoseconds.
+pub(crate) fn offset_ns(text: &str) -> Result<i64, Why> {
+    let (back, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let nanos = i64::try_from(duration(text)?.as_nanos()).map_err(|_| "this is too long")?;
+    Ok(if back { -nanos } else { nanos })
+}
+
+/// Writes an offset so that [`offset_ns`] reads the same.
+pub(crate) fn write_offset(nanos: i64) -> String {
+    let sign = if nanos < 0 { '-' } else { '+' };
+    format!("{sign}{}", write_duration(Duration::from_nanos(nanos.unsigned_abs())))
+}
+
+/// Reads a factor as parts per million.
+pub(crate) fn factor_millionths(text: &str) -> Result<u32, Why> {
+    let (value, places) = decimal(text).ok_or("a factor is a number, for example `0.67`")?;
+    let (scaled, divisor) = (value.checked_mul(1_000_000).ok_or("this is too large")?, 10_u128.pow(places));
+    if scaled % divisor != 0 {
+        return Err("a factor has at most six decimal places");
+    }
+    u32::try_from(scaled / divisor).map_err(|_| "this is too large")
+}
+
+/// Writes a factor so that [`factor_millionths`] reads the same.
+pub(crate) fn write_factor(millionths: u32) -> String {
+    let (whole, rest) = (millionths / 1_000_000, millionths % 1_000_000);
+    let places = format!("{rest:06}");
+    match places.trim_end_matches('0') {
+        "" => whole.to_string(),
+        places => format!("{whole}.{places}"),
+    }
 }
 
 /// Reads `a..b`, or a single duration.
@@ -98,7 +137,8 @@ pub(crate) fn duration_range(text: &str) -> Result<DurationRange, Why> {
 }
 
 /// Writes a range so that [`duration_range`] reads the same.
-pub(crate) fn write_duration_range(range: DurationRange) -> String {
+#[must_use]
+pub fn write_duration_range(range: DurationRange) -> String {
     if range.min == range.max {
         write_duration(range.min)
     } else {
@@ -142,6 +182,61 @@ pub(crate) fn share_millionths(text: &str) -> Result<u32, Why> {
         Ok(millionths) if millionths <= 1_000_000 => Ok(millionths),
         Ok(_) | Err(_) => Err("a share is at most 100%"),
     }
+}
+
+/// Writes a share so that [`share_millionths`] reads the same.
+pub(crate) fn write_share(millionths: u32) -> String {
+    let (percent, rest) = (millionths / 10_000, millionths % 10_000);
+    let places = format!("{rest:04}");
+    match places.trim_end_matches('0') {
+        "" => format!("{percent}%"),
+        places => format!("{percent}.{places}%"),
+    }
+}
+
+/// Units of sizes with their bytes, the largest first.
+const BYTES: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
+    ("MiB", 1 << 20),
+    ("MB", 1_000_000),
+    ("KiB", 1 << 10),
+    ("kB", 1_000),
+    ("B", 1),
+];
+
+/// Reads a size as bytes.
+pub(crate) fn bytes(text: &str) -> Result<u64, Why> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = BYTES.iter().find(|(name, _)| *name == unit.trim_start());
+    let (_, bytes) = unit.ok_or("a size has a unit, B, kB, MB, GB, KiB, MiB or GiB: `64MB`")?;
+    whole(number)?.checked_mul(*bytes).ok_or("the number is too large")
+}
+
+/// Writes a size so that [`bytes`] reads the same.
+pub(crate) fn write_bytes(size: u64) -> String {
+    let unit = BYTES.iter().find(|(_, bytes)| size != 0 && size.is_multiple_of(*bytes));
+    unit.map_or_else(|| format!("{size}B"), |(name, bytes)| format!("{}{name}", size / bytes))
+}
+
+/// Units of bit rates, the largest first.
+const BITS: [(&str, u64); 4] = [("gbit/s", 1_000_000_000), ("mbit/s", 1_000_000), ("kbit/s", 1_000), ("bit/s", 1)];
+
+/// Reads a rate of bits per second, `1mbit/s`. At least 8 bits.
+pub(crate) fn bit_rate(text: &str) -> Result<u64, Why> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = BITS.iter().find(|(name, _)| *name == unit.trim_start());
+    let (_, bits) = unit.ok_or("a rate has a unit, bit/s, kbit/s, mbit/s or gbit/s: `1mbit/s`")?;
+    let rate = whole(number)?.checked_mul(*bits).ok_or("the number is too large")?;
+    if rate < 8 { Err("less than a byte a second: cut the link instead") } else { Ok(rate) }
+}
+
+/// Writes a rate so that [`bit_rate`] reads the same.
+pub(crate) fn write_bit_rate(rate: u64) -> String {
+    let unit = BITS.iter().find(|(_, bits)| rate.is_multiple_of(*bits)).expect("everything is a multiple of one");
+    format!("{}{}", rate / unit.1, unit.0)
 }
 
 /// Reads a whole number.
@@ -218,10 +313,43 @@ mod tests {
     }
 
     #[test]
+    fn sizes_are_exact_in_every_unit() {
+        for (text, size) in
+            [("64MB", 64_000_000), ("1GiB", 1 << 30), ("1025B", 1025), ("3kB", 3_000), ("2MiB", 1 << 21)]
+        {
+            assert_eq!((bytes(text), write_bytes(size)), (Ok(size), text.to_owned()));
+        }
+        assert_eq!(bytes("5 MB"), Ok(5_000_000));
+        for text in ["64", "MB", "-1B", "1.5MB", "1mb", "99999999999GiB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn offsets_have_a_sign_and_factors_six_decimal_places() {
+        for (text, nanos) in [("+60s", 60_000_000_000), ("-60s", -60_000_000_000), ("+1ns", 1)] {
+            assert_eq!((offset_ns(text), write_offset(nanos)), (Ok(nanos), text.to_owned()));
+        }
+        assert_eq!(offset_ns("2h"), offset_ns("+2h"));
+        for (text, millionths) in [("0", 0), ("0.67", 670_000), ("64", 64_000_000), ("1.000001", 1_000_001)] {
+            assert_eq!((factor_millionths(text), write_factor(millionths)), (Ok(millionths), text.to_owned()));
+        }
+        for text in ["--1s", "+-1s", "+", "300000000h"] {
+            assert!(offset_ns(text).is_err(), "{text}");
+        }
+        for text in ["-1", "1e3", "0.0000001", "5000"] {
+            assert!(factor_millionths(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn shares_keep_four_decimal_places() {
         assert_eq!(share_millionths("90%"), Ok(900_000));
         assert_eq!(share_millionths("99.9999%"), Ok(999_999));
         assert_eq!(share_millionths("100%"), Ok(1_000_000));
+        for text in ["10%", "2.5%", "0.0001%"] {
+            assert_eq!(share_millionths(text).map(write_share).as_deref(), Ok(text));
+        }
         for text in ["101%", "90", "0.99", "99.99999%", "%", "-1%"] {
             assert!(share_millionths(text).is_err(), "{text}");
         }

@@ -26,7 +26,7 @@ impl Random {
 }
 
 /// Pieces that mean something to YAML or to the language, so that edits reach past the parser.
-const PIECES: [&str; 36] = [
+const PIECES: [&str; 41] = [
     "\n",
     "  ",
     "\t",
@@ -62,6 +62,11 @@ const PIECES: [&str; 36] = [
     "heal",
     "1s..2s",
     "steps:",
+    "on: { leader: lost }",
+    "together:",
+    "all but ",
+    "$others",
+    " <-> ",
     "\u{feff}",
 ];
 

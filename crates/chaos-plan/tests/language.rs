@@ -28,7 +28,7 @@ fn loaded(yaml: &str) -> Result<Loaded, PlanErrors> {
 #[test]
 fn the_examples_of_the_documentation_load() {
     let blocks = yaml_blocks(include_str!("../src/language.md"));
-    assert_eq!(blocks.len(), 3);
+    assert_eq!(blocks.len(), 4);
     for block in blocks {
         loaded(&block).unwrap_or_else(|errors| panic!("{errors}"));
     }

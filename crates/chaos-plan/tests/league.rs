@@ -2,6 +2,7 @@
 //! that system promises.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use chaos_plan::{Check, StepAction, System, Workload, builtin, load, resolved_yaml, system_override};
 
@@ -19,14 +20,20 @@ fn names(workload: &Workload) -> Vec<&'static str> {
     workload.checks.iter().map(|check| check.name()).collect()
 }
 
+/// What clients do and what is checked where it isn't the usual, as the scripts that run every system have it.
+fn peculiar(system: &str) -> Vec<String> {
+    let script = "source scripts/systems/lib-run.sh && peculiar \"$1\" 30s";
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let told = Command::new("bash").args(["-c", script, "bash", system]).current_dir(root).output();
+    let told = told.expect("there is a bash");
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let words = String::from_utf8(told.stdout).expect("overrides are text");
+    words.lines().filter(|word| *word != "--set").map(str::to_owned).collect()
+}
+
 fn of(fault: &str, system: &str) -> Workload {
     let mut overrides = vec![system_override("system", system)];
-    // As scripts/systems/lib-run.sh has it: nobody can write to these.
-    overrides.extend(match system {
-        "curator" | "keepalived" | "mongodb" => Some("checks=[promised]".to_owned()),
-        "kubernetes" | "tikv" => Some("checks=[no-stale-leader: { within: 30s }]".to_owned()),
-        _ => None,
-    });
+    overrides.extend(peculiar(system));
     with(fault, &overrides).unwrap_or_else(|error| panic!("{system}: {error}"))
 }
 

@@ -156,6 +156,7 @@ fn a_check_that_the_system_cannot_be_held_to_is_refused_with_a_remedy() {
     };
     check("keepalived", "checks: [election-safety]", "can't be checked of `keepalived`", "add `term:`");
     check("keepalived", "checks: [linearizable]", "it has no client", "add `client:");
+    check("keepalived", "checks: [fencing]", "no process of it uses `{{ resource }}`", "add `client:");
     check(
         "keepalived",
         "checks: [reelection: { within: 9s }]\nclients: [register: {}]",
@@ -166,6 +167,14 @@ fn a_check_that_the_system_cannot_be_held_to_is_refused_with_a_remedy() {
     let workload = load(text, &[]).unwrap_or_else(|errors| panic!("{errors}"));
     assert!(workload.clients.is_empty(), "nobody is there to speak with it");
     assert_eq!(load(&resolved_yaml(&workload), &[]).unwrap(), workload);
+}
+
+#[test]
+fn what_locks_protect_may_be_used_by_the_nodes_themselves_without_a_client() {
+    let text =
+        "name: case\nsystem: lease\nnodes: 3\nclients: none\nfaults: none\nchecks: [fencing, exclusive-access]\n";
+    let workload = load(text, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(workload.checks.iter().map(|check| check.name()).collect::<Vec<_>>(), ["fencing", "exclusive-access"]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn the_designs_own_example_means_what_it_says() {
     assert_eq!(hope.bound, Bound::Time(within));
     let numbers: Vec<usize> = workload.faults.steps.iter().map(|step| step.number).collect();
     assert_eq!(numbers, [0, 1]);
-    let StepAction::Repeat { times: 10, steps } = &workload.faults.steps[1].action else { panic!("a repeat") };
+    let StepAction::Repeat { times: 10, steps, .. } = &workload.faults.steps[1].action else { panic!("a repeat") };
     assert_eq!(steps.iter().map(|step| step.number).collect::<Vec<_>>(), [2, 3]);
     assert_eq!(steps[0].place.file, "tests/valid/plans/isolate-leader.yaml");
 }

@@ -7,8 +7,8 @@ use chaos_failover::{Analysis, FaultBand, Figure, Judgement};
 use chaos_history::{FaultId, Header, RunNanos, SourcePlace};
 
 use crate::model::{
-    Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts, SCHEMA,
-    Verdict, WitnessSummary,
+    ActedOn, Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts,
+    SCHEMA, Verdict, WitnessSummary,
 };
 use crate::notes::notes;
 use crate::words::{count, duration};
@@ -98,6 +98,7 @@ impl Report {
                 given: None,
                 directory: input.directory.to_owned(),
                 cut_short: input.cut_short.clone(),
+                acted_on: ActedOn::default(),
                 tested: None,
             },
             faults: bands.iter().map(fault).collect(),

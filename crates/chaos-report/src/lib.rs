@@ -31,8 +31,8 @@ pub use build::{ExpectedViolation, Input};
 pub use compare::{COMPARE_SCHEMA, CompareReport};
 pub use evidence::quoted_lines;
 pub use model::{
-    Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts, SCHEMA,
-    Tested, Verdict, WitnessSummary,
+    ActedOn, Check, CheckGroup, CheckVerdict, ExpectationResult, Fact, FaultSummary, QuotedLine, Report, RunFacts,
+    SCHEMA, Tested, TestedNode, Verdict, WitnessSummary,
 };
 pub use schema::report_schema;
 pub use set::{RunSet, SET_SCHEMA, SetEnd, SetFacts, SetRun, worse};

@@ -175,9 +175,31 @@ pub struct RunFacts {
     pub directory: String,
     /// Whether it ran to its end: `None` if so, otherwise what ended it.
     pub cut_short: Option<String>,
+    /// What faults between nodes acted on.
+    #[serde(default, skip_serializing_if = "ActedOn::is_packets")]
+    pub acted_on: ActedOn,
     /// Version and settings of the system under test; `None` in reports of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested: Option<Tested>,
+}
+
+/// What faults between nodes acted on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActedOn {
+    /// All packets (`network: netns`).
+    #[default]
+    Packets,
+    /// The bytes of TCP connections, and nothing else (`network: proxy`).
+    TcpStreams,
+    /// Messages in virtual time: there were no processes (`--world sim`).
+    Simulation,
+}
+
+impl ActedOn {
+    fn is_packets(&self) -> bool {
+        *self == Self::Packets
+    }
 }
 
 /// Which variant of a system was tested.
@@ -188,6 +210,20 @@ pub struct Tested {
     /// The tuning profile.
     pub profile: String,
     /// The profile's values, with what the workload changed of them.
+    pub settings: Vec<Fact>,
+    /// What its programs said of their versions when they were asked.
+    pub programs: Vec<Fact>,
+    /// The nodes that ran otherwise, each with what was different.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<TestedNode>,
+}
+
+/// What was different with one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TestedNode {
+    /// Which node.
+    pub node: NodeId,
+    /// Version, profile, settings and specimen, as far as they are not those of the others.
     pub settings: Vec<Fact>,
     /// What its programs said of their versions when they were asked.
     pub programs: Vec<Fact>,
@@ -203,22 +239,31 @@ impl Tested {
         format!("{version}, profile {}{settings}", self.profile)
     }
 
-    /// `election 200, heartbeat 20`.
+    /// `election 200, heartbeat 20; n3: version 3.5.35, election 400`.
     #[must_use]
     pub(crate) fn settings_in_words(&self) -> String {
-        let settings = self.settings.iter().map(|fact| format!("{} {}", fact.name, fact.value));
-        settings.collect::<Vec<String>>().join(", ")
+        let words = |facts: &[Fact]| {
+            facts.iter().map(|fact| format!("{} {}", fact.name, fact.value)).collect::<Vec<String>>().join(", ")
+        };
+        let nodes = self.nodes.iter().map(|own| format!("{}: {}", own.node, words(&own.settings)));
+        let all = Some(words(&self.settings)).filter(|words| !words.is_empty());
+        all.into_iter().chain(nodes).collect::<Vec<String>>().join("; ")
     }
 }
 
 impl RunFacts {
-    /// `raft, 5 nodes`, or `raft (broken on purpose: double-vote), 5 nodes`.
+    /// `raft, 5 nodes`, or with `faults on TCP streams only` behind it, or `raft (broken on purpose: double-vote), 5 nodes`.
     #[must_use]
     pub(crate) fn system_in_words(&self) -> String {
         let nodes = crate::words::count(self.nodes as u64, "node");
+        let acted_on = match self.acted_on {
+            ActedOn::Packets => "",
+            ActedOn::TcpStreams => ", faults on TCP streams only (network: proxy)",
+            ActedOn::Simulation => ", simulated in virtual time (--world sim)",
+        };
         match &self.specimen {
-            Some(specimen) => format!("{} (broken on purpose: {specimen}), {nodes}", self.system),
-            None => format!("{}, {nodes}", self.system),
+            Some(specimen) => format!("{} (broken on purpose: {specimen}), {nodes}{acted_on}", self.system),
+            None => format!("{}, {nodes}{acted_on}", self.system),
         }
     }
 }

@@ -77,6 +77,7 @@ fn stalls(analysis: &Analysis) -> Option<String> {
 }
 
 fn unplanned(analysis: &Analysis) -> Option<String> {
+    let word = analysis.testimony.terms.word();
     let one = |it: &Unplanned| {
         let mut circumstances = Vec::new();
         let fault = it.after.and_then(|id| band(analysis, id));
@@ -85,14 +86,14 @@ fn unplanned(analysis: &Analysis) -> Option<String> {
             circumstances.push(format!("{} after the end of {}", duration(since), fault.label));
         }
         if let Some(healthy) = it.previous.filter(|_| it.needless) {
-            circumstances.push(format!("needless: {} led term {} in good health", healthy.node, healthy.term));
+            circumstances.push(format!("needless: {} led {word} {} in good health", healthy.node, healthy.term));
         }
         if it.stalled {
             circumstances.push("during a host stall or just after it".to_owned());
         }
         let circumstances =
             if circumstances.is_empty() { String::new() } else { format!(" ({})", circumstances.join(", ")) };
-        format!("{} led term {} at {}{circumstances}", it.leader.node, it.leader.term, moment(it.at.hi))
+        format!("{} led {word} {} at {}{circumstances}", it.leader.node, it.leader.term, moment(it.at.hi))
     };
     listed(
         ["election without a fault", "elections without a fault"],
@@ -172,6 +173,7 @@ mod tests {
         let told = |testimony| {
             let header = Header {
                 chaos_history: 1,
+                simulated: None,
                 workload: "w".to_owned(),
                 system: "s".to_owned(),
                 nodes: 3,

@@ -288,7 +288,8 @@ impl RunSet {
         let mut rows = vec![["failover", "n", "p50", "p90", "p99", "max", "floor"].map(str::to_owned)];
         for row in &self.distributions {
             let figures = row.figures;
-            let floor = self.floor.as_ref().and_then(|floor| floor.of_phase(row.phase)).map(|floor| floor.min);
+            let floor =
+                self.floor.as_ref().and_then(|floor| floor.of_failovers(row.kind, row.phase)).map(|floor| floor.min);
             rows.push([
                 format!("{} {}", row.kind.name(), row.phase.name()),
                 figures.n.to_string(),

@@ -196,7 +196,7 @@ impl Terminal {
             self.labelled("failover", Ink::Strong, "none: no fault took a leader away");
             return;
         }
-        for kind in [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition] {
+        for kind in FaultKind::ALL {
             let of_kind = measured.failovers.iter().filter(|failover| failover.kind == kind);
             let (n, split): (Vec<_>, Vec<u64>) =
                 of_kind.map(|f| (f.fault, f.terms_without_leader.unwrap_or(0))).unzip();
@@ -230,7 +230,7 @@ impl Terminal {
         let optional = |value: Option<Duration>| value.map_or("–".to_owned(), duration);
         let fewer = if figures.n < row.failovers { format!(" ({})", figures.n) } else { String::new() };
         let mut line = format!("{}{:<22}", " ".repeat(INDENT), format!("  {}{fewer}", row.phase.name()));
-        let floor = floor.and_then(|floor| floor.of_phase(row.phase)).map(|floor| floor.min);
+        let floor = floor.and_then(|floor| floor.of_failovers(row.kind, row.phase)).map(|floor| floor.min);
         for cell in [optional(figures.p50), optional(figures.p90), duration(figures.max), optional(floor)] {
             let _ = write!(line, "{cell:>9}");
         }

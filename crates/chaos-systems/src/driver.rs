@@ -85,6 +85,22 @@ pub enum ProbeError {
     },
 }
 
+/// What an observer was told at a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What it means.
+    pub belief: Belief,
+    /// Whom the node named as its leader if no node is known by that name, with the names that are known, for people; the belief is then
+    /// one without a leader.
+    pub stranger: Option<String>,
+}
+
+impl From<Belief> for Told {
+    fn from(belief: Belief) -> Self {
+        Self { belief, stranger: None }
+    }
+}
+
 /// A view that a node told unasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushed {
@@ -146,6 +162,78 @@ pub struct ObserverFacts {
     pub every: Option<Duration>,
 }
 
+/// Something that a running cluster is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What.
+    pub what: ChangeOf,
+    /// Whom it is about: the leader that hands over, or the member that goes or comes.
+    pub target: NodeId,
+    /// Who leads, as far as that is known.
+    pub leader: Option<NodeId>,
+    /// The members of the moment, in order; without one that comes.
+    pub members: Vec<NodeId>,
+    /// How often it has been asked for in vain: each time, another node may be asked.
+    pub attempt: usize,
+}
+
+/// What a cluster is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeOf {
+    /// The target hands its leadership over.
+    Transfer {
+        /// To whom; `None`: to whom the system chooses.
+        to: Option<NodeId>,
+    },
+    /// The target is a member no more.
+    Remove,
+    /// The target, which does not run, is a member again.
+    Add,
+}
+
+/// Whom a change is asked of, of those that can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedOf {
+    /// The leader, then others.
+    Leader,
+    /// The target.
+    Target,
+    /// Other members than the target, the leader first.
+    Other,
+}
+
+impl Change {
+    /// The node to ask at this attempt.
+    #[must_use]
+    pub fn asked(&self, of: AskedOf) -> NodeId {
+        // Only the target can hand over, and only those that stay know of those that come.
+        let of = match (self.what, of) {
+            (ChangeOf::Transfer { .. }, AskedOf::Leader) => AskedOf::Target,
+            (ChangeOf::Add, AskedOf::Leader) => AskedOf::Other,
+            (ChangeOf::Transfer { .. } | ChangeOf::Add | ChangeOf::Remove, of) => of,
+        };
+        let may = |node: &NodeId| of == AskedOf::Leader || *node != self.target;
+        let first = self.leader.filter(|leader| may(leader) && self.members.contains(leader));
+        let others = self.members.iter().copied().filter(|node| may(node) && Some(*node) != first);
+        let candidates: Vec<NodeId> = first.into_iter().chain(others).collect();
+        match of {
+            AskedOf::Leader | AskedOf::Other if !candidates.is_empty() => candidates[self.attempt % candidates.len()],
+            AskedOf::Leader | AskedOf::Other | AskedOf::Target => self.target,
+        }
+    }
+}
+
+/// Why a change did not come about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unchanged {
+    /// It was refused: nothing has changed, nor will.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Nobody knows.
+    #[error("{0}")]
+    Unknown(String),
+}
+
 /// One system: how it is started, who leads, what clients do.
 pub trait Driver: Send + Sync {
     /// Who is asked at each node; never empty. The first is the main one: its answers are the history's observations, and decide
@@ -156,13 +244,35 @@ pub trait Driver: Send + Sync {
     }
 
     /// Asks one of the observers, by its place in [`Driver::observers`], for its view at a node. The caller limits the time.
-    fn observe_as(&self, observer: usize, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
+    fn observe_as(&self, observer: usize, node: NodeId) -> BoxFuture<'_, Result<Told, ProbeError>> {
         debug_assert_eq!(observer, 0, "a driver of several observers says how each is asked");
-        self.observe(node)
+        let asked = self.observe(node);
+        Box::pin(async move { asked.await.map(Told::from) })
     }
 
     /// How to start this node, with its data in `data`.
     fn launch(&self, node: NodeId, data: &Path) -> Launch;
+
+    /// How to start this node so that, if its directory `data` is empty, it joins a running cluster of these members, itself among them.
+    ///
+    /// # Errors
+    /// Why it can't be said, for people.
+    fn launch_joining(&self, node: NodeId, data: &Path, members: &[NodeId]) -> Result<Launch, String> {
+        let _ = members;
+        Ok(self.launch(node, data))
+    }
+
+    /// Whether a node that joins runs before it is added, since the leader has it catch up first.
+    fn joins_first(&self) -> bool {
+        false
+    }
+
+    /// Tells the cluster something, once; the caller limits the time. What was dropped half-way is of unknown outcome. A change that is
+    /// there already counts as done.
+    fn change(&self, change: &Change) -> BoxFuture<'_, Result<(), Unchanged>> {
+        let _ = change;
+        Box::pin(std::future::ready(Err(Unchanged::Refused("this driver has no such operation".to_owned()))))
+    }
 
     /// A node that was stopped is about to go on: what it said before is its word no more.
     fn resuming(&self, node: NodeId) {

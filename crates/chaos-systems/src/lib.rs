@@ -12,7 +12,7 @@ mod probe;
 mod raft;
 mod resp;
 
-pub use access::{Addresses, Enter};
+pub use access::{Addresses, Enter, Views};
 pub use client::{
     ClientError, ClientSetup, OVSDB_SCHEMA, PROTOCOL_TEXT, RuleOutcome, RuleReport, check_client, drivers, open,
 };
@@ -20,7 +20,7 @@ pub use defined::{
     DefinedDriver, DefinedError, DefinedSetup, Examined, Misunderstood, Programs, cache, is_program, on_path,
 };
 pub use driver::{
-    Answer, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, ObserverFacts, Preparation, ProbeError,
-    Pushed, Watch,
+    Answer, AskedOf, Change, ChangeOf, Client, CommandLine, Driver, Launch, LaunchFile, LaunchProcess, ObserverFacts,
+    Preparation, ProbeError, Pushed, Told, Unchanged, Watch,
 };
 pub use raft::RaftDriver;

@@ -20,10 +20,14 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
+use serde_json::json;
 
+use crate::access::Views;
 use crate::client::web::{self, Unread, describe};
 use crate::client::{failed, member, shortened, unknown, written_as};
-use crate::driver::{Answer, CommandLine, Driver, Launch, LaunchProcess, ProbeError, Pushed, Watch};
+use crate::driver::{
+    Answer, AskedOf, Change, ChangeOf, CommandLine, Driver, Launch, LaunchProcess, ProbeError, Pushed, Unchanged, Watch,
+};
 
 /// The port on which reference nodes talk to each other.
 const PEER_PORT: u16 = 7001;
@@ -38,9 +42,10 @@ const LINE_BYTES_MAX: usize = 64 << 10;
 #[derive(Debug)]
 pub struct RaftDriver {
     options: RaftOptions,
-    program: PathBuf,
-    program_prefix: Vec<OsString>,
+    /// The program of nodes that name none, and its first arguments.
+    own_node: (PathBuf, Vec<OsString>),
     addresses: Vec<Ipv4Addr>,
+    views: Option<Views>,
     seed: Seed,
     /// Observers have connections of their own, so that a slow operation never delays a question.
     observer: Client,
@@ -50,6 +55,8 @@ pub struct RaftDriver {
 impl RaftDriver {
     /// The port on which every node answers clients and observers.
     pub const CLIENT_PORT: u16 = HTTP_PORT;
+    /// The ports on which nodes listen.
+    pub const PORTS: [u16; 2] = [PEER_PORT, HTTP_PORT];
 
     /// A driver for nodes at these addresses (the first is `n1`'s), started as `program prefix… --id n1 …` unless the
     /// options name a program of their own. Nodes draw their election timeouts from `seed`.
@@ -63,12 +70,14 @@ impl RaftDriver {
         seed: Seed,
         connect_timeout: Duration,
     ) -> Result<Self, ProbeError> {
-        let (program, program_prefix) = match &options.program {
-            Some(program) => (program.clone(), Vec::new()),
-            None => own_node,
-        };
         let client = || web::client(connect_timeout).map_err(silent);
-        Ok(Self { observer: client()?, clients: client()?, options, program, program_prefix, addresses, seed })
+        Ok(Self { observer: client()?, clients: client()?, options, own_node, addresses, views: None, seed })
+    }
+
+    /// Nodes are told these addresses of each other, instead of their own ones.
+    #[must_use]
+    pub fn with_views(self, views: Option<Views>) -> Self {
+        Self { views, ..self }
     }
 
     /// The address of what these segments name; each is escaped, so that no key can name something else.
@@ -116,16 +125,59 @@ impl RaftDriver {
 }
 
 impl Driver for RaftDriver {
+    fn launch_joining(&self, node: NodeId, data: &Path, _members: &[NodeId]) -> Result<Launch, String> {
+        let mut launch = self.launch(node, data);
+        // Whose members it joins, the leader tells it.
+        launch.processes.iter_mut().for_each(|process| process.command.arguments.push("--join".into()));
+        Ok(launch)
+    }
+
+    fn joins_first(&self) -> bool {
+        true
+    }
+
+    fn change(&self, change: &Change) -> BoxFuture<'_, Result<(), Unchanged>> {
+        let (node, target) = (change.asked(AskedOf::Leader), change.target.to_string());
+        let (path, body): (&[&str], _) = match change.what {
+            ChangeOf::Transfer { to: Some(to) } => (&["leadership", "transfer"], json!({ "to": to.to_string() })),
+            ChangeOf::Transfer { to: None } => (&["leadership", "transfer"], json!({})),
+            ChangeOf::Remove => (&["members"], json!({ "remove": target })),
+            ChangeOf::Add => (&["members"], json!({ "add": target })),
+        };
+        let request = self.observer.post(self.url(node, path.iter().copied())).json(&body);
+        async move {
+            let unknown = |error: reqwest::Error| Unchanged::Unknown(format!("{node}: {}", describe(&error)));
+            let answer = request.send().await.map_err(unknown)?;
+            let status = answer.status();
+            let text = match web::body(answer, ANSWER_BYTES_MAX).await {
+                Ok(text) => shortened(&String::from_utf8_lossy(&text)),
+                Err(_) => "an unreadable answer".to_owned(),
+            };
+            match status.as_u16() {
+                200 => Ok(()),
+                // Not the leader, or nothing that can be done.
+                400 | 404 | 405 | 409 => Err(Unchanged::Refused(format!("{node} answered {status}: {text}"))),
+                _ => Err(Unchanged::Unknown(format!("{node} answered {status}: {text}"))),
+            }
+        }
+        .boxed()
+    }
+
     fn launch(&self, node: NodeId, data: &Path) -> Launch {
-        let options = &self.options;
+        let options = self.options.of_node(node);
+        let (program, prefix) = match &options.program {
+            Some(program) => (program.clone(), Vec::new()),
+            None => self.own_node.clone(),
+        };
         let millis = |duration: Duration| format!("{}us", duration.as_micros());
-        let mut arguments = self.program_prefix.clone();
+        let mut arguments = prefix;
         let mut flag = |name: &str, value: String| {
             arguments.push(name.into());
             arguments.push(value.into());
         };
         flag("--id", node.to_string());
-        for (index, address) in self.addresses.iter().enumerate() {
+        let seen = self.views.as_ref().map_or(&self.addresses, |views| &views[node.index()]);
+        for (index, address) in seen.iter().enumerate() {
             flag("--node", format!("{}={address}:{PEER_PORT}/{HTTP_PORT}", NodeId::from_index(index)));
         }
         flag("--data", data.display().to_string());
@@ -142,7 +194,7 @@ impl Driver for RaftDriver {
             flag("--specimen", specimen.clone());
         }
         arguments.extend(options.arguments.iter().map(OsString::from));
-        let command = CommandLine { program: self.program.clone(), arguments, ..CommandLine::default() };
+        let command = CommandLine { program, arguments, ..CommandLine::default() };
         Launch { processes: vec![LaunchProcess { name: "node".to_owned(), command }], ..Launch::default() }
     }
 
@@ -201,6 +253,12 @@ struct Status {
     commit: Option<u64>,
     #[serde(default)]
     monotonic_ns: Option<u64>,
+    /// Of the lease from which it serves reads.
+    #[serde(default)]
+    lease_remaining_ns: Option<u64>,
+    /// Until it steps down if nobody answers any more.
+    #[serde(default)]
+    quorum_remaining_ns: Option<u64>,
 }
 
 impl Status {
@@ -228,6 +286,8 @@ impl Status {
             leader: node(&self.leader)?,
             voted_for: node(&self.voted_for)?,
             commit: self.commit,
+            // Whichever ends first.
+            lease_remaining_ns: [self.lease_remaining_ns, self.quorum_remaining_ns].into_iter().flatten().min(),
         })
     }
 }

@@ -12,6 +12,7 @@ use chaos_report::Wrapped;
 
 use crate::args::RunArguments;
 use crate::run::Order;
+use crate::simulated::WorldKind;
 
 /// The file's name.
 const FILE: &str = "command.txt";
@@ -21,12 +22,13 @@ pub(crate) fn as_given(order: &Order<'_>, seed: Seed) -> String {
     let verb = if order.wrap.is_some() { "wrap" } else { "run" };
     let mut words: Vec<String> = ["chaos", verb, &order.asked.workload].map(str::to_owned).to_vec();
     words.extend(["--seed".to_owned(), seed.to_string()]);
-    for change in order.overrides {
-        words.extend(["--set".to_owned(), change.clone()]);
+    for change in order.asked.changes.overrides() {
+        words.extend(["--set".to_owned(), change]);
     }
     if order.asked.stop_on_violation {
         words.push("--stop-on-violation".to_owned());
     }
+    words.extend(order.world.words());
     if let Some(wrap) = order.wrap {
         words.extend(wrap.words());
     }
@@ -41,6 +43,7 @@ pub(crate) fn of_set(arguments: &RunArguments, times: u16, seed: Seed) -> String
     for change in arguments.asked.changes.overrides() {
         words.extend(["--set".to_owned(), change]);
     }
+    words.extend(arguments.world.words());
     let flags = [
         ("--keep-going", arguments.repeat.keep_going),
         ("--stop-on-violation", arguments.asked.stop_on_violation),
@@ -65,11 +68,14 @@ pub(crate) fn given(directory: &RunDir) -> Option<String> {
 }
 
 /// The saved plan has every override and the seed in it, so it is what runs the same again.
-pub(crate) fn from_plan(directory: &RunDir, wrapped: Option<&Wrapped>) -> String {
+pub(crate) fn from_plan(directory: &RunDir, wrapped: Option<&Wrapped>, simulated: bool) -> String {
     let plan = directory.plan().display().to_string();
     let mut words: Vec<String> =
         Vec::from(["chaos", if wrapped.is_some() { "wrap" } else { "run" }].map(str::to_owned));
     words.push(plan);
+    if simulated {
+        words.extend(WorldKind::Sim.words());
+    }
     if let Some(wrapped) = wrapped {
         words.extend(wrapped.once.then(|| "--once".to_owned()));
         words.push("--".to_owned());

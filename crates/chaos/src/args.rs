@@ -15,6 +15,7 @@ use crate::explain::ExplainArguments;
 use crate::init::InitArguments;
 use crate::list::ListArguments;
 use crate::man::ManArguments;
+use crate::simulated::WorldKind;
 use crate::wrap::WrapArguments;
 
 /// Break a cluster on purpose and see who leads.
@@ -36,11 +37,13 @@ Examples:
   chaos run kill --seed 7 --set nodes=3       a built-in workload, with changes
   chaos run workloads/league/kill.yaml --system etcd --profile fast
                                               a real system that is installed (scripts/systems/install etcd)
+  chaos run partition --world sim             the same in virtual time, in a second
   chaos run partition --set system.raft.specimen=double-vote
                                               the same against a node that is broken on purpose
   chaos check reports/partition/<run>         judge a saved run again
   chaos check history.edn                     judge a history of Jepsen, Porcupine or chaos
   chaos wrap kill -- cargo test               a test suite of your own while leaders are killed
+  chaos explore --specimen read-unconfirmed   search for a plan that shows what is wrong, and make it small
   chaos explain linearizable                  what does this word mean?
   chaos doctor                                what can this host do?
 
@@ -48,7 +51,7 @@ Exit codes:
   0  valid, and every expectation met         1  a safety property is violated
   2  unknown, or not run to its end           3  valid, but an expectation was missed
   4  the wrapped command failed (`chaos wrap`), and no safety property is violated
-  254  the plan or the arguments are wrong, or this host can't do it
+  254  the plan or the arguments are wrong, this host can't do it, or the system did not come up
   255  our own failure";
 
 /// What chaos can do.
@@ -58,6 +61,10 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Run a command of your own (a test suite, say) against a cluster while a fault plan runs, and judge both.
     Wrap(WrapArguments),
+    /// Search for plans under which a promise is broken, make them small, and write them down as workloads.
+    Explore(crate::explore::ExploreArguments),
+    /// Run a plan again, under one seed after another, until it shows what it is kept for.
+    Replay(crate::replay::ReplayArguments),
     /// Write a workload and a fault plan of your own to start from.
     Init(InitArguments),
     /// Judge saved runs again, and histories of other tools; prints the verdicts and exits accordingly.
@@ -76,6 +83,8 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// List the built-in workloads, fault plans and systems, the broken nodes, and the checks.
     List(ListArguments),
+    /// List the broken nodes, or put them on trial: each must be convicted, and the sound node acquitted.
+    Museum(crate::museum::MuseumArguments),
     /// Explain a property, fault, target, phase, metric, exit code, note of a report, or any word of a plan.
     Explain(ExplainArguments),
     /// Print the language of workloads and fault plans, or that of system definitions.
@@ -104,6 +113,10 @@ pub(crate) struct RunArguments {
     /// How to tell what happens: text for people, json for programs (events on standard output, one a line).
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: RunFormat,
+    /// Where it runs: real, in processes; or sim, in virtual time, where one seed decides everything and a minute takes less than a second.
+    /// The simulator runs the reference node only, and refuses plans with faults that it doesn't know.
+    #[arg(long, value_name = "WORLD", value_enum, default_value_t)]
+    pub(crate) world: WorldKind,
     /// Several runs instead of one.
     #[command(flatten)]
     pub(crate) repeat: crate::repeat::RepeatArguments,
@@ -120,6 +133,9 @@ Set CHAOS_LOG (for example CHAOS_LOG=debug) to see what the harness does.";
 pub(crate) struct PlanArguments {
     /// A workload file, or the name of a built-in one.
     pub(crate) workload: String,
+    /// Print instead what each step of its fault plan will do, and by which means; exit code 254 if this host lacks one.
+    #[arg(long)]
+    pub(crate) steps: bool,
     /// What is changed of it.
     #[command(flatten)]
     pub(crate) changes: Changes,

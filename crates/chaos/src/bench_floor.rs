@@ -83,9 +83,10 @@ fn reports(directory: &Path) -> anyhow::Result<Vec<Report>> {
 }
 
 fn add(sweep: &mut Vec<SweepPoint>, report: &Report, directory: &Path) -> anyhow::Result<()> {
-    let timing = report.measured.floor.and_then(|floor| floor.timing).with_context(|| {
+    let timing = report.measured.floor.and_then(|floor| floor.timing).filter(|timing| !timing.mixed);
+    let timing = timing.with_context(|| {
         let path = directory.display();
-        format!("{path} has a report without the system's timeouts: write it again with `chaos report`")
+        format!("{path} has a report without timeouts that are those of all nodes: if it is old, write it again with `chaos report`")
     })?;
     let detected = report.measured.samples(FaultKind::Kill, Phase::Detected);
     match sweep.iter_mut().find(|point| point.timing == timing) {

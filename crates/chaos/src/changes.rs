@@ -6,6 +6,7 @@
 //! --system etcd       system=etcd             in place of the workload's, whatever it says; first, so that what follows is of it
 //! --version 3.5.1     system.version=3.5.1
 //! --profile fast      system.profile=fast
+//! --network proxy     network=proxy
 //! --set KEY=VALUE     KEY=VALUE
 //! --bin etcd=/opt/e   system.programs.etcd="/opt/e"
 //! ```
@@ -52,6 +53,10 @@ pub(crate) struct Changes {
     /// The tuning profile of the system, for example fast. Left out: default.
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// What nodes talk over, in place of the workload's: netns, or proxy, which needs no namespaces, acts on TCP streams only, and is for
+    /// raft, raft-rs and openraft.
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
     /// Change a value of the workload, for example nodes=3 or system.raft.heartbeat=20ms. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -63,7 +68,12 @@ pub(crate) struct Changes {
 impl Changes {
     /// All of them as `--set` says them, in the order in which they are made.
     pub(crate) fn overrides(&self) -> Vec<String> {
-        let named = [("system", &self.system), ("system.version", &self.version), ("system.profile", &self.profile)];
+        let named = [
+            ("system", &self.system),
+            ("system.version", &self.version),
+            ("system.profile", &self.profile),
+            ("network", &self.network),
+        ];
         let named = named.into_iter().filter_map(|(key, name)| Some(system_override(key, name.as_ref()?)));
         named.chain(self.overrides.iter().cloned()).chain(self.programs.iter().cloned()).collect()
     }

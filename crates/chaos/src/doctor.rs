@@ -8,8 +8,10 @@
 //! ```
 
 use std::process::ExitCode;
+use std::time::Instant;
 
-use chaos_net::doctor::{self, Need, Primitive, Status};
+use chaos_disk::DiskError;
+use chaos_net::doctor::{self, Need, Primitive, Refusal, Status};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -24,9 +26,23 @@ pub(crate) struct DoctorArguments {
     format: Format,
 }
 
+/// A trial of another crate.
+type Trial = fn() -> Result<(), Refusal>;
+
+/// The trials of `chaos-disk`: name, what it is needed for, and the trial.
+const DISKS: &[(&str, &str, Trial)] = &[
+    ("disk-calls", "disks whose calls are slow or fail", || chaos_disk::trial::calls().map_err(refusal)),
+    ("disk-mount", "power losses", || chaos_disk::trial::mount().map_err(refusal)),
+];
+
+fn refusal(error: DiskError) -> Refusal {
+    let remedy = error.remedy().unwrap_or("see the reason; is the temporary directory writable?").to_owned();
+    Refusal { reason: error.reason(), remedy }
+}
+
 /// Tries what a run needs of the host; exit code 254 if it can't run.
 pub(crate) fn doctor(arguments: &DoctorArguments) -> Result<ExitCode, Failure> {
-    let primitives = doctor::probe().map_err(Failure::refused)?;
+    let primitives = primitives()?;
     let can_run = primitives.iter().all(|primitive| primitive.need == Need::Optional || works(primitive));
     match arguments.format {
         Format::Text => show::print(&text(&primitives, can_run)),
@@ -39,6 +55,40 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::from(if can_run { 0 } else { 254 }))
+}
+
+/// Tries all primitives. To be called while the process has one thread.
+pub(crate) fn primitives() -> Result<Vec<Primitive>, Failure> {
+    let mut primitives = doctor::probe().map_err(Failure::refused)?;
+    for (name, needed_for, trial) in DISKS {
+        primitives.push(doctor::probe_in_namespaces(name, needed_for, *trial).map_err(Failure::refused)?);
+    }
+    // The others fork, which only a process without threads may do; this one starts threads.
+    primitives.push(clock());
+    primitives.push(preloaded_clock());
+    Ok(primitives)
+}
+
+/// Moves the clock of a program.
+fn clock() -> Primitive {
+    let begin = Instant::now();
+    let status = match chaos_clock::trial() {
+        Ok(()) => Status::Works,
+        Err(refusal) => Status::Missing { reason: refusal.reason, remedy: refusal.remedy },
+    };
+    let needed_for = "moving the clocks of a node's programs";
+    Primitive { name: "clock", needed_for, need: Need::Optional, status, elapsed: begin.elapsed() }
+}
+
+/// Moves it by libfaketime, for workloads that ask for that.
+fn preloaded_clock() -> Primitive {
+    let begin = Instant::now();
+    let status = match chaos_clock::trial_of_library(None) {
+        Ok(_) => Status::Works,
+        Err(refusal) => Status::Missing { reason: refusal.reason, remedy: refusal.remedy },
+    };
+    let needed_for = "the same by libfaketime, where a workload says `clocks: libfaketime`";
+    Primitive { name: "libfaketime", needed_for, need: Need::Optional, status, elapsed: begin.elapsed() }
 }
 
 fn works(primitive: &Primitive) -> bool {
@@ -59,10 +109,14 @@ fn text(primitives: &[Primitive], can_run: bool) -> String {
             text.push_str(&format!("           {reason}\n           remedy: {remedy}\n"));
         }
     }
-    text.push_str(if can_run {
-        "\nThis host can run every shipped workload.\n"
-    } else {
-        "\nThis host can't run chaos yet; the remedies above change that.\n"
+    let has_proxies = primitives.iter().any(|primitive| primitive.name == "proxy" && works(primitive));
+    text.push_str(match (can_run, has_proxies) {
+        (true, _) => "\nThis host can run every shipped workload.\n",
+        (false, true) => {
+            "\nThis host can't run chaos in namespaces yet; the remedies above change that. What needs none is\n\
+             `chaos run WORKLOAD --network proxy`, which acts on TCP streams only (`chaos explain proxy`).\n"
+        }
+        (false, false) => "\nThis host can't run chaos yet; the remedies above change that.\n",
     });
     text
 }

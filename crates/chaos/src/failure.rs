@@ -9,9 +9,9 @@ use chaos_plan::PlanErrors;
 pub(crate) enum Failure {
     /// The plan has mistakes: rendered with their places.
     Plan(Box<PlanErrors>),
-    /// The arguments are wrong, or this host can't do what is asked: exit code 254.
+    /// The arguments are wrong, this host can't do what is asked, or the user's program did not come up: exit code 254.
     Refused(anyhow::Error),
-    /// We failed, or the system under test did not come up: exit code 255.
+    /// We failed, or our own node did not come up: exit code 255.
     Broken(anyhow::Error),
 }
 

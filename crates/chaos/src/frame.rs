@@ -12,7 +12,7 @@
 //! loses the least. Colours repeat what the words say and are never the only sign.
 
 use chaos_engine::{NodeState, NodeStatus, Progress};
-use chaos_history::{ElectionRole, NodeId};
+use chaos_history::{ElectionRole, NodeId, TermsFrom};
 use console::Style;
 
 /// Lines that a picture needs beside those of the nodes, the bar included.
@@ -27,6 +27,8 @@ pub(crate) struct Canvas {
     pub(crate) height: usize,
     /// Whether colours may be used.
     pub(crate) color: bool,
+    /// What the numbers of leaderships are.
+    pub(crate) terms: TermsFrom,
 }
 
 /// The picture's lines. Without a row for every node there is none for any: the leader is then named in the first line.
@@ -37,9 +39,10 @@ pub(crate) fn lines(nodes: &[NodeStatus], progress: &Progress, canvas: Canvas) -
         let digits = nodes.iter().filter_map(|node| node.belief).map(|belief| belief.term.to_string().len()).max();
         lines.extend(nodes.iter().map(|node| row(node, nodes, digits.unwrap_or(1), canvas)));
     }
+    let word = canvas.terms.word();
     let leader = match progress.leader {
-        Some((node, term)) if fits => format!("a majority names {node} in term {term}"),
-        Some((node, term)) => format!("{node} leads term {term}"),
+        Some((node, term)) if fits => format!("a majority names {node} in {word} {term}"),
+        Some((node, term)) => format!("{node} leads {word} {term}"),
         None => "no leader".to_owned(),
     };
     lines.push(cut(&format!("{leader} · {}", doing(progress)), canvas.width));
@@ -75,9 +78,10 @@ fn row(status: &NodeStatus, nodes: &[NodeStatus], digits: usize, canvas: Canvas)
         Some(ElectionRole::Follower) => ("follower", Style::new()),
         None => ("–", Style::new().dim()),
     };
+    let word = canvas.terms.word();
     let term = match belief {
-        Some(belief) => format!("term {:>digits$}", belief.term),
-        None => " ".repeat("term ".len() + digits),
+        Some(belief) => format!("{word} {:>digits$}", belief.term),
+        None => " ".repeat(word.len() + 1 + digits),
     };
     let badge = badge(status, nodes);
     let follows = match belief {
@@ -158,7 +162,7 @@ mod tests {
         ]
     }
 
-    const WIDE: Canvas = Canvas { width: 100, height: 30, color: false };
+    const WIDE: Canvas = Canvas { width: 100, height: 30, color: false, terms: TermsFrom::System };
 
     #[test]
     fn every_node_has_a_line_that_says_in_words_what_colours_would() {

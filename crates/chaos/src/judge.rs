@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use chaos_check::{Budget, Property};
+use chaos_explore::demands;
+pub(crate) use chaos_explore::properties;
 use chaos_failover::{Timing, analyse, evaluate};
-use chaos_history::{History, Mark, RunDir};
-use chaos_plan::{Check, Source, System, Workload};
-use chaos_report::{ExpectationResult, ExpectedViolation, Fact, Input, Report};
+use chaos_history::{History, Mark, NodeId, RunDir};
+use chaos_plan::{ClockWay, Network, RaftOptions, Source, System, Workload};
+use chaos_report::{ActedOn, ExpectationResult, ExpectedViolation, Fact, Input, Report};
 
 use crate::failure::Failure;
 use crate::{again, live, show, tested, wrap};
@@ -100,11 +102,11 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         .with_context(|| format!("read {}", saved.history().display()))?;
     let mut report = Report::new(Input {
         header: &history.header,
-        specimen,
+        specimen: specimen.as_deref(),
         about: &workload.about,
         fault_plan: &workload.faults.name,
         plan: &plan,
-        command: &again::from_plan(saved, wrapped.as_ref()),
+        command: &again::from_plan(saved, wrapped.as_ref(), history.header.simulated.is_some()),
         directory: &saved.root().display().to_string(),
         cut_short: cut_short(&history),
         outcomes: &outcomes,
@@ -112,9 +114,14 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
         analysis,
         expectations,
         expected_violations: &expected_violations,
-        host: host(&workload),
+        host: host(&workload, history.header.simulated.as_deref()),
     });
     report.run.given = again::given(saved);
+    report.run.acted_on = match workload.network {
+        Network::Namespaces { .. } | Network::Proxy if history.header.simulated.is_some() => ActedOn::Simulation,
+        Network::Namespaces { .. } => ActedOn::Packets,
+        Network::Proxy => ActedOn::TcpStreams,
+    };
     report.run.tested = Some(tested::tested(&workload, &history));
     Ok(match wrapped {
         Some(wrapped) => report.with_wrapped(wrapped),
@@ -122,17 +129,29 @@ pub(crate) fn judge(saved: &RunDir) -> Result<Report, Failure> {
     })
 }
 
-/// The timeouts that the system declares, for the floor; and the broken node's name, if it is one of ours.
-fn timing_and_specimen(workload: &Workload) -> (Option<Timing>, Option<&str>) {
+/// The timeouts that the system declares, for the floor; and which of our own nodes are broken, if any are.
+fn timing_and_specimen(workload: &Workload) -> (Option<Timing>, Option<String>) {
+    let nodes = workload.nodes;
     match &workload.system {
-        System::Raft(options) => {
-            (Some(Timing::of_raft(workload.nodes, options, FLOOR_RTT, Duration::ZERO)), options.specimen.as_deref())
+        System::Raft(all) => {
+            let of = |options| Timing::of_raft(nodes, options, FLOOR_RTT, Duration::ZERO);
+            let timings: Vec<Timing> = NodeId::all(nodes).map(|node| of(all.of_node(node))).collect();
+            (Timing::of_nodes(&timings), specimens(all))
         }
         System::Defined(defined) => {
-            let timing = defined.timing();
-            (timing.map(|timing| Timing::of_defined(workload.nodes, &timing, FLOOR_RTT, Duration::ZERO)), None)
+            let of = |timing| Timing::of_defined(nodes, &timing, FLOOR_RTT, Duration::ZERO);
+            let timings = defined.timings(nodes).map(|timings| timings.into_iter().map(of).collect::<Vec<Timing>>());
+            (timings.and_then(|timings| Timing::of_nodes(&timings)), None)
         }
     }
+}
+
+/// `double-vote`, or `double-vote at n5`, or both.
+fn specimens(all: &RaftOptions) -> Option<String> {
+    let own = all.nodes.iter().filter(|(_, options)| options.specimen != all.specimen);
+    let own = own.map(|(node, options)| format!("{} at {node}", options.specimen.as_deref().unwrap_or("sound")));
+    let named: Vec<String> = all.specimen.iter().cloned().chain(own).collect();
+    (!named.is_empty()).then(|| named.join(", "))
 }
 
 /// Writes `report.json` and `report.html`, each whole or not at all.
@@ -147,34 +166,7 @@ pub(crate) fn write(saved: &RunDir, report: &Report) -> Result<(), Failure> {
 
 /// Everything that a workload wants checked.
 pub(crate) fn properties_of(workload: &Workload) -> Vec<Property> {
-    // Whoever asks for one leader per term asks for single votes on the side; of a system that shows none, nobody has asked.
-    let shows_votes = match &workload.system {
-        System::Raft(_) => true,
-        System::Defined(defined) => {
-            defined.definition.observers.first().is_some_and(|observer| observer.voted_for.is_some())
-        }
-    };
-    let wanted = workload.checks.iter().flat_map(|check| properties(*check));
-    wanted.filter(|property| shows_votes || *property != Property::SingleVote).collect()
-}
-
-/// A plan's check as the checkers' properties. A node that votes twice is on its way to two leaders, so whoever asks for one
-/// leader per term asks for one vote too.
-pub(crate) fn properties(check: Check) -> Vec<Property> {
-    match check {
-        Check::ElectionSafety => vec![Property::ElectionSafety, Property::SingleVote],
-        Check::TermMonotonic => vec![Property::TermMonotonic],
-        Check::Linearizable => vec![Property::Linearizable],
-        Check::NoAcknowledgedWriteLost => vec![Property::NoAcknowledgedWriteLost],
-        Check::MutualExclusion => vec![Property::MutualExclusion],
-        Check::Fencing => vec![Property::FencingMonotonic],
-        Check::ExclusiveAccess => vec![Property::ExclusiveAccess],
-        Check::ReplicasAgree => vec![Property::ReplicasAgree],
-        Check::BoundedReelection { within } => vec![Property::BoundedReelection { within }],
-        Check::Recovers { within } => vec![Property::Recovers { within }],
-        Check::NoStaleLeaderAfterHeal { within } => vec![Property::NoStaleLeaderAfterHeal { within }],
-        Check::OneLeaderAtATime { overlap } => vec![Property::OneLeaderAtATime { allowed: overlap }],
-    }
+    demands(workload).into_iter().flat_map(|(_, properties)| properties).collect()
 }
 
 /// What ended the run before its end, if something did.
@@ -188,14 +180,27 @@ fn cut_short(history: &History) -> Option<String> {
     None
 }
 
-fn host(workload: &Workload) -> Vec<Fact> {
+fn host(workload: &Workload, simulated: Option<&str>) -> Vec<Fact> {
     let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
-    vec![
+    if let Some(by) = simulated {
+        // What the host is like has changed nothing.
+        let interval = fact("poll interval", format!("{:?}", workload.observe.every));
+        return vec![fact("world", format!("simulated by {by}")), interval];
+    }
+    let network = match workload.network {
+        Network::Namespaces { filter } => fact("packet filter", format!("{filter:?}").to_lowercase()),
+        Network::Proxy => fact("network", "TCP proxies, without namespaces".to_owned()),
+    };
+    let mut facts = vec![
         fact("kernel", read("/proc/sys/kernel/osrelease")),
         fact("processors", processors.to_string()),
         fact("poll interval", format!("{:?}", workload.observe.every)),
-        fact("packet filter", format!("{:?}", workload.filter).to_lowercase()),
-    ]
+        network,
+    ];
+    if workload.clocks != ClockWay::Vdso {
+        facts.push(fact("clocks", "libfaketime".to_owned()));
+    }
+    facts
 }

@@ -1,9 +1,11 @@
 //! `chaos league DIR…`: many saved runs as one table, systems beside each other under the same faults.
 //!
 //! Reads `report.json` of every run directory under the named ones, and `not-run.txt` of what came to nothing; what that makes is
-//! `chaos_report::league`. Refuses to run anything: `scripts/league` does, and asks here how much is still missing.
+//! `chaos_report::league`. One of them that is damaged is named and left out: a table of a hundred runs doesn't wait for one.
+//! Refuses to run anything: `scripts/league` does, and asks here how much is still missing.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,7 +14,7 @@ use chaos_history::RunDir;
 use chaos_report::Report;
 use chaos_report::league::{League, NotRun, faults_so_far};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, printable};
 use crate::report::write_whole;
 use crate::show;
 
@@ -44,7 +46,9 @@ const HELP: &str = "\
 Runs of one system, version, profile and fault (the workload's name) are pooled into one row. Run them by
   scripts/league                                        all systems, all faults, default and fast timeouts; resumable
   chaos run workloads/league/kill.yaml --system etcd    or one by one
-A folder's `not-run.txt` says what could not be run, in lines `system: …`, `version: …`, `profile: …`, `fault: …`, `reason: …`.";
+A folder's `not-run.txt` says what could not be run, in lines `system: …`, `version: …`, `profile: …`, `fault: …`, `reason: …`.
+
+Exits with 254 if a file is damaged, which is named and left out of what is written all the same.";
 
 /// Renders a league, or counts what is missing of one.
 pub(crate) fn league(arguments: &LeagueArguments) -> Result<ExitCode, Failure> {
@@ -55,6 +59,10 @@ pub(crate) fn league(arguments: &LeagueArguments) -> Result<ExitCode, Failure> {
         }
         found.gather(directory, 0).map_err(Failure::Refused)?;
     }
+    for why in &found.damaged {
+        // `eprint!` would panic where the reader has gone away.
+        drop(writeln!(io::stderr(), "warning: left out: {}", printable(&format!("{why:#}"))));
+    }
     if let Some(wanted) = arguments.missing {
         show::print(&format!("{}\n", wanted.saturating_sub(faults_so_far(&found.reports))));
         return Ok(ExitCode::SUCCESS);
@@ -64,6 +72,7 @@ pub(crate) fn league(arguments: &LeagueArguments) -> Result<ExitCode, Failure> {
         let why = anyhow!("there is no run with a report.json, and no {NOT_RUN}, under {}", named.join(", "));
         return Err(Failure::Refused(why));
     }
+    let code = ExitCode::from(if found.damaged.is_empty() { 0 } else { 254 });
     let league = League::new(&found.reports, &found.not_run);
     if let Some(file) = &arguments.html {
         write_whole(file, &league.to_html().map_err(anyhow::Error::from)?).map_err(Failure::Refused)?;
@@ -73,7 +82,7 @@ pub(crate) fn league(arguments: &LeagueArguments) -> Result<ExitCode, Failure> {
         (None, Some(_)) => {}
         (None, None) => {
             show::print(&league.to_markdown());
-            return Ok(ExitCode::SUCCESS);
+            return Ok(code);
         }
     }
     for file in arguments.out.iter().chain(&arguments.html) {
@@ -81,7 +90,7 @@ pub(crate) fn league(arguments: &LeagueArguments) -> Result<ExitCode, Failure> {
     }
     let (runs, failovers) = (found.reports.len(), league.failovers());
     show::print(&format!("{runs} runs with {failovers} failovers, {} could not run\n", found.not_run.len()));
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// What lies under the named directories.
@@ -89,6 +98,8 @@ pub(crate) fn league(arguments: &LeagueArguments) -> Result<ExitCode, Failure> {
 struct Found {
     reports: Vec<Report>,
     not_run: Vec<NotRun>,
+    /// What is no report or no reason, though its name says so.
+    damaged: Vec<anyhow::Error>,
 }
 
 impl Found {
@@ -96,17 +107,18 @@ impl Found {
     fn gather(&mut self, path: &Path, depth: usize) -> anyhow::Result<()> {
         let report = RunDir::at(path).report_json();
         if report.is_file() {
-            let text = fs::read_to_string(&report).with_context(|| format!("read {}", report.display()))?;
-            let report: Report = serde_json::from_str(&text)
-                .with_context(|| format!("understand {}: `chaos report` writes it anew", report.display()))?;
-            self.reports.push(report);
+            match read_report(&report) {
+                Ok(report) => self.reports.push(report),
+                Err(why) => self.damaged.push(why),
+            }
             return Ok(());
         }
         let not_run = path.join(NOT_RUN);
         if not_run.is_file() {
-            let text = fs::read_to_string(&not_run).with_context(|| format!("read {}", not_run.display()))?;
-            let read = NotRun::read(&text).with_context(|| format!("understand {}", not_run.display()))?;
-            self.not_run.push(read);
+            match read_not_run(&not_run) {
+                Ok(reason) => self.not_run.push(reason),
+                Err(why) => self.damaged.push(why),
+            }
         }
         let entries = fs::read_dir(path).with_context(|| format!("read {}", path.display()))?;
         // A run that is still going on, or broke, has a history and no report: its nodes' files are none of ours.
@@ -118,6 +130,16 @@ impl Found {
         folders.sort();
         folders.iter().try_for_each(|folder| self.gather(folder, depth + 1))
     }
+}
+
+fn read_report(file: &Path) -> anyhow::Result<Report> {
+    let text = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("understand {}: `chaos report` writes it anew", file.display()))
+}
+
+fn read_not_run(file: &Path) -> anyhow::Result<NotRun> {
+    let text = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    NotRun::read(&text).with_context(|| format!("understand {}", file.display()))
 }
 
 #[cfg(test)]
@@ -137,15 +159,10 @@ mod tests {
         assert_eq!(found.not_run[0].reason, "not installed");
 
         fs::write(cell.join(NOT_RUN), "system: etcd\n").expect("written");
-        let error = Found::default().gather(folder.path(), 0).expect_err("half a reason is none");
-        assert!(format!("{error:#}").contains("not-run.txt: no line `profile: …`"), "{error:#}");
-    }
-
-    #[test]
-    fn a_report_that_is_none_is_named() {
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        fs::write(folder.path().join("report.json"), "{}").expect("written");
-        let error = Found::default().gather(folder.path(), 0).expect_err("no report");
-        assert!(format!("{error:#}").contains("report.json"), "{error:#}");
+        let mut found = Found::default();
+        found.gather(folder.path(), 0).expect("readable");
+        assert!(found.not_run.is_empty(), "half a reason is none");
+        let why = format!("{:#}", found.damaged[0]);
+        assert!(why.contains("not-run.txt: no line `profile: …`"), "{why}");
     }
 }

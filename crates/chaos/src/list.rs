@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use chaos_plan::builtin::{self, BuiltIn};
 use chaos_plan::{Check, Word};
-use election::specimens::SpecimenName;
+use election::specimens::{self, Specimen};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -65,10 +65,9 @@ fn text() -> String {
     for check in chaos_plan::checks() {
         text.push_str(&format!("  {:<18}  {} ({})\n", check.name, check.about, properties(check).join(", ")));
     }
-    text.push_str("\nBroken nodes (chaos run WORKLOAD --set system.raft.specimen=NAME)\n");
-    for specimen in SpecimenName::ALL {
-        let (name, workload) = (specimen.as_str(), convicting(specimen));
-        text.push_str(&format!("  {name:<18}  {} (seen by `{workload}`)\n", specimen.about()));
+    text.push_str("\nBroken nodes (chaos museum NAME; in any workload: --set system.raft.specimen=NAME)\n");
+    for specimen in specimens::ALL {
+        text.push_str(&format!("  {specimen:<26}  {} ({})\n", specimen.about, specimen.property));
     }
     text.push_str("\n`chaos explain NAME` says more of each check.\n");
     text
@@ -76,14 +75,14 @@ fn text() -> String {
 
 fn object() -> Value {
     let file = |built_in: &BuiltIn| json!({"name": built_in.name, "file": built_in.file, "about": built_in.about()});
-    let specimen = |specimen: SpecimenName| json!({"name": specimen.as_str(), "about": specimen.about(), "seen_by": convicting(specimen)});
+    let specimen = |specimen: &&Specimen| json!({"name": specimen.name, "about": specimen.about, "property": specimen.property, "seen_by": specimen.workload()});
     let check = |word: &Word| json!({"name": word.name, "properties": properties(word), "about": word.about});
     json!({
         "schema": "chaos.list/1",
         "workloads": builtin::workloads().iter().map(file).collect::<Vec<Value>>(),
         "faults": builtin::faults().iter().map(file).collect::<Vec<Value>>(),
         "systems": builtin::systems().iter().map(file).collect::<Vec<Value>>(),
-        "specimens": SpecimenName::ALL.into_iter().map(specimen).collect::<Vec<Value>>(),
+        "specimens": specimens::ALL.iter().map(specimen).collect::<Vec<Value>>(),
         "checks": chaos_plan::checks().iter().map(check).collect::<Vec<Value>>(),
     })
 }
@@ -107,13 +106,4 @@ fn properties(word: &Word) -> Vec<&'static str> {
     ];
     let meant = all.into_iter().filter(|check| check.name() == word.name);
     meant.flat_map(judge::properties).map(chaos_check::Property::name).collect()
-}
-
-/// The built-in workload that shows what is wrong with a broken node.
-pub(crate) fn convicting(specimen: SpecimenName) -> &'static str {
-    match specimen {
-        SpecimenName::DoubleVote => "contested",
-        SpecimenName::HalfIsMajority => "split",
-        SpecimenName::NoStepDown | SpecimenName::ReadUnconfirmed => "partition",
-    }
 }

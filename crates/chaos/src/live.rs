@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use chaos_engine::{Engine, Event};
-use chaos_history::{FaultEdge, FaultEvent, NodeId, NodeLife, RunDir, RunNanos, Term};
+use chaos_history::{FaultEdge, FaultEvent, NodeId, NodeLife, RunDir, RunNanos, Term, TermsFrom};
 use chaos_report::Report;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -58,6 +58,7 @@ pub(crate) struct Live {
     summary_to: SummaryTo,
     drawn: RunNanos,
     leader: Option<(NodeId, Term)>,
+    terms: TermsFrom,
 }
 
 impl Live {
@@ -72,14 +73,14 @@ impl Live {
             bar.set_style(style.expect("a constant template").progress_chars("█▉▊▋▌▍▎▏░"));
             bar
         });
-        Self { bar, quiet, color, summary_to, drawn: RunNanos::default(), leader: None }
+        Self { bar, quiet, color, summary_to, drawn: RunNanos::default(), leader: None, terms: TermsFrom::System }
     }
 
     fn leader_line(&mut self, now: RunNanos, leader: Option<(NodeId, Term)>) {
         if leader.is_some() && leader != self.leader {
             self.leader = leader;
             if let Some((node, term)) = leader {
-                self.line(now, &format!("{node} leads term {term}"));
+                self.line(now, &format!("{node} leads {} {term}", self.terms.word()));
             }
         }
     }
@@ -89,12 +90,13 @@ impl Live {
         let progress = engine.progress();
         let Some(bar) = &self.bar else {
             // One line, whatever the width: it goes to a file or a log.
-            let canvas = Canvas { width: usize::MAX, height: 0, color: false };
+            let canvas = Canvas { width: usize::MAX, height: 0, color: false, terms: self.terms };
             return self.line(now, &frame::lines(&[], &progress, canvas).join(" · "));
         };
         // Asked anew each time: people resize their windows.
         let (height, width) = console::Term::stderr().size();
-        let canvas = Canvas { width: width.into(), height: height.into(), color: self.color };
+        let (width, height) = (width.into(), height.into());
+        let canvas = Canvas { width, height, color: self.color, terms: self.terms };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
         let position = (progress.fraction.clamp(0.0, 1.0) * BAR_STEPS as f64) as u64;
         bar.set_prefix(format!("{:.0}s", now.as_secs_f64()));
@@ -123,6 +125,7 @@ impl Live {
 
 impl Follow for Live {
     fn started(&mut self, started: &Started<'_>) {
+        self.terms = started.workload.system.testimony().terms;
         if !self.quiet {
             let (name, seed, nodes) = (&started.workload.name, started.seed, started.workload.nodes);
             let directory = started.directory.root().display();

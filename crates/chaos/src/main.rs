@@ -10,21 +10,28 @@ mod completions;
 mod doctor;
 mod events;
 mod explain;
+mod explore;
 mod failure;
 mod follow;
 mod foreign;
 mod frame;
+mod home;
 mod init;
 mod judge;
 mod league;
 mod list;
 mod live;
 mod man;
+mod means;
+mod museum;
 mod repeat;
+mod replay;
 mod report;
 mod run;
+mod schedule;
 mod schema;
 mod show;
+mod simulated;
 mod system;
 mod system_check;
 mod tested;
@@ -58,8 +65,11 @@ fn main() -> ExitCode {
         Command::League(arguments) => league::league(&arguments),
         Command::Plan(arguments) => show::plan(&arguments),
         Command::Wrap(arguments) => wrap::wrap(&arguments),
+        Command::Explore(arguments) => explore::explore(&arguments),
+        Command::Replay(arguments) => replay::replay(&arguments),
         Command::Init(arguments) => init::init(&arguments),
         Command::List(arguments) => list::list(&arguments),
+        Command::Museum(arguments) => museum::museum(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Language(arguments) => show::language(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use chaos_failover::Failover;
+use chaos_history::mixing::{GOLDEN, mix};
 use chaos_history::{RunDir, Seed};
 use chaos_plan::Workload;
 use chaos_report::{Report, RunSet, SetEnd, SetFacts, SetRun};
@@ -113,10 +114,8 @@ fn seeds(first: Seed, times: usize) -> Vec<Seed> {
     let mut seeds = vec![first];
     let mut state = first.0;
     while seeds.len() < times {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let seed = Seed((mixed ^ (mixed >> 31)) >> 32);
+        state = state.wrapping_add(GOLDEN);
+        let seed = Seed(mix(state) >> 32);
         if !seeds.contains(&seed) {
             seeds.push(seed);
         }
@@ -189,7 +188,8 @@ impl Repetition<'_> {
             processes.retain(|(of, _)| *of != index);
             let code = self.take(index, output, ended == Some(SetEnd::Interrupted))?;
             ended = ended.or(match code {
-                1 | 255 if self.arguments.repeat.keep_going => None,
+                // A system that did not come up once may do so the next time.
+                1 | 254 | 255 if self.arguments.repeat.keep_going => None,
                 1 => Some(SetEnd::Violation),
                 254 | 255 => Some(SetEnd::Broken),
                 _ => None,
@@ -216,6 +216,7 @@ impl Repetition<'_> {
                 command.arg(flag);
             }
         }
+        command.args(self.arguments.world.words());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().context("start a run")?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).map(|id| (index, Pid::from_raw(id)));

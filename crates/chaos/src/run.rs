@@ -10,20 +10,22 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError, Watch};
 use chaos_engine::{Command, Engine, Finished, World, drive};
-use chaos_history::{Header, Mark, NodeId, RunDir, RunNanos, Seed, format};
-use chaos_net::isolation::{self, EnterOptions};
-use chaos_net::{FilterKind, NetError, Star};
-use chaos_plan::{Clients, Filter, System, Work, Workload};
-use chaos_report::CheckVerdict;
-use chaos_systems::DefinedDriver;
-use election::specimens::SpecimenName;
+use chaos_history::{FaultKind, Header, Mark, NodeId, RunDir, RunNanos, Seed, format};
+use chaos_net::{Capture, Network};
+use chaos_plan::{Clients, Fault, Source, Step, System, Work, Workload, all_steps};
+use chaos_report::{CheckVerdict, Report};
+use chaos_systems::{DefinedDriver, Launch};
+use election::specimens::{self, Specimen};
 
 use crate::args::RunArguments;
 use crate::changes::Asked;
 use crate::events::{Events, RunFormat};
 use crate::failure::{Failure, never_hides_a_violation};
 use crate::follow::{Alarms, Follow, Started};
+use crate::home::Home;
 use crate::live::{Live, SummaryTo};
+use crate::means::{self, Means};
+use crate::simulated::{self, WorldKind};
 use crate::system::{self, Opened};
 use crate::wrap::{Company, Wrap};
 use crate::{again, judge, repeat, report, tested};
@@ -32,12 +34,12 @@ use crate::{again, judge, repeat, report, tested};
 pub(crate) struct Order<'a> {
     /// The workload, where its run goes, and how much is told.
     pub(crate) asked: &'a Asked,
-    /// Changes of the workload, all of them as `--set` says them.
-    pub(crate) overrides: &'a [String],
     /// To whom it is told.
     pub(crate) format: RunFormat,
     /// The command that the run accompanies.
     pub(crate) wrap: Option<&'a Wrap>,
+    /// Where it runs.
+    pub(crate) world: WorldKind,
 }
 
 /// Runs a workload to its verdict.
@@ -46,8 +48,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
         return repeat::run(arguments, times.into());
     }
     repeat::end_with_parent(arguments)?;
-    let overrides = arguments.asked.changes.overrides();
-    carry_out(&Order { asked: &arguments.asked, overrides: &overrides, format: arguments.format, wrap: None })
+    carry_out(&Order { asked: &arguments.asked, format: arguments.format, wrap: None, world: arguments.world })
 }
 
 /// Runs what was ordered to its verdict.
@@ -58,32 +59,31 @@ pub(crate) fn carry_out(order: &Order<'_>) -> Result<ExitCode, Failure> {
         (RunFormat::Text, None) => Box::new(Live::new(order.asked.quiet, SummaryTo::Stdout)),
         (RunFormat::Text, Some(_)) => Box::new(Live::new(order.asked.quiet, SummaryTo::Stderr)),
     };
-    follow_out(order, follow.as_mut(), alarms).inspect_err(|failure| {
+    let followed = match order.world {
+        WorldKind::Real => follow_out(order, follow.as_mut(), alarms),
+        WorldKind::Sim => simulated::follow_out(order, follow.as_mut(), alarms),
+    };
+    followed.inspect_err(|failure| {
         follow.failed(failure.exit_code(), &failure.in_words());
     })
 }
 
 fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Result<ExitCode, Failure> {
-    let loaded = chaos_plan::load(Path::new(&order.asked.workload), order.overrides)?;
+    let loaded = chaos_plan::load(Path::new(&order.asked.workload), &order.asked.changes.overrides())?;
     let (mut workload, written) = (loaded.workload, loaded.sources.into_iter().next());
     check_specimen(&workload)?;
     check_loads(&workload)?;
     let seed = order.asked.seed.map(Seed).or(workload.seed).unwrap_or_else(|| Seed(rand::random::<u32>().into()));
     workload.seed = Some(seed);
 
-    // From here on this is pid 2 of namespaces of its own; whatever ends it, the kernel cleans up.
-    isolation::enter(&EnterOptions::default()).map_err(Failure::refused)?;
+    let home = Home::enter(&workload)?;
     init_log();
+    let means = Means::of(&workload, &home)?;
 
     let started = jiff::Timestamp::now();
-    let directory = make_directory(order, &workload, seed, &started)?;
-    let given = again::as_given(order, seed);
-    again::save(&directory, &given).with_context(|| format!("write into {}", directory.root().display()))?;
-    let faults = Engine::new(&workload, seed, RunNanos::default()).progress().faults_total;
-    follow.started(&Started { workload: &workload, seed, faults, directory: &directory, again: &given });
-
+    let directory = begin(order, &workload, seed, &started, follow)?;
     let watch = order.asked.stop_on_violation.then(|| watch(&workload, alarms));
-    let (mut world, _) = build_world(&workload, seed, &started, &directory, watch)?;
+    let (mut world, _) = build_world(&workload, &home, means, seed, &started, &directory, watch)?;
     let missing = world.capabilities().missing(&workload.faults);
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|kind| kind.name()).collect();
@@ -100,36 +100,71 @@ fn follow_out(order: &Order<'_>, follow: &mut dyn Follow, alarms: Alarms) -> Res
     // Also where the run has failed to start it, what happened is judged.
     let kept_company = company.map_or(Ok(()), Company::finish);
 
-    let mut report = judge::judge(&directory)?;
-    if let Some(written) = &written {
-        report::place_expectations(&mut report, written);
-    }
-    let written = judge::write(&directory, &report);
+    let (report, written) = judged(&directory, written.as_ref())?;
     let violated = report.checks.iter().any(|check| check.verdict == CheckVerdict::Invalid);
     if !violated && !order.asked.keep {
         remove_data(&directory, workload.nodes);
     }
     kept_company?;
-    if let Finished::NeverReady { seen } = finished {
-        follow.remark(&format!("no leader within {:?} of the start; {seen}", workload.start_within));
-    }
-    follow.judged(&report, &directory);
+    tell(follow, &report, &directory, &workload, finished);
     let code = report::for_ci(&directory, &report);
     never_hides_a_violation(written, report.exit_code)?;
     Ok(ExitCode::from(code))
 }
 
-pub(crate) fn check_specimen(workload: &Workload) -> Result<(), Failure> {
-    let System::Raft(options) = &workload.system else { return Ok(()) };
-    match (&options.specimen, &options.program) {
-        // Another program may know other specimens.
-        (Some(name), None) => name.parse::<SpecimenName>().map(drop).map_err(|error| {
-            let known = SpecimenName::ALL.map(SpecimenName::as_str);
-            let meant = chaos_plan::nearest(name, known).map(|name| format!("; did you mean `{name}`?"));
-            Failure::Refused(anyhow!("system.raft.specimen: {error}{}", meant.unwrap_or_default()))
-        }),
-        (Some(_), Some(_)) | (None, _) => Ok(()),
+/// Makes the run directory, and says that the run begins.
+pub(crate) fn begin(
+    order: &Order<'_>,
+    workload: &Workload,
+    seed: Seed,
+    started: &jiff::Timestamp,
+    follow: &mut dyn Follow,
+) -> Result<RunDir, Failure> {
+    let directory = make_directory(order, workload, seed, started)?;
+    let given = again::as_given(order, seed);
+    again::save(&directory, &given).with_context(|| format!("write into {}", directory.root().display()))?;
+    let faults = Engine::new(workload, seed, RunNanos::default()).progress().faults_total;
+    follow.started(&Started { workload, seed, faults, directory: &directory, again: &given });
+    Ok(directory)
+}
+
+/// The verdict on a run that has ended, and whether it could be written.
+pub(crate) fn judged(directory: &RunDir, written: Option<&Source>) -> Result<(Report, Result<(), Failure>), Failure> {
+    let mut report = judge::judge(directory)?;
+    if let Some(written) = written {
+        report::place_expectations(&mut report, written);
     }
+    let written = judge::write(directory, &report);
+    Ok((report, written))
+}
+
+/// Tells the verdict.
+pub(crate) fn tell(
+    follow: &mut dyn Follow,
+    report: &Report,
+    directory: &RunDir,
+    workload: &Workload,
+    finished: Finished,
+) {
+    if let Finished::NeverReady { seen } = finished {
+        follow.remark(&format!("no leader within {:?} of the start; {seen}", workload.start_within));
+    }
+    follow.judged(report, directory);
+}
+
+pub(crate) fn check_specimen(workload: &Workload) -> Result<(), Failure> {
+    let System::Raft(all) = &workload.system else { return Ok(()) };
+    let own = all.nodes.iter().map(|(node, options)| (format!("system.nodes.{node}.specimen"), options));
+    for (place, options) in std::iter::once(("system.raft.specimen".to_owned(), all)).chain(own) {
+        // Another program may know other specimens.
+        let Some(name) = options.specimen.as_ref().filter(|_| options.program.is_none()) else { continue };
+        Specimen::named(name).map_err(|error| {
+            let known = specimens::ALL.iter().map(|specimen| specimen.name);
+            let meant = chaos_plan::nearest(name, known).map(|name| format!("; did you mean `{name}`?"));
+            Failure::Refused(anyhow!("{place}: {error}{}", meant.unwrap_or_default()))
+        })?;
+    }
+    Ok(())
 }
 
 /// The reference node knows registers only.
@@ -180,20 +215,23 @@ pub(crate) fn fill_directory(path: &Path, workload: &Workload) -> Result<RunDir,
 /// The world of a workload, with its driver if the system is a defined one.
 pub(crate) fn build_world(
     workload: &Workload,
+    home: &Home,
+    means: Means,
     seed: Seed,
     started: &jiff::Timestamp,
     directory: &RunDir,
     watch: Option<Watch>,
 ) -> Result<(RealWorld, Option<Arc<DefinedDriver>>), Failure> {
-    let filter = match workload.filter {
-        Filter::Nftables => FilterKind::Nftables,
-        Filter::Iptables => FilterKind::Iptables,
-    };
     let service = system::service_nodes(workload);
-    let star = Star::build(workload.nodes + service, filter).map_err(net_failure)?;
-    let Opened { driver, defined, programs } = system::open(workload, seed, &star, directory)?;
+    let network = home.build_network(workload)?;
+    let capture = workload.capture.then(|| capture(&network, directory)).transpose()?;
+    let Opened { driver, defined, programs } = system::open(workload, seed, home, &network, directory)?;
+    let launch = |node: NodeId| driver.launch(node, &directory.node(node).join("data"));
+    let launches: Vec<Launch> = NodeId::all(workload.nodes + service).map(launch).collect();
+    means::check_programs(workload, means.clocks.as_ref(), &launches)?;
     let header = Header {
         chaos_history: format::VERSION,
+        simulated: None,
         workload: workload.name.clone(),
         system: workload.system.name().to_owned(),
         nodes: workload.nodes,
@@ -204,14 +242,18 @@ pub(crate) fn build_world(
     };
     let recorder = Recorder::create(&directory.history(), &header).map_err(anyhow::Error::from)?;
     let options = RealWorldOptions {
+        clocks: means.clocks,
         clock: RunClock::start(),
-        star,
+        network,
+        capture,
         driver,
         recorder,
         directory: directory.clone(),
         nodes: workload.nodes,
         service,
         observe: workload.observe,
+        seed,
+        disks: means.disks,
         watch,
     };
     let mut world = RealWorld::new(options).map_err(anyhow::Error::from)?;
@@ -225,10 +267,24 @@ pub(crate) fn build_world(
     Ok((world, defined))
 }
 
+/// Writes down what passes between the nodes, from before the first of them is started.
+fn capture(network: &Network, directory: &RunDir) -> Result<Capture, Failure> {
+    let Network::Star(star) = network else {
+        return Err(Failure::Refused(anyhow!("`capture: true` needs namespaces: proxies have no packets")));
+    };
+    let path = directory.capture();
+    let file = fs::File::create_new(&path).with_context(|| format!("make {}", path.display()))?;
+    let names: Vec<String> = NodeId::all(star.nodes()).map(|node| node.to_string()).collect();
+    star.capture(file, &names).map_err(Failure::refused)
+}
+
 /// Ends the run at the first violation.
 fn watch(workload: &Workload, alarms: Alarms) -> Watch {
-    let mut watch =
-        chaos_check::Watch::new(&judge::properties_of(workload), workload.nodes).of(workload.system.testimony());
+    let renews = all_steps(&workload.faults.steps).into_iter().filter_map(Step::fault);
+    let renews = renews.map(Fault::kind).any(FaultKind::renews_nodes);
+    let mut watch = chaos_check::Watch::new(&judge::properties_of(workload), workload.nodes)
+        .of(workload.system.testimony())
+        .renewing(renews);
     Box::new(move |event| {
         let alarm = watch.event(event)?;
         let why = format!("by the first violation: {} ({})", alarm.sentence, alarm.property.name());
@@ -252,7 +308,7 @@ fn drive_world(
             world.execute(Command::Mark(Mark::Interrupted, why)).map_err(anyhow::Error::from)?;
             return Ok(Finished::Interrupted);
         }
-        Err(error) => return Err(start_failure(workload.system.name(), error)),
+        Err(error) => return Err(start_failure(&workload.system, error)),
     }
     let mut engine = Engine::new(workload, seed, world.now());
     if let Some(company) = &company {
@@ -267,24 +323,47 @@ fn drive_world(
     Ok(finished.map_err(anyhow::Error::from)?)
 }
 
-/// What the user can mend has a remedy, the rest is ours.
-fn net_failure(error: NetError) -> Failure {
-    if error.remedy().is_some() { Failure::refused(error) } else { Failure::Broken(error.into()) }
+/// A cluster that doesn't come up: with the last words of the node that is to blame. A program that ends or stays silent is for the user
+/// to mend, unless it is our own.
+fn start_failure(system: &System, error: StartError) -> Failure {
+    let own = match system {
+        System::Raft(options) => options.program.is_none(),
+        System::Defined(_) => false,
+    };
+    let ours = match &error {
+        StartError::World(_) | StartError::Interrupted { .. } => true,
+        StartError::Process(_)
+        | StartError::Exited { .. }
+        | StartError::ProcessExited { .. }
+        | StartError::Preparation { .. }
+        | StartError::NeverAnswered { .. }
+        | StartError::NotReady { .. } => own,
+    };
+    let words = error.log().map(last_words).unwrap_or_default();
+    let error = anyhow::Error::from(error).context(format!("start {}", system.name()));
+    let error = if words.is_empty() { error } else { anyhow!("{error:#}{words}") };
+    if ours { Failure::Broken(error) } else { Failure::Refused(error) }
 }
 
-/// A cluster that doesn't come up: with the last words of the node that is to blame.
-fn start_failure(system: &str, error: StartError) -> Failure {
-    let words = error.log().and_then(|log| fs::read(log).ok()).unwrap_or_default();
-    let words = String::from_utf8_lossy(&words);
-    let lines: Vec<&str> = words.lines().collect();
-    let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
-    let error = anyhow::Error::from(error).context(format!("start {system}"));
-    if last.is_empty() {
-        Failure::Broken(error)
-    } else {
-        Failure::Broken(anyhow!("{error:#}\nits last words:\n  {last}"))
+/// The end of a log, and of the standard output that was written beside it: many programs say there why they end.
+fn last_words(log: &Path) -> String {
+    let beside = log.file_name().map(|name| name.to_string_lossy().replace("stderr.log", "stdout.log"));
+    let beside = beside.map(|name| log.with_file_name(name)).filter(|beside| beside != log);
+    let mut text = String::new();
+    for log in std::iter::once(log).chain(beside.as_deref()) {
+        let words = fs::read(log).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words[words.len().saturating_sub(LAST_WORDS_BYTES)..]).into_owned();
+        let lines: Vec<&str> = words.lines().filter(|line| !line.trim().is_empty()).collect();
+        if !lines.is_empty() {
+            let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
+            text.push_str(&format!("\nthe last words in {}:\n  {last}", log.display()));
+        }
     }
+    text
 }
+
+/// How much of a log's end is looked at for its last lines.
+const LAST_WORDS_BYTES: usize = 16 << 10;
 
 /// The nodes' data is evidence only if something is wrong.
 fn remove_data(directory: &RunDir, nodes: usize) {

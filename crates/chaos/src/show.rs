@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::args::PlanArguments;
 use crate::failure::Failure;
+use crate::{doctor, schedule};
 
 /// Whether something that was to be printed is lost.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -32,8 +33,14 @@ pub(crate) fn lost() -> bool {
 /// Validates a workload and prints it resolved.
 pub(crate) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Failure> {
     let loaded = chaos_plan::load(Path::new(&arguments.workload), &arguments.changes.overrides())?;
-    print(&chaos_plan::resolved_yaml(&loaded.workload));
-    Ok(ExitCode::SUCCESS)
+    if !arguments.steps {
+        print(&chaos_plan::resolved_yaml(&loaded.workload));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let primitives = doctor::primitives()?;
+    let (host, all) = schedule::host(&loaded.workload, &primitives);
+    print(&(schedule::steps(&loaded.workload) + &host));
+    Ok(ExitCode::from(if all { 0 } else { 254 }))
 }
 
 /// Arguments of `chaos language`.

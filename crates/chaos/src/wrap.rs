@@ -25,7 +25,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use chaos_cluster::{Control, Guest, GuestHandle, GuestStreams, OnSignal, RealWorld};
+use chaos_cluster::{Control, Guest, GuestHandle, GuestPlace, GuestStreams, OnSignal, RealWorld};
 use chaos_engine::{Engine, Phase, Rounds};
 use chaos_history::{NodeId, RunDir, Seed};
 use chaos_report::Wrapped;
@@ -36,6 +36,7 @@ use crate::changes::Asked;
 use crate::events::RunFormat;
 use crate::failure::Failure;
 use crate::run::{self, Order};
+use crate::simulated::WorldKind;
 
 /// How long the command may take to end after it was told to.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -86,9 +87,8 @@ pub(crate) fn wrap(arguments: &WrapArguments) -> Result<ExitCode, Failure> {
         let program = program.to_string_lossy();
         return Err(Failure::Refused(anyhow!("`{program}` is no program that can be started (from here, or in PATH)")));
     }
-    let overrides = arguments.asked.changes.overrides();
     let wrap = Some(&arguments.wrap);
-    run::carry_out(&Order { asked: &arguments.asked, overrides: &overrides, format: RunFormat::Text, wrap })
+    run::carry_out(&Order { asked: &arguments.asked, format: RunFormat::Text, wrap, world: WorldKind::Real })
 }
 
 /// Whether there is such a program: known before a cluster is started for it.
@@ -120,6 +120,7 @@ impl Wrap {
 pub(crate) struct Company<'a> {
     wrap: &'a Wrap,
     control: Control,
+    place: GuestPlace,
     directory: RunDir,
     seed: Seed,
     /// Of every node, where it answers clients.
@@ -133,10 +134,10 @@ impl<'a> Company<'a> {
     /// The command will start when there is a leader.
     pub(crate) fn new(wrap: &'a Wrap, world: &RealWorld, directory: &RunDir, seed: Seed, nodes: usize) -> Self {
         let handle = Arc::new(OnceLock::new());
-        let (control, directory) = (world.control(), directory.clone());
+        let (control, place, directory) = (world.control(), world.guest_place(), directory.clone());
         let address = |node: NodeId| format!("{}:{}", world.address(node), RaftDriver::CLIENT_PORT);
         let addresses = NodeId::all(nodes).map(address).collect();
-        Self { wrap, control, directory, seed, addresses, guest: None, handle, failure: None }
+        Self { wrap, control, place, directory, seed, addresses, guest: None, handle, failure: None }
     }
 
     /// How often the fault plan is done.
@@ -197,7 +198,7 @@ impl<'a> Company<'a> {
             .envs((1..).zip(&self.addresses).map(|(number, address)| (format!("CHAOS_NODE_{number}"), address)));
         let streams = GuestStreams { stdout: Box::new(io::stdout()), stderr: Box::new(io::stderr()) };
         let control = self.control.clone();
-        Guest::start(command, streams, &logs, move || control.conclude("the wrapped command has ended"))
+        Guest::start(command, &self.place, streams, &logs, move || control.conclude("the wrapped command has ended"))
     }
 
     /// Ends the command when its time is over.

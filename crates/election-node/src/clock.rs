@@ -1,4 +1,4 @@
-//! The node's clock: CLOCK_MONOTONIC times a rate.
+//! The node's clock: CLOCK_MONOTONIC times a rate. (A specimen that takes the time of day for a clock gets CLOCK_REALTIME instead.)
 //!
 //! All nodes of a test run on one host and would share a perfect clock, so a skew between them has to be made: with
 //! `--clock-rate 1.25` the node believes that 1.25 s pass in a second, for its timeouts and its leases alike. Everything
@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use election::Nanos;
+use election::specimens::ClockKind;
 use nix::time::{ClockId, clock_gettime};
 
 const BILLION: u128 = 1_000_000_000;
@@ -36,22 +37,27 @@ pub(crate) struct Reading {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     rate: ClockRate,
+    kind: ClockKind,
 }
 
 impl Clock {
-    /// A clock of this rate; it agreed with the host's when the host booted.
-    pub(crate) fn new(rate: ClockRate) -> Self {
-        Self { rate }
+    /// A clock of this rate; it agreed with the host's when that was at zero.
+    pub(crate) fn new(rate: ClockRate, kind: ClockKind) -> Self {
+        Self { rate, kind }
     }
 
     /// Both clocks, now.
     pub(crate) fn read(&self) -> Reading {
-        let monotonic_ns = host_monotonic_ns();
-        Reading { monotonic_ns, node: self.at(monotonic_ns) }
+        let monotonic_ns = host_ns(ClockId::CLOCK_MONOTONIC);
+        let node = match self.kind {
+            ClockKind::Monotonic => monotonic_ns,
+            ClockKind::Wall => host_ns(ClockId::CLOCK_REALTIME),
+        };
+        Reading { monotonic_ns, node: self.at(node) }
     }
 
-    fn at(&self, monotonic_ns: u64) -> Nanos {
-        let scaled = u128::from(monotonic_ns) * u128::from(self.rate.0) / BILLION;
+    fn at(&self, host_ns: u64) -> Nanos {
+        let scaled = u128::from(host_ns) * u128::from(self.rate.0) / BILLION;
         Nanos(u64::try_from(scaled).unwrap_or(u64::MAX))
     }
 
@@ -63,11 +69,11 @@ impl Clock {
     }
 }
 
-/// CLOCK_MONOTONIC in nanoseconds.
-fn host_monotonic_ns() -> u64 {
-    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every supported system has CLOCK_MONOTONIC");
+/// A clock of the host in nanoseconds.
+fn host_ns(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock).expect("every supported system has both clocks");
     let nanos = i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec());
-    u64::try_from(nanos).expect("CLOCK_MONOTONIC is positive and below 584 years")
+    u64::try_from(nanos).expect("both clocks are positive and below 584 years")
 }
 
 #[cfg(test)]
@@ -77,7 +83,7 @@ mod tests {
     #[test]
     fn a_wait_computed_for_a_fast_or_slow_clock_ends_when_its_deadline_has_passed() {
         for factor in [0.001, 0.8, 1.0, 1.25, 3.0, 1000.0] {
-            let clock = Clock::new(ClockRate::new(factor).unwrap());
+            let clock = Clock::new(ClockRate::new(factor).unwrap(), ClockKind::Monotonic);
             for span in [1, 999, 150_000_000, 7_777_777_777].map(Duration::from_nanos) {
                 let begin = 123_456_789_012;
                 let wait = u64::try_from(clock.host_duration(span).as_nanos()).unwrap();

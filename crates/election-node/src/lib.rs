@@ -16,6 +16,7 @@
 
 mod arguments;
 mod clock;
+mod counts;
 mod driver;
 mod error;
 mod http;
@@ -26,6 +27,7 @@ mod run;
 mod state;
 mod storage;
 mod transport;
+mod work;
 
 pub use arguments::{DurationRange, NodeArguments, Peer};
 pub use run::main;

@@ -7,12 +7,16 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use election::{Kind, Purpose};
+
 /// Upper bounds of the sync histogram, µs; the last bucket is everything above.
 const SYNC_BOUNDS_US: [u64; 10] = [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000];
 
 /// All counters.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
+    /// By kind, in the order of the protocol's list.
+    sent_by_kind: Vec<(Kind, AtomicU64)>,
     pub(crate) pre_votes_started: AtomicU64,
     pub(crate) elections_started: AtomicU64,
     pub(crate) elections_won: AtomicU64,
@@ -67,6 +71,34 @@ pub(crate) struct Gauges {
 }
 
 impl Metrics {
+    /// Counters of a protocol with these kinds of messages, all at zero.
+    pub(crate) fn new(kinds: &[Kind]) -> Self {
+        Self { sent_by_kind: kinds.iter().map(|kind| (*kind, AtomicU64::new(0))).collect(), ..Self::default() }
+    }
+
+    /// Counts a message that the protocol sends, whether or not it arrives.
+    ///
+    /// # Panics
+    /// In debug builds, on a kind that the protocol has not listed.
+    pub(crate) fn count_sent(&self, name: &str) {
+        let counter = self.sent_by_kind.iter().find(|(kind, _)| kind.name == name);
+        debug_assert!(counter.is_some(), "`{name}` is no kind of this protocol's messages");
+        if let Some((_, counter)) = counter {
+            counter.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// What the protocol has sent, by kind.
+    pub(crate) fn sent_by_kind(&self) -> impl Iterator<Item = (Kind, u64)> {
+        self.sent_by_kind.iter().map(|(kind, counter)| (*kind, counter.load(Relaxed)))
+    }
+
+    /// How many of those messages were sent to bring elections about.
+    pub(crate) fn sent_to_elect(&self) -> u64 {
+        let electing = self.sent_by_kind().filter(|(kind, _)| kind.purpose == Purpose::Election);
+        electing.map(|(_, count)| count).sum()
+    }
+
     /// Everything in Prometheus' text format, version 0.0.4.
     pub(crate) fn render(&self, gauges: Gauges) -> String {
         let mut text = String::with_capacity(4096);
@@ -82,6 +114,7 @@ impl Metrics {
         for (name, help, counter) in self.counters() {
             metric(&mut text, name, "counter", help, counter.load(Relaxed));
         }
+        self.render_kinds(&mut text);
         self.render_sync(&mut text);
         text
     }
@@ -115,6 +148,15 @@ impl Metrics {
         ]
     }
 
+    fn render_kinds(&self, text: &mut String) {
+        let name = "election_node_messages_sent_by_kind_total";
+        let _ = writeln!(text, "# HELP {name} Messages the protocol sent, by kind and purpose.\n# TYPE {name} counter");
+        for (Kind { name: kind, purpose }, value) in self.sent_by_kind() {
+            let purpose = purpose.as_str();
+            let _ = writeln!(text, "{name}{{kind=\"{kind}\",purpose=\"{purpose}\"}} {value}");
+        }
+    }
+
     fn render_sync(&self, text: &mut String) {
         let name = "election_node_sync_seconds";
         let _ = writeln!(text, "# HELP {name} Time to write and sync one batch.\n# TYPE {name} histogram");
@@ -142,7 +184,8 @@ mod tests {
 
     #[test]
     fn the_histogram_is_cumulative_and_complete() {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(&[Kind { name: "vote", purpose: Purpose::Election }]);
+        metrics.count_sent("vote");
         for micros in [10, 50, 51, 3_000, 10_000_000] {
             metrics.sync.record(Duration::from_micros(micros));
         }
@@ -154,6 +197,7 @@ mod tests {
             "election_node_sync_seconds_bucket{le=\"0.25\"} 4",
             "election_node_sync_seconds_bucket{le=\"+Inf\"} 5",
             "election_node_sync_seconds_count 5",
+            "election_node_messages_sent_by_kind_total{kind=\"vote\",purpose=\"election\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

@@ -11,17 +11,24 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread;
 
-use election::raft::{Raft, Recovered, Rules, Sound};
-use election::specimens::{DoubleVote, HalfIsMajority, NoStepDown, ReadUnconfirmed, SpecimenName};
+use election::bully::Bully;
+use election::lease::Lease;
+use election::paxos_lease::PaxosLease;
+use election::raft::{Raft, Recovered, Sound};
+use election::ring::Ring;
+use election::specimens::{ClockKind, Start};
+use election::zab::Zab;
+use election::{Algorithm, Protocol, Setup};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, watch};
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{NodeArguments, Settings};
 use crate::clock::Clock;
+use crate::counts::Counts;
 use crate::driver::{Driver, Fatal, Publisher};
 use crate::error::{EXIT_IO, NodeError};
-use crate::http::{self, Api};
+use crate::http::{self, Api, Patience};
 use crate::inbox::{Delivery, Inbox};
 use crate::machine::Machine;
 use crate::metrics::Metrics;
@@ -62,72 +69,101 @@ fn start_log(filter: &str) -> Result<(), NodeError> {
 }
 
 fn run(settings: &Settings) -> Result<(), NodeError> {
-    match settings.specimen {
-        None => run_with(Sound, settings),
-        Some(SpecimenName::DoubleVote) => run_with(DoubleVote, settings),
-        Some(SpecimenName::HalfIsMajority) => run_with(HalfIsMajority, settings),
-        Some(SpecimenName::NoStepDown) => run_with(NoStepDown, settings),
-        Some(SpecimenName::ReadUnconfirmed) => run_with(ReadUnconfirmed, settings),
+    let setup = Setup::from(&settings.config);
+    match settings.algorithm {
+        Algorithm::Raft => match settings.specimen {
+            None => run_with(settings, |start| {
+                Raft::new(start.id, start.config, Sound, start.seed, start.recovered, start.now)
+            }),
+            Some(specimen) => run_with(settings, specimen.start),
+        },
+        Algorithm::Bully => run_with(settings, |own| Bully::new(own.id, setup, own.seed, &own.recovered, own.now)),
+        Algorithm::Ring => run_with(settings, |own| Ring::new(own.id, setup, own.seed, &own.recovered, own.now)),
+        Algorithm::Lease => {
+            let service =
+                settings.service.ok_or_else(|| NodeError::Argument("--algorithm lease needs --service".into()))?;
+            run_with(settings, |own| Lease::new(own.id, service, setup, own.seed, &own.recovered, own.now))
+        }
+        Algorithm::PaxosLease => {
+            run_with(settings, |own| PaxosLease::new(own.id, setup, own.seed, &own.recovered, own.now))
+        }
+        Algorithm::Zab => run_with(settings, |own| Zab::new(own.id, setup, own.seed, &own.recovered, own.now)),
     }
 }
 
-fn run_with<R: Rules + Send + 'static>(rules: R, settings: &Settings) -> Result<(), NodeError> {
+fn run_with<P: Protocol + Send + 'static>(
+    settings: &Settings,
+    begin: impl FnOnce(Start) -> P,
+) -> Result<(), NodeError> {
     let (storage, recovered, incarnation) = Storage::open(&StorageOptions {
         directory: settings.data.clone(),
         id: settings.id,
+        new_life: if settings.join { Some(random_life()?) } else { None },
         cluster: settings.cluster_name.clone(),
+        algorithm: settings.algorithm,
         sync: settings.fsync,
         segment_bytes_max: SEGMENT_BYTES_MAX,
     })?;
     let machine = restore(settings, &recovered)?;
-    let clock = Clock::new(settings.clock_rate);
+    let kind = settings.specimen.map_or(ClockKind::Monotonic, |specimen| specimen.clock);
+    let clock = Clock::new(settings.clock_rate, kind);
     let seed = settings.seed.map_or_else(random_seed, Ok)?;
-    let (id, term, last) = (settings.id, recovered.hard.term.0, recovered.entries.last().map(|entry| entry.index.0));
-    let specimen = settings.specimen.map(SpecimenName::as_str);
-    tracing::info!(node = %id, incarnation, seed, term, last, specimen, "starting");
-    let begin = clock.read();
-    let mixed = mix_seed(seed, id.0, incarnation);
-    let raft = Raft::new(id, settings.config.clone(), rules, mixed, recovered, begin.node);
+    let (id, term, last) = (storage.id(), recovered.hard.term.0, recovered.entries.last().map(|entry| entry.index.0));
+    let specimen = settings.specimen.map(|specimen| specimen.name);
+    let algorithm = settings.algorithm.as_str();
+    tracing::info!(node = %id, algorithm, incarnation, seed, term, last, specimen, "starting");
+    let seed = mix_seed(seed, id.number(), incarnation);
+    let protocol = begin(Start { id, config: settings.config.clone(), seed, recovered, now: clock.read().node });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| NodeError::Start { what: "the runtime", source })?;
-    runtime.block_on(serve(settings, clock, incarnation, raft, storage, machine))
+    runtime.block_on(serve(settings, clock, incarnation, protocol, storage, machine))
 }
 
 /// Wires the parts, starts the protocol thread, and waits for the wish to stop.
-async fn serve<R: Rules + Send + 'static>(
+async fn serve<P: Protocol + Send + 'static>(
     settings: &Settings,
     clock: Clock,
     incarnation: u64,
-    raft: Raft<R>,
+    protocol: P,
     storage: Storage,
     machine: Machine,
 ) -> Result<(), NodeError> {
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(P::KINDS));
     let (inbox, deliveries) = Inbox::new(Arc::clone(&metrics));
     let own = &settings.book[&settings.id];
     let http_listener = http::listen(settings.bind, own.http_port)?;
-    let local = Local { id: settings.id, cluster: settings.cluster_name.clone(), bind: settings.bind };
+    let (cluster, algorithm) = (settings.cluster_name.clone(), settings.algorithm);
+    let local = Local { id: storage.id(), cluster, algorithm, bind: settings.bind };
     let timing = Timing::suited_to(
         clock.host_duration(settings.config.heartbeat),
         clock.host_duration(settings.config.election_timeout_max),
     );
     let outbox = transport::start(&local, &settings.book, timing, inbox.clone(), &metrics)?;
-    let specimen = settings.specimen.map(SpecimenName::as_str);
+    let specimen = settings.specimen.map(|specimen| specimen.name);
     let (events, _) = broadcast::channel(EVENT_LINES_MAX);
     let at = clock.read();
-    let first = crate::state::State::new(raft.status(at.node), raft.deadline(), at, incarnation, specimen);
+    let first = crate::state::State::new(protocol.status(at.node), protocol.deadline(), at, incarnation, specimen);
     let (state, receiver) = watch::channel(Arc::new(first));
     let publisher = Publisher { state, events: events.clone(), incarnation, specimen };
+    let published = Published::new(receiver, clock);
+    if let Some(work) = settings.work.clone() {
+        tokio::spawn(work.run(published.clone()));
+    }
     let api = Api::new(
-        inbox.clone(),
-        Published::new(receiver, clock),
+        Box::new(inbox.clone()),
+        published,
         events,
         settings.book.clone(),
         Arc::clone(&metrics),
-        settings.request_timeout,
+        settings.algorithm,
+        Patience {
+            clients: settings.request_timeout,
+            operators: settings.request_timeout + clock.host_duration(settings.config.election_timeout_max) * 6,
+        },
     );
-    let driver = Driver::new(raft, storage, machine, clock, outbox, publisher, metrics);
-    let protocol = spawn_protocol(driver, deliveries)?;
+    let mut driver = Driver::new(protocol, storage, machine, clock, outbox, publisher, metrics);
+    driver.counts = settings.counts.as_deref().map(Counts::open).transpose()?;
+    let thread = spawn_protocol(driver, deliveries)?;
     let stop = stop_signal()?;
     tokio::select! {
         served = http::serve(http_listener, Arc::new(api)) => {
@@ -138,13 +174,13 @@ async fn serve<R: Rules + Send + 'static>(
     tracing::info!(node = %settings.id, "stopping");
     inbox.stop();
     // A thread that panicked has ended the process already.
-    let _ = protocol.join();
+    let _ = thread.join();
     Ok(())
 }
 
-fn spawn_protocol<R: Rules + Send + 'static>(
-    mut driver: Driver<R>,
-    deliveries: Receiver<Delivery>,
+fn spawn_protocol<P: Protocol + Send + 'static>(
+    mut driver: Driver<P>,
+    deliveries: Receiver<Delivery<P::Message>>,
 ) -> Result<thread::JoinHandle<()>, NodeError> {
     let body = move || {
         let end_with_me = EndProcess;
@@ -204,6 +240,12 @@ fn random_seed() -> Result<u64, NodeError> {
     let mut file = std::fs::File::open(path).map_err(NodeError::io("open", path))?;
     file.read_exact(&mut bytes).map_err(NodeError::io("read", path))?;
     Ok(u64::from_le_bytes(bytes))
+}
+
+/// A life that no other directory of this node has had: never 0, which is the first one.
+fn random_life() -> Result<u32, NodeError> {
+    let [a, b, c, d, ..] = random_seed()?.to_le_bytes();
+    Ok(u32::from_le_bytes([a, b, c, d]).max(1))
 }
 
 /// One seed for all nodes of a run gives each node, and each start of it, timeouts of its own (SplitMix64's finalizer).

@@ -6,7 +6,6 @@
 //! quorum is gone; the process may just have been resumed), and the reader waits for the next publication instead of
 //! repeating what may be over.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +36,8 @@ pub(crate) struct State {
     pub(crate) members: Vec<NodeId>,
     /// When the lease ends, on the node's clock.
     lease_until: Option<Nanos>,
+    /// When a leader steps down that nobody answers any more, on the node's clock.
+    quorum_until: Option<Nanos>,
     /// When this was true.
     pub(crate) as_of: Reading,
     /// When the protocol thread looks again at the latest.
@@ -65,6 +66,7 @@ impl State {
             snapshot: status.snapshot_index,
             members: status.members.into_iter().collect(),
             lease_until: status.lease_remaining.map(|remaining| as_of.node + remaining),
+            quorum_until: status.quorum_remaining.map(|remaining| as_of.node + remaining),
             as_of,
             deadline,
             specimen,
@@ -86,6 +88,9 @@ impl State {
             snapshot: self.snapshot.0,
             members: self.members.iter().copied().map(Name).collect(),
             lease_remaining_ns: remaining.map(|left| u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)),
+            quorum_remaining_ns: self
+                .quorum_until
+                .map(|until| u64::try_from(until.since(now.node).as_nanos()).unwrap_or(u64::MAX)),
             as_of_ns: self.as_of.monotonic_ns,
             now_ns: now.monotonic_ns,
             clock_ns: now.node.0,
@@ -142,6 +147,7 @@ struct StatusView {
     snapshot: u64,
     members: Vec<Name>,
     lease_remaining_ns: Option<u64>,
+    quorum_remaining_ns: Option<u64>,
     as_of_ns: u64,
     now_ns: u64,
     clock_ns: u64,
@@ -163,14 +169,13 @@ struct EventView<'a> {
     detail: Detail,
 }
 
-/// A node as JSON: `"n3"`.
+/// A node as JSON: `"n3"`, in whatever life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) NodeId);
 
 impl Serialize for Name {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text: &dyn Display = &self.0;
-        serializer.collect_str(text)
+        serializer.serialize_str(&self.0.name())
     }
 }
 

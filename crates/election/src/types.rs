@@ -2,20 +2,73 @@
 //!
 //! They refuse arithmetic that has no meaning: a term can't be added to an index, and two instants can only be subtracted.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Add;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A node of the cluster, counted from 1. Shown as `n1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A node of the cluster: its number, counted from 1, and which *life* it is in. Shown as `n1`, or `n1+7` in life 7.
+///
+/// All that Raft promises rests on what the members remember. So a node that has lost its disk is another node, whatever its name:
+/// it must not vote, or answer, in the place of the one that it was. Each loss begins a new life; the first members have life 0.
+/// The protocol never looks inside: to it, two lives are two nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NodeId(pub u64);
 
+impl NodeId {
+    const NUMBER_BITS: u32 = 32;
+
+    /// The same node in this life.
+    #[must_use]
+    pub fn in_life(self, life: u32) -> Self {
+        Self(self.number() | u64::from(life) << Self::NUMBER_BITS)
+    }
+
+    /// The same node as it was at the birth of the cluster.
+    #[must_use]
+    pub fn in_first_life(self) -> Self {
+        self.in_life(0)
+    }
+
+    /// Its number, the same in all lives; below 2³².
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0 & ((1 << Self::NUMBER_BITS) - 1)
+    }
+
+    /// Its life; 0 for one that was there at the birth of the cluster and has kept its disk.
+    #[must_use]
+    pub fn life(self) -> u64 {
+        self.0 >> Self::NUMBER_BITS
+    }
+
+    /// Its name, the same in all lives: what the world outside calls it.
+    #[must_use]
+    pub fn name(self) -> String {
+        format!("n{}", self.number())
+    }
+}
+
+/// By number, so that a list of members is in the order of their names.
+impl Ord for NodeId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.number(), self.life()).cmp(&(other.number(), other.life()))
+    }
+}
+
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "n{}", self.0)
+        write!(f, "n{}", self.number())?;
+        if self.life() > 0 { write!(f, "+{}", self.life()) } else { Ok(()) }
     }
 }
 

@@ -98,6 +98,7 @@ fn history(sections: &[Drawn]) -> History {
     let header = Header {
         testimony: chaos_history::Testimony::default(),
         chaos_history: chaos_history::format::VERSION,
+        simulated: None,
         workload: "drawn".to_owned(),
         system: "none".to_owned(),
         nodes: 3,

@@ -41,7 +41,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chaos_history::{
-    Event, FaultEdge, FaultEvent, FaultId, FaultKind, History, NodeId, ObservationSource, RunNanos, Term, TermsFrom,
+    Event, FaultEdge, FaultEvent, FaultId, History, Impact, NodeId, ObservationSource, RunNanos, Term, TermsFrom,
 };
 
 use crate::answers::{Answer, answers};
@@ -128,15 +128,15 @@ fn shown(history: &History) -> Vec<(NodeId, Span)> {
     let mut stops: BTreeMap<FaultId, (&FaultEvent, Span)> = BTreeMap::new();
     for recorded in &history.events {
         let Event::Fault(fault) = &recorded.event else { continue };
-        match (fault.kind, fault.edge) {
-            (FaultKind::Pause, FaultEdge::Begin) => {
+        match (fault.kind.impact(), fault.edge) {
+            (Impact::Stops, FaultEdge::Begin) => {
                 stops.entry(fault.id).or_insert((fault, (history.end(), history.end())));
             }
-            (FaultKind::Pause, FaultEdge::End) => {
+            (Impact::Stops, FaultEdge::End) => {
                 let until = (fault.stamps.call_begin, fault.stamps.effect.unwrap_or(fault.stamps.call_end));
                 stops.entry(fault.id).and_modify(|stop| stop.1 = until);
             }
-            (FaultKind::Kill | FaultKind::Partition, _) => {}
+            (Impact::Ends | Impact::Hinders | Impact::Spares, _) => {}
         }
     }
     let answers = answers(history).told;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use chaos_history::{
-    Belief, ElectionRole, Event, FaultEdge, FaultEvent, FaultKind, History, NodeId, NodeLife, Observation,
+    Belief, ElectionRole, Event, FaultEdge, FaultEvent, History, Impact, NodeId, NodeLife, Observation,
     ObservationOutcome, ObservationSource, RunNanos, TermsFrom,
 };
 
@@ -139,7 +139,7 @@ impl Stop<'_> {
             let meanwhile = self.end.is_none_or(|end| asked.received < end.stamps.call_begin);
             polled && stopped < asked.sent && asked.sent <= from && meanwhile
         };
-        let can_tell = history.header.testimony.shows_life && self.begin.kind == FaultKind::Pause;
+        let can_tell = history.header.testimony.shows_life && self.begin.kind.impact() == Impact::Stops;
         can_tell && history.events.iter().filter_map(|recorded| Told::of(&recorded.event)).any(answered)
     }
 }
@@ -159,9 +159,9 @@ fn runs(history: &History, node: NodeId, (from, to): (RunNanos, RunNanos)) -> Re
                     return Err(format!("{node} ended or started meanwhile"));
                 }
             }
-            Event::Fault(fault) if fault.kind != FaultKind::Partition => match fault.edge {
+            Event::Fault(fault) if fault.kind.impact() != Impact::Spares => match fault.edge {
                 // A kill that failed says nothing: the process tells.
-                FaultEdge::Begin if fault.kind == FaultKind::Kill && fault.error.is_some() => {}
+                FaultEdge::Begin if fault.kind.impact() == Impact::Ends && fault.error.is_some() => {}
                 FaultEdge::Begin if fault.nodes.contains(&node) => stops.push(Stop { begin: fault, end: None }),
                 FaultEdge::End if fault.error.is_none() => {
                     let ended = stops.iter_mut().filter(|stop| stop.begin.id == fault.id);

@@ -35,7 +35,7 @@ pub(super) fn witness(history: &SetHistory<'_>, core: &[Kept<SetOp>], verified: 
     Witness { picture: Some(explanation.picture), ..witness }
 }
 
-/// The elements that the counterexample is about: those added in it, or the one that nobody added.
+/// The elements that the counterexample is about: those added in it, and of a read that stays whole one that nobody added.
 fn matters(history: &SetHistory<'_>, core: &[Kept<SetOp>]) -> BTreeSet<u32> {
     let mut matters = BTreeSet::new();
     for kept in core {
@@ -47,11 +47,8 @@ fn matters(history: &SetHistory<'_>, core: &[Kept<SetOp>]) -> BTreeSet<u32> {
             SetOp::Contains { element, .. } => {
                 matters.insert(*element);
             }
-            SetOp::Read(_) => {}
+            SetOp::Read(_) => matters.extend(unadded(history, kept)),
         }
-    }
-    if matters.is_empty() {
-        matters.extend(core.iter().find_map(|kept| unadded(history, kept)));
     }
     matters
 }
@@ -78,8 +75,14 @@ fn described(history: &SetHistory<'_>, operation: &Operation, what: &SetOp, matt
     let definite = matches!(operation.completion, Completion::Ok(_));
     let deed = match (what, &operation.action) {
         (SetOp::Read(read) | SetOp::Sees { read, .. }, _) => {
-            let seen = history.model.elements(*read).iter().filter(|element| matters.contains(element));
-            Deed::Elements { seen: seen.map(|&element| history.values[element as usize].to_string()).collect() }
+            let all = history.model.elements(*read);
+            let seen: Vec<String> = all
+                .iter()
+                .filter(|element| matters.contains(element))
+                .map(|&element| history.values[element as usize].to_string())
+                .collect();
+            let others = all.len() - seen.len();
+            Deed::Elements { seen, others }
         }
         (SetOp::Add(element) | SetOp::Contains { element, .. }, Action::Add { .. }) => {
             Deed::Add { element: history.values[*element as usize].to_string() }

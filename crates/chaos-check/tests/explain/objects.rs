@@ -49,7 +49,7 @@ fn deed(kind: Kind, op: &ListOp) -> Deed {
         (Kind::Set, ListOp::Put(element)) => Deed::Add { element: element.to_string() },
         (Kind::Log, ListOp::Put(element)) => Deed::Append { element: element.to_string() },
         (Kind::Queue, ListOp::Put(element)) => Deed::Enqueue { element: element.to_string() },
-        (Kind::Set, ListOp::All(seen)) => Deed::Elements { seen: words(seen) },
+        (Kind::Set, ListOp::All(seen)) => Deed::Elements { seen: words(seen), others: 0 },
         (_, ListOp::All(seen)) => Deed::Sequence { seen: words(seen) },
         (_, ListOp::Take(got)) => Deed::Dequeue { element: got.map(|got| got.to_string()) },
     }

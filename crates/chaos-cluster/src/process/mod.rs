@@ -6,6 +6,8 @@
 //! children, and each stays a zombie until its status is taken, so that its number means nobody else meanwhile. Whatever else a
 //! node starts ends up as a child of the namespace's init, and whether it is gone can only be looked up.
 
+mod clocked;
+mod disk;
 mod error;
 mod prepare;
 mod single;
@@ -13,21 +15,25 @@ mod spawn;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chaos_clock::Strobe;
 use chaos_history::NodeId;
+use chaos_net::Place;
 use chaos_systems::{Launch, LaunchProcess};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::inbox::{Ended, Ending};
-use crate::inspect::{self, Motion, NamespaceInode, Task};
+use crate::inspect::{self, Belonging, Motion, Task};
 use crate::sys;
 
+pub use clocked::{ClockChange, Clocks};
+pub use disk::Disks;
+use disk::NodeDisk;
 pub use error::ProcessError;
 pub(crate) use prepare::in_words;
 pub(crate) use single::StartedOne;
@@ -49,7 +55,7 @@ const STILL_ROUNDS_IN_KERNEL: u32 = 10;
 #[derive(Debug)]
 pub(crate) struct NodeProcess {
     home: Home,
-    inode: NamespaceInode,
+    belonging: Belonging,
     main: Option<Child>,
     /// What the main process was called when it was started last.
     main_name: String,
@@ -59,6 +65,8 @@ pub(crate) struct NodeProcess {
     further: Vec<Further>,
     /// How many further processes there have been.
     further_begun: u64,
+    /// Jumps its clock, while it does.
+    strobe: Option<Strobe>,
     /// How many times it was started.
     pub(crate) incarnation: u64,
 }
@@ -93,16 +101,30 @@ pub(crate) struct StartedProcesses {
 
 impl NodeProcess {
     /// A node that isn't running yet, with `directory` for its logs and data.
-    pub(crate) fn new(node: NodeId, directory: PathBuf, namespace: OwnedFd) -> io::Result<Self> {
-        let inode = inspect::namespace_inode(namespace.as_fd())?;
-        let home = Home { node, directory, namespace };
-        let (main_name, further) = (String::new(), Vec::new());
-        Ok(Self { home, inode, main: None, main_name, ending: false, further, further_begun: 0, incarnation: 0 })
+    pub(crate) fn new(node: NodeId, directory: PathBuf, place: Place) -> io::Result<Self> {
+        let belonging = Belonging::to(&place)?;
+        let home = Home { node, directory, place, disk: NodeDisk::Sound, clock: None };
+        Ok(Self {
+            home,
+            belonging,
+            main: None,
+            main_name: String::new(),
+            ending: false,
+            further: Vec::new(),
+            further_begun: 0,
+            strobe: None,
+            incarnation: 0,
+        })
     }
 
     /// Where the node keeps its data.
     pub(crate) fn data(&self) -> PathBuf {
         self.home.directory.join("data")
+    }
+
+    /// What its processes have in common.
+    pub(crate) fn belonging(&self) -> Belonging {
+        self.belonging
     }
 
     /// Whether the main process has been started and its end not been taken in.
@@ -122,7 +144,7 @@ impl NodeProcess {
 
     /// All processes of the node that are alive.
     pub(crate) fn processes(&self) -> Vec<Task> {
-        inspect::processes_in(self.inode)
+        inspect::processes_in(self.belonging)
     }
 
     /// Starts the node's processes in their order and returns their ids. `ended` is called, on a thread of its own, when one of
@@ -142,7 +164,7 @@ impl NodeProcess {
             self.remove(&launch.remove)?;
         }
         let (stdout, stderr) = (self.home.log("stdout.log")?, self.home.log("stderr.log")?);
-        let child = self.home.spawn(&main.command, stdout, stderr)?;
+        let child = self.home.start(&main.command, stdout, stderr)?;
         let (incarnation, told) = (self.incarnation + 1, ended.clone());
         let child = self.watched(child, main, move || told(Ended::Main { incarnation }))?;
         let id = child.id();
@@ -172,7 +194,7 @@ impl NodeProcess {
         ended: impl FnOnce(Ended) + Send + 'static,
     ) -> Result<u32, ProcessError> {
         let log = |stream: &str| self.home.log(&format!("{}.{stream}.log", process.name));
-        let child = self.home.spawn(&process.command, log("stdout")?, log("stderr")?)?;
+        let child = self.home.start(&process.command, log("stdout")?, log("stderr")?)?;
         let serial = self.further_begun;
         self.further_begun += 1;
         let child = self.watched(child, process, move || ended(Ended::Further { serial }))?;
@@ -237,6 +259,15 @@ impl NodeProcess {
             further.ending |= lived;
         }
         Ok(())
+    }
+
+    /// Whether the node's next end is counted as the harness's doing, though nobody signals it: a member that is removed may end by
+    /// itself.
+    pub(crate) fn may_end(&mut self, may: bool) {
+        self.ending = may && self.living_main().is_some();
+        for further in &mut self.further {
+            further.ending = may;
+        }
     }
 
     /// Sends a signal to all of the node's processes, the main one first.
@@ -338,5 +369,13 @@ fn ending_of(further: Further) -> FurtherEnd {
 fn stop_threads(process: &Task) {
     for thread in inspect::threads_of(process) {
         let _ = sys::signal_thread(process.pid, thread.pid, Signal::SIGSTOP);
+    }
+}
+
+/// Stops a process as a pause does: SIGSTOP to each of its threads. Returns before they stand still. For programs that measure how
+/// long that takes; a process that is gone is as still as can be.
+pub fn stop_every_thread(pid: Pid) {
+    if let Some(process) = inspect::process(pid) {
+        stop_threads(&process);
     }
 }

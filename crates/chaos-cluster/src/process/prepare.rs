@@ -32,6 +32,18 @@ impl NodeProcess {
         Ok(())
     }
 
+    /// Removes all that is in the data directory; what is elsewhere in the node's directory stays.
+    pub(crate) fn wipe(&self) -> Result<(), ProcessError> {
+        let data = self.data();
+        let listed = fs::read_dir(&data)
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>());
+        match listed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(self.home.files(&data, source)),
+            Ok(paths) => self.remove(&paths),
+        }
+    }
+
     /// Begins to carry out a command in the node's namespaces; what it says goes to this log of the node, after the command.
     pub(crate) fn begin(&self, line: &CommandLine, log: &str) -> Result<Attempt, ProcessError> {
         let mut log_file = self.home.log(log)?;

@@ -2,13 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use chaos_history::NodeId;
+use chaos_net::Place;
 use chaos_systems::CommandLine;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
@@ -16,6 +17,11 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::ProcessError;
+use super::clocked::NodeClock;
+use super::disk::NodeDisk;
+
+/// About as long as a child is traced when it executes another program under a clock.
+const TRACED_FOR: Duration = Duration::from_millis(1);
 
 /// Where a node's programs live and write.
 #[derive(Debug)]
@@ -24,13 +30,30 @@ pub(super) struct Home {
     pub(super) node: NodeId,
     /// Its directory.
     pub(super) directory: PathBuf,
-    /// Its network namespace.
-    pub(super) namespace: OwnedFd,
+    /// Where they run.
+    pub(super) place: Place,
+    /// What its files are on.
+    pub(super) disk: NodeDisk,
+    /// The clock of its programs, if that can be moved.
+    pub(super) clock: Option<NodeClock>,
 }
 
 impl Home {
-    /// Starts a program that reads nothing, in a process group of its own: Ctrl-C at the terminal is for the harness.
+    /// Starts one of the node's processes, under the node's clock.
+    pub(super) fn start(&self, line: &CommandLine, stdout: File, stderr: File) -> Result<Child, ProcessError> {
+        let mut command = self.command(line, stdout, stderr)?;
+        let Some(clock) = &self.clock else { return command.spawn().map_err(|source| self.start_error(line, source)) };
+        let (node, program) = (self.node, line.program.clone());
+        clock.spawn(&mut command).map_err(|source| ProcessError::Clock { node, program, source })
+    }
+
+    /// Starts a command that prepares the node, with true time.
     pub(super) fn spawn(&self, line: &CommandLine, stdout: File, stderr: File) -> Result<Child, ProcessError> {
+        self.command(line, stdout, stderr)?.spawn().map_err(|source| self.start_error(line, source))
+    }
+
+    /// A program that reads nothing, in a process group of its own: Ctrl-C at the terminal is for the harness.
+    fn command(&self, line: &CommandLine, stdout: File, stderr: File) -> Result<Command, ProcessError> {
         let mut command = Command::new(&line.program);
         command
             .args(&line.arguments)
@@ -43,11 +66,12 @@ impl Home {
             command.current_dir(directory);
         }
         let failed = |source| self.start_error(line, source);
-        chaos_net::start_in_namespace(&mut command, self.namespace.as_fd()).map_err(failed)?;
+        self.place.start(&mut command).map_err(failed)?;
         if line.nonroot {
             chaos_net::start_as_nonroot(&mut command).map_err(failed)?;
         }
-        command.spawn().map_err(failed)
+        self.disk.attach(&mut command).map_err(failed)?;
+        Ok(command)
     }
 
     /// Opens a log of the node for more.
@@ -73,8 +97,11 @@ pub(super) fn watch(node: NodeId, child: &Child, ended: impl FnOnce() + Send + '
     let pid = pid_of(child);
     let watching = thread::Builder::new().name(format!("chaos-wait-{node}"));
     watching.spawn(move || {
-        // Only looks: the status is taken by the owner. Any other error than an interruption means that it was taken.
-        while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
+        // Only looks: the status is taken by the owner.
+        while !is_over(waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)) {
+            // A signal for this process, or a child that is traced for less than this because it executes another program.
+            thread::sleep(TRACED_FOR);
+        }
         ended();
     })?;
     Ok(())
@@ -84,7 +111,12 @@ pub(super) fn watch(node: NodeId, child: &Child, ended: impl FnOnce() + Send + '
 pub(super) fn living(child: &Child) -> Option<Pid> {
     let pid = pid_of(child);
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    matches!(waitid(Id::Pid(pid), flags), Ok(WaitStatus::StillAlive)).then_some(pid)
+    (!is_over(waitid(Id::Pid(pid), flags))).then_some(pid)
+}
+
+/// Whether that is how it looks when a child has ended, or when its status was taken.
+fn is_over(seen: nix::Result<WaitStatus>) -> bool {
+    matches!(seen, Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(Errno::ECHILD))
 }
 
 pub(super) fn pid_of(child: &Child) -> Pid {

@@ -24,7 +24,7 @@ pub(crate) const CASES: &[Case] = &[
     ("what_set_up_leaves_running_is_ended", what_set_up_leaves_running),
 ];
 
-const KILL: FaultChange = FaultChange::Kill(KillSignal::Kill);
+const KILL: FaultChange = FaultChange::Kill(KillSignal::KILL);
 const IDLE: &str = "exec sleep 1000";
 
 fn once(script: &str) -> Preparation {

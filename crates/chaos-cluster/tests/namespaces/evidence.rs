@@ -1,7 +1,9 @@
 //! What reaches the history and the engine, and when.
 
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::process::Command as Program;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chaos_cluster::WorldError;
@@ -16,6 +18,8 @@ pub(crate) const CASES: &[Case] = &[
     ("what_the_engine_sees_is_recorded_and_soon_on_disk", what_the_engine_sees_is_recorded),
     ("a_full_disk_ends_the_run_and_keeps_what_was_written", a_full_disk_ends_the_run),
     ("dense_deadlines_starve_nothing", dense_deadlines_starve_nothing),
+    ("answers_that_make_no_sense_are_told_once_and_counted", answers_that_make_no_sense_are_told_once),
+    ("a_node_that_prints_for_ever_fills_no_disk", a_node_that_prints_for_ever_fills_no_disk),
     ("a_stall_of_the_controller_is_recorded", a_stall_of_the_controller_is_recorded),
 ];
 
@@ -101,6 +105,61 @@ fn a_full_disk_ends_the_run() {
     drop(rig);
     assert!(history::History::read(&path).unwrap().events.len() > 50);
     crate::eventually("nobody is left", LONG, || crate::rig::states().is_empty());
+}
+
+fn answers_that_make_no_sense_are_told_once() {
+    let mut rig = Rig::started(&[IDLE, IDLE]);
+    rig.driver.nonsense.store(true, Ordering::SeqCst);
+    let (n1, mut seen) = (NodeId::new(1), 0);
+    rig.until("several answers of n1", |_, event| match event {
+        Event::Observed(observation) if observation.node == n1 => {
+            let silent = matches!(observation.outcome, history::ObservationOutcome::Silent(_));
+            seen += u32::from(silent);
+            (seen > 5).then_some(())
+        }
+        _ => None,
+    });
+    let path = rig.directory.history();
+    let remarks =
+        |text: &str| text.matches("observer `node` at n1: an answer that makes no sense: `role` is `boss`").count();
+    assert_eq!(remarks(&rig.remarks()), 1, "{}", rig.remarks());
+    rig.world.finish().unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(text.matches("observer `node` at n1: in all").count(), 1, "how many there were");
+}
+
+fn a_node_that_prints_for_ever_fills_no_disk() {
+    const PRINTED: u64 = 160 << 20;
+    let script = format!("echo first; yes 'some noise' | head -c {PRINTED}; echo; echo last; exec sleep 1000");
+    let mut rig = Rig::started(&[&script]);
+    let log = rig.directory.node(NodeId::new(1)).join("stdout.log");
+    let give_up = rig.clock.now() + LONG;
+    let mut end = [0; 6];
+    loop {
+        rig.world.next_event(rig.clock.now() + Duration::from_millis(5)).unwrap();
+        let file = std::fs::File::open(&log).unwrap();
+        let facts = file.metadata().unwrap();
+        if facts.len() > PRINTED && facts.blocks() * 512 < 96 << 20 {
+            file.read_exact_at(&mut end, facts.len() - 6).unwrap();
+            if end == *b"\nlast\n" {
+                break;
+            }
+        }
+        assert!(rig.clock.now() < give_up, "{} bytes, {} on the disk", facts.len(), facts.blocks() * 512);
+    }
+    // Whoever cut the file tells of it a moment later.
+    let remarked = |rig: &Rig| rig.remarks().matches("n1 prints so much into stdout.log").count();
+    while remarked(&rig) == 0 && rig.clock.now() < give_up {
+        rig.world.next_event(rig.clock.now() + Duration::from_millis(5)).unwrap();
+    }
+    assert_eq!(remarked(&rig), 1, "{}", rig.remarks());
+    rig.world.finish().unwrap();
+    let kept = std::fs::read_to_string(&log).unwrap();
+    assert!(kept.len() < 96 << 20, "{} bytes", kept.len());
+    assert!(kept.starts_with("first\nsome noise\n") && kept.ends_with("\nlast\n"));
+    let odd: Vec<&str> = kept.lines().filter(|line| !["first", "last", "some noise", ""].contains(line)).collect();
+    assert!(matches!(odd[..], [left_out, ..] if left_out.ends_with("bytes are left out here]")), "{odd:?}");
+    assert!(odd.len() <= 2, "beside that only the line that was cut by `head`: {odd:?}");
 }
 
 fn dense_deadlines_starve_nothing() {

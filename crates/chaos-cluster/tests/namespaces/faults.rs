@@ -1,9 +1,13 @@
 //! What faults do to nodes, and that it is told as it was.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
-use chaos_engine::FaultChange;
+use chaos_engine::{Cut, FaultChange};
 use chaos_history::{Link, NodeId, NodeLife};
 use chaos_plan::KillSignal;
 use nix::sys::signal::{Signal, kill};
@@ -24,11 +28,13 @@ pub(crate) const CASES: &[Case] = &[
     ("a_restart_of_a_running_node_changes_nothing", a_restart_of_a_running_node_changes_nothing),
     ("a_fault_on_nothing_is_an_error_and_on_some_a_remark", a_fault_on_nothing_is_an_error),
     ("a_cut_is_confirmed_and_a_refused_one_is_an_error", a_cut_is_confirmed),
+    ("a_frozen_host_is_stopped_and_out_of_reach_and_no_connection_to_it_is_reset", a_frozen_host_is_out_of_reach),
+    ("a_kill_is_by_any_signal_that_ends_a_process", a_kill_is_by_any_signal),
     ("numbers_of_an_outer_proc_are_translated", numbers_of_an_outer_proc_are_translated),
 ];
 
-const KILL: FaultChange = FaultChange::Kill(KillSignal::Kill);
-const TERM: FaultChange = FaultChange::Kill(KillSignal::Term);
+const KILL: FaultChange = FaultChange::Kill(KillSignal::KILL);
+const TERM: FaultChange = FaultChange::Kill(KillSignal::TERM);
 const DAEMONS: &str = "(setsid sleep 1000 &) ; setsid sh -c 'sleep 1000 & sleep 1000' & exec sleep 1000";
 const IDLE: &str = "exec sleep 1000";
 
@@ -199,14 +205,67 @@ fn a_cut_is_confirmed() {
     let link = |from, to| Link { from: NodeId::new(from), to: NodeId::new(to) };
     let mut last = None;
     for links in [vec![link(1, 2)], vec![link(1, 2), link(2, 1), link(3, 1)], vec![]] {
-        let event = rig.fault(FaultChange::Cut(links.into_iter().collect()), &[1]);
+        let event = rig.fault(FaultChange::Cut(Cut::of_links(links)), &[1]);
         assert!(event.error.is_none(), "{event:?}");
         let effect = event.stamps.effect.expect("probes agree");
         assert!(last < Some(event.stamps.call_begin) && effect.since(event.stamps.call_begin) < LONG);
         last = Some(effect);
     }
-    let event = rig.fault(FaultChange::Cut(BTreeSet::from([link(1, 9)])), &[1]);
+    let event = rig.fault(FaultChange::Cut(Cut::of_links([link(1, 9)])), &[1]);
     assert!(event.error.is_some() && event.stamps.effect.is_none(), "{event:?}");
+}
+
+fn a_frozen_host_is_out_of_reach() {
+    let busy = "while :; do :; done & while :; do /bin/true; done";
+    let mut rig = Rig::started(&[busy, IDLE]);
+    // The listener is the test's, the kernel that answers for it is the node's.
+    let namespace = File::open(format!("/proc/{}/ns/net", rig.pids_of(1)[0])).unwrap();
+    let address = SocketAddr::from((rig.world.address(NodeId::new(1)), 7000));
+    let listener = chaos_net::in_namespace(namespace.as_fd(), || TcpListener::bind(address)).unwrap();
+    let mut outside = TcpStream::connect(address).unwrap();
+    let (mut inside, _) = listener.accept().unwrap();
+    let soon = Some(Duration::from_millis(300));
+    inside.set_read_timeout(soon).unwrap();
+    outside.set_read_timeout(soon).unwrap();
+
+    let link = |from, to| Link { from: NodeId::new(from), to: NodeId::new(to) };
+    let legs = BTreeSet::from([NodeId::new(1)]);
+    let event = rig.fault(FaultChange::Freeze(Cut { legs, ..Cut::of_links([link(1, 2), link(2, 1)]) }), &[1]);
+    assert!(event.error.is_none() && event.stamps.effect >= Some(event.stamps.call_end), "{event:?} {}", rig.remarks());
+    let other = rig.pids_of(2)[0];
+    let frozen = states();
+    assert!(frozen.iter().all(|&(pid, state)| matches!(state, 'T' | 'D') == (pid != other)), "{frozen:?}");
+    outside.write_all(b"x").unwrap();
+    assert_eq!(inside.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    inside.write_all(b"y").unwrap();
+    assert_eq!(outside.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    let silence = TcpStream::connect_timeout(&address, Duration::from_millis(300)).unwrap_err();
+    assert_eq!(silence.kind(), ErrorKind::TimedOut, "a kernel that runs would have taken the connection");
+
+    let event = rig.fault(FaultChange::Thaw(Cut::default()), &[1]);
+    assert!(event.error.is_none() && event.stamps.effect >= Some(event.stamps.call_end), "{event:?} {}", rig.remarks());
+    eventually("all go on", LONG, || states().iter().all(|&(_, state)| state != 'T'));
+    eventually("what was sent meanwhile arrives by the same connection", LONG, || inside.read(&mut [0]).is_ok());
+    eventually("and what was sent back", LONG, || outside.read(&mut [0]).is_ok());
+    // A node that ends while it is frozen is no error when it thaws.
+    let legs = BTreeSet::from([NodeId::new(1)]);
+    assert_eq!(rig.fault(FaultChange::Freeze(Cut { legs, ..Cut::default() }), &[1]).error, None);
+    assert_eq!(rig.fault(KILL, &[1]).error, None);
+    assert_eq!(rig.fault(FaultChange::Thaw(Cut::default()), &[1]).error, None);
+}
+
+fn a_kill_is_by_any_signal() {
+    let mut rig = Rig::started(&[IDLE]);
+    for name in ["ABRT", "SIGSEGV", "USR1"] {
+        let signal = KillSignal::named(name).unwrap();
+        assert_eq!(rig.fault(FaultChange::Kill(signal), &[1]).error, None);
+        let last = serde_lines(&rig).into_iter().rfind(|line| line.contains("\"exited\"")).unwrap();
+        let number = format!("SIG{}", signal.name()).parse::<Signal>().unwrap() as i32;
+        assert!(last.contains(&format!("\"signal\":{number}")) && last.contains("\"expected\":true"), "{last}");
+        assert_eq!(rig.fault(FaultChange::Restart, &[1]).error, None);
+    }
+    // That each name is one of this system's signals.
+    assert!(KillSignal::ALL.iter().all(|signal| format!("SIG{}", signal.name()).parse::<Signal>().is_ok()));
 }
 
 fn numbers_of_an_outer_proc_are_translated() {

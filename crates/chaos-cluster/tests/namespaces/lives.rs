@@ -43,7 +43,7 @@ fn an_observation_across_a_restart_is_silent() {
     let mut rig = Rig::started(&["exec sleep 1000"]);
     rig.driver.hold.store(true, Ordering::SeqCst);
     eventually("a question is under way", LONG, || rig.driver.held.load(Ordering::SeqCst) == 1);
-    assert_eq!(rig.fault(FaultChange::Kill(KillSignal::Kill), &[1]).error, None);
+    assert_eq!(rig.fault(FaultChange::Kill(KillSignal::KILL), &[1]).error, None);
     assert_eq!(rig.fault(FaultChange::Restart, &[1]).error, None);
     let restarted = rig.clock.now();
     rig.driver.hold.store(false, Ordering::SeqCst);

@@ -9,8 +9,11 @@
 )]
 
 mod bringing_up;
+mod clocks;
+mod disks;
 mod evidence;
 mod faults;
+mod hindrances;
 mod lives;
 mod locks;
 mod rig;
@@ -28,9 +31,19 @@ pub(crate) use self::runner::{Case, SKIP_CODE, eventually};
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let inside =
-        [faults::CASES, lives::CASES, evidence::CASES, bringing_up::CASES, several::CASES, single::CASES, locks::CASES]
-            .concat();
+    let inside = [
+        faults::CASES,
+        hindrances::CASES,
+        lives::CASES,
+        evidence::CASES,
+        bringing_up::CASES,
+        several::CASES,
+        single::CASES,
+        locks::CASES,
+        disks::CASES,
+        clocks::CASES,
+    ]
+    .concat();
     // Nothing of the host's is written to, and nothing is to be removed afterwards.
     let prepare = || isolation::mount_tmpfs(std::path::Path::new("/tmp"), None).unwrap();
     runner::Suite { inside, prepare, host: &[] }.run(&words)

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chaos_cluster::{RealWorld, RealWorldOptions, Recorder, RunClock, StartError};
+use chaos_cluster::{Clocks, Disks, RealWorld, RealWorldOptions, Recorder, RunClock, StartError};
 use chaos_engine::{Command, Event, FaultChange, FaultCommand, World};
 use chaos_history::{
     self as history, Action, Belief, ElectionRole, FaultEdge, FaultEvent, FaultId, FaultKind, Header, History, NodeId,
     NodeLife, OpPhase, OpResult, ProcessId, RunDir, RunNanos, Seed, Term,
 };
-use chaos_net::{FilterKind, Star};
+use chaos_net::{FilterKind, Network, Star};
 use chaos_plan::{Observe, ProcessTarget};
 use chaos_systems::{Answer, Client, CommandLine, Driver, Launch, LaunchProcess, Preparation, ProbeError, Watch};
 use futures::FutureExt;
@@ -35,6 +35,8 @@ pub(crate) struct Stub {
     pub(crate) answers_once: Option<&'static str>,
     /// What the cluster still needs, by the name of a file that is awaited.
     pub(crate) ready_once: Option<&'static str>,
+    /// Answers make no sense while this is set.
+    pub(crate) nonsense: AtomicBool,
     /// Questions are held back while this is set.
     pub(crate) hold: AtomicBool,
     /// How many questions are held back.
@@ -78,6 +80,7 @@ impl Stub {
             one_by_one: false,
             answers_once: None,
             ready_once: None,
+            nonsense: AtomicBool::new(false),
             hold: AtomicBool::new(false),
             held: AtomicUsize::new(0),
             opened: AtomicUsize::new(0),
@@ -134,6 +137,9 @@ impl Driver for Stub {
             if self.answers_once.is_some_and(|file| !Path::new(&format!("{file}{node}")).exists()) {
                 return Err(ProbeError::Silent("not yet".to_owned()));
             }
+            if self.nonsense.load(Ordering::SeqCst) {
+                return Err(ProbeError::Garbage("`role` is `boss`".to_owned()));
+            }
             if self.hold.load(Ordering::SeqCst) {
                 self.held.fetch_add(1, Ordering::SeqCst);
                 while self.hold.load(Ordering::SeqCst) {
@@ -141,7 +147,14 @@ impl Driver for Stub {
                 }
             }
             let leader = Some(NodeId::new(1));
-            Ok(Belief { term: Term(1), role: ElectionRole::Follower, leader, voted_for: None, commit: None })
+            Ok(Belief {
+                term: Term(1),
+                role: ElectionRole::Follower,
+                leader,
+                voted_for: None,
+                commit: None,
+                lease_remaining_ns: None,
+            })
         }
         .boxed()
     }
@@ -192,6 +205,20 @@ impl Rig {
 
     /// The same with a driver.
     pub(crate) fn of(root: &Path, driver: Stub) -> Self {
+        Self::made(root, driver, Disks::Sound, None)
+    }
+
+    /// The same on disks that can be spoilt.
+    pub(crate) fn on(disks: Disks, root: &Path, driver: Stub) -> Self {
+        Self::made(root, driver, disks, None)
+    }
+
+    /// The same whose nodes have clocks that can be moved.
+    pub(crate) fn with_clocks(root: &Path, driver: Stub, clocks: Option<Clocks>) -> Self {
+        Self::made(root, driver, Disks::Sound, clocks)
+    }
+
+    fn made(root: &Path, driver: Stub, disks: Disks, clocks: Option<Clocks>) -> Self {
         let (nodes, service) = (driver.nodes, driver.service);
         let directory = RunDir::create(&root.join("run")).unwrap();
         for node in NodeId::all(nodes + service) {
@@ -199,6 +226,7 @@ impl Rig {
         }
         let header = Header {
             chaos_history: history::format::VERSION,
+            simulated: None,
             workload: "test".to_owned(),
             system: "stub".to_owned(),
             nodes,
@@ -210,15 +238,19 @@ impl Rig {
         let driver = Arc::new(driver);
         let clock = RunClock::start();
         let options = RealWorldOptions {
+            capture: None,
+            clocks,
             watch: None,
             clock,
-            star: Star::build(nodes + service, FilterKind::Nftables).unwrap(),
+            network: Network::Star(Box::new(Star::build(nodes + service, FilterKind::Nftables).unwrap())),
             driver: Arc::clone(&driver) as Arc<dyn Driver>,
             recorder: Recorder::create(&directory.history(), &header).unwrap(),
             directory: directory.clone(),
             nodes,
             service,
+            seed: Seed(1),
             observe: Observe { every: Duration::from_millis(2), timeout: LONG },
+            disks,
         };
         Self { world: RealWorld::new(options).unwrap(), driver, clock, directory, faults: 0 }
     }
@@ -266,8 +298,17 @@ impl Rig {
             FaultChange::Kill(_) | FaultChange::Restart => FaultKind::Kill,
             FaultChange::Pause | FaultChange::Resume => FaultKind::Pause,
             FaultChange::Cut(_) => FaultKind::Partition,
+            FaultChange::Freeze(_) | FaultChange::Thaw(_) => FaultKind::FreezeHost,
+            FaultChange::LosePower { .. } => FaultKind::PowerLoss,
+            FaultChange::Corrupt { .. } => FaultKind::CorruptFile,
+            FaultChange::Transfer { .. } => FaultKind::Transfer,
+            FaultChange::RemoveMember | FaultChange::AddMember => FaultKind::RemoveMember,
+            FaultChange::Hinder(_) | FaultChange::Relax => FaultKind::Slow,
         };
-        self.faults += 1;
+        // A hindrance is taken back by its own number, all else by what it hit.
+        if change != FaultChange::Relax {
+            self.faults += 1;
+        }
         let scheduled = self.clock.now();
         let nodes = nodes.iter().map(|&number| NodeId::new(number)).collect();
         let (id, label, links) = (FaultId(self.faults), "test".to_owned(), Vec::new());
@@ -311,8 +352,20 @@ impl Rig {
     /// The same of one process, and of its children too if the name ends in `+`.
     pub(crate) fn fault_of(&mut self, change: FaultChange, nodes: &[u16], process: Option<&str>) -> FaultEvent {
         let edge = match change {
-            FaultChange::Kill(_) | FaultChange::Pause | FaultChange::Cut(_) => FaultEdge::Begin,
-            FaultChange::Restart | FaultChange::Resume => FaultEdge::End,
+            FaultChange::Kill(_)
+            | FaultChange::Pause
+            | FaultChange::Cut(_)
+            | FaultChange::Freeze(_)
+            | FaultChange::LosePower { .. }
+            | FaultChange::Corrupt { .. }
+            | FaultChange::Transfer { .. }
+            | FaultChange::RemoveMember
+            | FaultChange::Hinder(_) => FaultEdge::Begin,
+            FaultChange::Restart
+            | FaultChange::Resume
+            | FaultChange::Thaw(_)
+            | FaultChange::AddMember
+            | FaultChange::Relax => FaultEdge::End,
         };
         let process = process.map(|name| ProcessTarget {
             name: name.trim_end_matches('+').to_owned(),

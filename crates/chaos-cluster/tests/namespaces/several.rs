@@ -7,7 +7,7 @@ use std::time::Duration;
 use chaos_cluster::{NodeAccess, StartError};
 use chaos_engine::{Event, FaultChange};
 use chaos_history::{NodeId, NodeLife};
-use chaos_net::{FilterKind, Star};
+use chaos_net::{FilterKind, Network, Star};
 use chaos_plan::KillSignal;
 use chaos_systems::{CommandLine, Launch, LaunchProcess, Preparation};
 use nix::sys::signal::{Signal, kill};
@@ -28,7 +28,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_probe_sees_what_the_node_sees", a_probe_sees_what_the_node_sees),
 ];
 
-const KILL: FaultChange = FaultChange::Kill(KillSignal::Kill);
+const KILL: FaultChange = FaultChange::Kill(KillSignal::KILL);
 const IDLE: &str = "exec sleep 1000";
 
 fn with_processes(processes: Vec<LaunchProcess>) -> Stub {
@@ -191,7 +191,7 @@ fn postgresql_lets_itself_be_set_up() {
 }
 
 fn a_probe_sees_what_the_node_sees() {
-    let star = Star::build(2, FilterKind::Nftables).unwrap();
+    let star = Network::Star(Box::new(Star::build(2, FilterKind::Nftables).unwrap()));
     let access = NodeAccess::of(&star).unwrap();
     let node = NodeId::new(2);
     let of_node = (access.addresses())(node).unwrap();

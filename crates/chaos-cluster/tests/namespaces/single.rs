@@ -20,7 +20,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_fault_on_a_process_that_is_gone_is_an_error", a_fault_on_a_process_that_is_gone),
 ];
 
-const KILL: FaultChange = FaultChange::Kill(KillSignal::Kill);
+const KILL: FaultChange = FaultChange::Kill(KillSignal::KILL);
 const IDLE: &str = "exec sleep 1000";
 /// Says that it is there, and where; has a child, which has one too.
 const PARENT: &str = "sh -c 'sleep 1000 & wait' & wait";
@@ -122,7 +122,7 @@ fn one_process_that_ignores_sigterm() {
     let mut rig = rig(IDLE, "trap '' TERM; touch /tmp/deaf; while :; do sleep 1000; done");
     eventually("it is deaf", LONG, || Path::new("/tmp/deaf").exists());
     alive(3);
-    let event = rig.fault_of(FaultChange::Kill(KillSignal::Term), &[1], Some("agent"));
+    let event = rig.fault_of(FaultChange::Kill(KillSignal::TERM), &[1], Some("agent"));
     let took = event.stamps.effect.unwrap().since(event.stamps.call_end);
     assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(8), "{took:?}");
     assert!(rig.remarks().contains("not all ended within 5s of SIGTERM"), "{}", rig.remarks());

@@ -23,7 +23,7 @@ impl Run {
             Command::Invoke(_)
             | Command::Mark(..)
             | Command::Remark(_)
-            | Command::Relieve { .. }
+            | Command::Alter { .. }
             | Command::Compare { .. }
             | Command::Finish(_) => None,
         })
@@ -40,7 +40,7 @@ impl Run {
             Command::Fault(_)
             | Command::Mark(..)
             | Command::Remark(_)
-            | Command::Relieve { .. }
+            | Command::Alter { .. }
             | Command::Compare { .. }
             | Command::Finish(_) => None,
         })
@@ -54,7 +54,7 @@ impl Run {
         let remark = |(_, command): &'a (RunNanos, Command)| match command {
             Command::Remark(text) => Some(text.as_str()),
             Command::Fault(_) | Command::Invoke(_) | Command::Mark(..) => None,
-            Command::Relieve { .. } | Command::Compare { .. } | Command::Finish(_) => None,
+            Command::Alter { .. } | Command::Compare { .. } | Command::Finish(_) => None,
         };
         self.world.commands.iter().filter_map(remark).collect()
     }
@@ -68,7 +68,7 @@ impl Run {
         let mark = |(at, command): &(RunNanos, Command)| match command {
             Command::Mark(mark, _) => Some((*at, *mark)),
             Command::Fault(_) | Command::Invoke(_) | Command::Remark(_) => None,
-            Command::Relieve { .. } | Command::Compare { .. } | Command::Finish(_) => None,
+            Command::Alter { .. } | Command::Compare { .. } | Command::Finish(_) => None,
         };
         self.world.commands.iter().filter_map(mark).collect()
     }

@@ -47,6 +47,8 @@ pub(crate) struct Quirks {
     pub(crate) followers_read: bool,
     /// The lock service gives locks to whoever asks, held or not.
     pub(crate) locks_are_shared: bool,
+    /// Nodes tell that they voted for the leader that they follow.
+    pub(crate) votes: bool,
 }
 
 /// The toy cluster.
@@ -75,6 +77,8 @@ pub(crate) struct FakeWorld {
     tokens: u64,
     resource: Resource,
     invoked: BTreeMap<OpId, (ProcessId, NodeId)>,
+    /// Every observation with the moment at which the engine was told of it.
+    pub(crate) told: Vec<(RunNanos, Observation)>,
     /// Every command with the moment of its execution.
     pub(crate) commands: Vec<(RunNanos, Command)>,
     /// What a real world would have recorded, operations only.
@@ -86,7 +90,7 @@ pub(crate) struct FakeWorld {
 
 impl FakeWorld {
     pub(crate) fn new(nodes: usize, quirks: Quirks) -> Self {
-        let faults = BTreeSet::from([FaultKind::Kill, FaultKind::Pause, FaultKind::Partition]);
+        let faults = BTreeSet::from(FaultKind::ALL);
         let mut world = Self {
             nodes,
             capabilities: Capabilities { faults, remedy: String::new() },
@@ -109,6 +113,7 @@ impl FakeWorld {
             tokens: 0,
             resource: Resource::default(),
             invoked: BTreeMap::new(),
+            told: Vec::new(),
             commands: Vec::new(),
             history: Vec::new(),
             hit_twice: Vec::new(),
@@ -122,6 +127,10 @@ impl FakeWorld {
             world.queue(at, Event::Interrupt { why: "by the user".to_owned() });
         }
         world
+    }
+
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
     }
 
     fn queue(&mut self, at: RunNanos, event: Event) {
@@ -172,7 +181,17 @@ impl FakeWorld {
         let (term, leader) = self.beliefs[&node];
         let role = if leader == Some(node) { ElectionRole::Leader } else { ElectionRole::Follower };
         let outcome = if self.is_up(node) {
-            ObservationOutcome::Answered(Belief { term, role, leader, voted_for: None, commit: None })
+            let voted_for = leader.filter(|_| self.quirks.votes);
+            // A leader that hears no majority has next to nothing left, as long as it leads.
+            let lease = if self.has_majority(node) { 280_000_000 } else { 10_000_000 };
+            ObservationOutcome::Answered(Belief {
+                term,
+                role,
+                leader,
+                voted_for,
+                commit: None,
+                lease_remaining_ns: (role == ElectionRole::Leader).then_some(lease),
+            })
         } else {
             ObservationOutcome::Silent("no answer".to_owned())
         };
@@ -192,9 +211,19 @@ impl FakeWorld {
             let hits = match command.change {
                 // This world's nodes go on without their further processes.
                 _ if command.process.is_some() => false,
-                FaultChange::Kill(_) => command.nodes.iter().any(|node| self.killed.contains(node)),
-                FaultChange::Pause => command.nodes.iter().any(|node| !self.is_up(*node)),
-                FaultChange::Restart | FaultChange::Resume | FaultChange::Cut(_) => false,
+                FaultChange::Kill(_) | FaultChange::LosePower { .. } | FaultChange::RemoveMember => {
+                    command.nodes.iter().any(|node| self.killed.contains(node))
+                }
+                FaultChange::Pause | FaultChange::Freeze(_) => command.nodes.iter().any(|node| !self.is_up(*node)),
+                FaultChange::Restart
+                | FaultChange::AddMember
+                | FaultChange::Transfer { .. }
+                | FaultChange::Resume
+                | FaultChange::Cut(_)
+                | FaultChange::Thaw(_)
+                | FaultChange::Corrupt { .. }
+                | FaultChange::Hinder(_)
+                | FaultChange::Relax => false,
             };
             if hits {
                 self.hit_twice.push(command.clone());
@@ -216,7 +245,15 @@ impl FakeWorld {
 
     fn change(&mut self, change: &FaultChange, nodes: &[NodeId]) {
         match change {
-            FaultChange::Kill(_) => {
+            // Who is only hindered leads on here.
+            FaultChange::Corrupt { .. } | FaultChange::Hinder(_) | FaultChange::Relax => {}
+            FaultChange::Transfer { to } => {
+                let next = to
+                    .or_else(|| NodeId::all(self.nodes).find(|node| !nodes.contains(node) && self.has_majority(*node)));
+                self.leader = next.or(self.leader);
+                self.term = Term(self.term.0 + 1);
+            }
+            FaultChange::Kill(_) | FaultChange::LosePower { .. } | FaultChange::RemoveMember => {
                 for node in nodes {
                     self.killed.insert(*node);
                     self.paused.remove(node);
@@ -224,7 +261,7 @@ impl FakeWorld {
                     self.queue(self.now, Event::Node { node: *node, life });
                 }
             }
-            FaultChange::Restart => {
+            FaultChange::Restart | FaultChange::AddMember => {
                 for node in nodes.iter().filter(|node| self.killed.contains(node)).copied().collect::<Vec<_>>() {
                     self.killed.remove(&node);
                     *self.incarnations.entry(node).or_default() += 1;
@@ -234,7 +271,15 @@ impl FakeWorld {
             }
             FaultChange::Pause => self.paused.extend(nodes.iter().filter(|node| !self.killed.contains(node))),
             FaultChange::Resume => self.paused.retain(|node| !nodes.contains(node)),
-            FaultChange::Cut(links) => self.cut.clone_from(links),
+            FaultChange::Cut(cut) => self.cut = cut.links.keys().copied().collect(),
+            FaultChange::Freeze(cut) => {
+                self.cut = cut.links.keys().copied().collect();
+                self.change(&FaultChange::Pause, nodes);
+            }
+            FaultChange::Thaw(cut) => {
+                self.cut = cut.links.keys().copied().collect();
+                self.change(&FaultChange::Resume, nodes);
+            }
         }
     }
 
@@ -356,8 +401,8 @@ impl World for FakeWorld {
         match command {
             Command::Fault(command) => self.fault(command),
             Command::Invoke(invocation) => self.invoke(&invocation),
-            Command::Relieve { process: Some(_), .. } => {}
-            Command::Relieve { fault: _, change, nodes, process: None } => self.change(&change, &nodes),
+            Command::Alter { process: Some(_), .. } => {}
+            Command::Alter { fault: _, change, nodes, process: None } => self.change(&change, &nodes),
             Command::Mark(..) | Command::Remark(_) => {}
             Command::Compare { node, deadline: _ } => {
                 let told = self.quirks.replicas.as_ref().map(|replicas| replicas(node, self.now));
@@ -384,6 +429,9 @@ impl World for FakeWorld {
                 if let Event::Completed(completed) = &event {
                     let (process, node) = self.invoked[&completed.id];
                     self.record(completed.id, process, node, completed.phase.clone());
+                }
+                if let Event::Observed(observation) = &event {
+                    self.told.push((self.now, observation.clone()));
                 }
                 return Ok((self.now, event));
             } else {

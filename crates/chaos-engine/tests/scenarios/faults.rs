@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use chaos_engine::{Command, FaultChange, Finished};
+use chaos_engine::{Command, Cut, FaultChange, Finished};
 use chaos_history::{FaultEdge, FaultKind, Link, Mark, NodeId};
 use chaos_plan::{Choice, Partition, StepAction, Target};
 
 use crate::audit::{Run, audited, run};
 use crate::fake_world::Quirks;
 use crate::plans::{
-    HEARTBEAT, await_leader, await_stable, isolate, kill, lasting, ms, nodes, open, pause, range, repeat, step, wait,
-    workload,
+    HEARTBEAT, await_leader, await_stable, crash_loop, isolate, kill, lasting, ms, nodes, open, pause, range, repeat,
+    slow, step, wait, workload,
 };
 
 fn under(count: usize, steps: Vec<StepAction>) -> Run {
@@ -91,7 +91,7 @@ fn open_faults_stay_until_they_are_taken_back() {
     ];
     assert_eq!(shape(&run), expect);
     let relieved = run.world.commands.iter().any(|(_, command)| match command {
-        Command::Relieve { fault, change, nodes, .. } => {
+        Command::Alter { fault, change, nodes, .. } => {
             (fault.0, change, &nodes[..]) == (3, &FaultChange::Resume, &[NodeId::new(3)])
         }
         Command::Fault(_)
@@ -106,16 +106,89 @@ fn open_faults_stay_until_they_are_taken_back() {
 }
 
 #[test]
+fn a_frozen_leader_is_out_of_reach_for_all_until_it_thaws() {
+    let freeze = chaos_plan::Fault::FreezeHost { target: Target::Leader };
+    let run = under(3, vec![repeat(2, vec![lasting(freeze, 1_000, 1_000), await_stable(300, 5_000)])]);
+    for (_, fault) in run.edges(FaultEdge::Begin) {
+        let (leader, _) = fault.leader.unwrap();
+        assert_eq!((fault.kind, &fault.nodes[..], fault.links.len()), (FaultKind::FreezeHost, &[leader][..], 4));
+        let FaultChange::Freeze(cut) = &fault.change else { panic!("{fault:?}") };
+        assert_eq!((cut.links.len(), &cut.legs), (4, &BTreeSet::from([leader])));
+    }
+    for (_, fault) in run.edges(FaultEdge::End) {
+        assert_eq!(fault.change, FaultChange::Thaw(Cut::default()));
+    }
+    assert_eq!(run.edges(FaultEdge::End).len(), 2);
+}
+
+#[test]
+fn a_crash_loop_kills_and_starts_its_nodes_until_it_ends_with_them_up() {
+    for seed in 1..20 {
+        let steps = vec![lasting(crash_loop(nodes(&[2, 3])), 2_000, 2_500)];
+        let run = audited(&workload(5, steps), seed, Quirks::default());
+        let (begins, ends) = (run.edges(FaultEdge::Begin), run.edges(FaultEdge::End));
+        assert_eq!((begins.len(), ends.len()), (1, 1));
+        assert_eq!(ends[0].1.change, FaultChange::Restart);
+        for node in [2, 3].map(NodeId::new) {
+            let mut beats = vec![(begins[0].0, true)];
+            beats.extend(run.world.commands.iter().filter_map(|(at, command)| match command {
+                Command::Alter { change, nodes, .. } if nodes.contains(&node) => {
+                    Some((*at, matches!(change, FaultChange::Kill(_))))
+                }
+                Command::Alter { .. }
+                | Command::Fault(_)
+                | Command::Invoke(_)
+                | Command::Mark(..)
+                | Command::Remark(_)
+                | Command::Compare { .. }
+                | Command::Finish(_) => None,
+            }));
+            assert!(beats.len() > 8, "{beats:?}");
+            for (one, next) in beats.iter().zip(&beats[1..]) {
+                let (least, most) = if one.1 { (50, 51) } else { (100, 301) };
+                let lasted = next.0.since(one.0);
+                assert!(one.1 != next.1 && ms(least) <= lasted && lasted <= ms(most), "{lasted:?} in {beats:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn faults_that_stop_or_start_a_node_are_not_mixed_on_it() {
+    let steps = vec![
+        open(slow(nodes(&[2]))),
+        open(pause(nodes(&[2, 3]))),
+        open(slow(nodes(&[2, 3]))),
+        open(crash_loop(nodes(&[4]))),
+        lasting(kill(nodes(&[4, 5])), 100, 100),
+    ];
+    let run = under(5, steps);
+    let begun: Vec<(FaultKind, Vec<u16>)> = run
+        .edges(FaultEdge::Begin)
+        .into_iter()
+        .map(|(_, fault)| (fault.kind, fault.nodes.iter().map(|node| node.number()).collect()))
+        .collect();
+    let expect = [
+        (FaultKind::Slow, vec![2]),
+        (FaultKind::Pause, vec![3]),
+        (FaultKind::CrashLoop, vec![4]),
+        (FaultKind::Kill, vec![5]),
+    ];
+    assert_eq!(begun, expect);
+    assert!(run.remarked(&["skipped `slow n2, n3", "hit already"]), "{:?}", run.remarks());
+}
+
+#[test]
 fn a_heal_takes_back_every_partition_and_cuts_overlap_without_loss() {
     let one_way = |from: u16, to: u16| {
-        open(chaos_plan::Fault::Partition(Partition::OneWay { from: nodes(&[from]), to: Some(nodes(&[to])) }))
+        open(chaos_plan::Fault::partition(Partition::OneWay { from: nodes(&[from]), to: Some(nodes(&[to])) }))
     };
     let steps = vec![one_way(1, 2), one_way(1, 3), wait(50, 50), StepAction::Heal];
     let run = under(5, steps);
     let link = |to: u16| Link { from: NodeId::new(1), to: NodeId::new(to) };
     let cuts: Vec<FaultChange> = run.faults().map(|(_, fault)| fault.change.clone()).collect();
     let expect = [vec![link(2)], vec![link(2), link(3)], vec![link(3)], vec![]];
-    assert_eq!(cuts, expect.map(|links| FaultChange::Cut(links.into_iter().collect())));
+    assert_eq!(cuts, expect.map(|links| FaultChange::Cut(Cut::of_links(links))));
 }
 
 #[test]
@@ -236,6 +309,7 @@ fn random_steps_draw_by_weight_until_their_time_is_over() {
     let random = StepAction::Random {
         lasting: ms(60_000),
         every: range(100, 300),
+        swarm_millionths: None,
         choices: vec![
             choice(3, lasting(pause(Target::Random), 100, 100)),
             choice(1, lasting(kill(Target::Random), 100, 100)),

@@ -6,14 +6,14 @@ use chaos_plan::{Fault, Hold, KillSignal, ProcessTarget, StepAction, Target, Unt
 
 use crate::audit::{Run, audited};
 use crate::fake_world::Quirks;
-use crate::plans::{isolate, kill, lasting, ms, nodes, open, pause, wait, workload};
+use crate::plans::{fault_step, isolate, kill, lasting, ms, nodes, open, pause, wait, workload};
 
 fn under(count: usize, steps: Vec<StepAction>) -> Run {
     audited(&workload(count, steps), 1, Quirks::default())
 }
 
 fn until(fault: Fault, plus_ms: u64, within_ms: u64) -> StepAction {
-    StepAction::Fault { fault, hold: Hold::Until(Until { plus: ms(plus_ms), within: ms(within_ms) }) }
+    fault_step(fault, Hold::Until(Until { plus: ms(plus_ms), within: ms(within_ms) }))
 }
 
 fn agent() -> Option<ProcessTarget> {
@@ -21,7 +21,7 @@ fn agent() -> Option<ProcessTarget> {
 }
 
 fn kill_agent(target: Target) -> Fault {
-    Fault::Kill { target, process: agent(), signal: KillSignal::Kill }
+    Fault::Kill { target, process: agent(), signal: KillSignal::KILL }
 }
 
 fn pause_agent(target: Target) -> Fault {
@@ -64,7 +64,7 @@ fn a_fault_of_one_process_names_it_at_both_edges_and_leaves_the_node_in_the_game
     let expect = [
         (Begin, FaultChange::Pause, "pause agent of leader"),
         (End, FaultChange::Resume, "pause agent of leader"),
-        (Begin, FaultChange::Kill(KillSignal::Kill), "kill agent of n2"),
+        (Begin, FaultChange::Kill(KillSignal::KILL), "kill agent of n2"),
         (End, FaultChange::Restart, "kill agent of n2"),
     ];
     assert_eq!(edges, expect);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chaos_history::{NodeId, SourcePlace};
 use chaos_plan::{
-    Awaited, Clients, DurationRange, Fault, FaultPlan, Filter, Hold, KillSignal, Mix, Observe, Partition, RaftOptions,
-    ReadConsistency, Step, StepAction, System, Target, Work, Workload,
+    Awaited, Clients, Condition, DurationRange, Fault, FaultPlan, Hindrance, Hold, KillSignal, Mix, Network, Observe,
+    Partition, Phase, RaftOptions, ReadConsistency, Step, StepAction, Stop, System, Target, Work, Workload,
 };
 
 pub(crate) const HEARTBEAT: Duration = Duration::from_millis(40);
@@ -32,6 +32,7 @@ pub(crate) fn workload(nodes: usize, steps: Vec<StepAction>) -> Workload {
         request_timeout: ms(1_000),
         specimen: None,
         arguments: Vec::new(),
+        nodes: std::collections::BTreeMap::new(),
     };
     let mut steps: Vec<Step> = steps.into_iter().map(step).collect();
     number(&mut steps, &mut 0);
@@ -41,7 +42,9 @@ pub(crate) fn workload(nodes: usize, steps: Vec<StepAction>) -> Workload {
         system: System::Raft(raft),
         nodes,
         seed: None,
-        filter: Filter::Nftables,
+        network: Network::default(),
+        capture: false,
+        clocks: chaos_plan::ClockWay::Vdso,
         observe: Observe { every: ms(5), timeout: ms(100) },
         clients: vec![Clients {
             work: Work::Register(Mix { read: 2, write: 1, cas: 1 }),
@@ -72,18 +75,7 @@ pub(crate) fn number(steps: &mut [Step], next: &mut usize) {
         step.number = *next;
         step.place.line = *next + 1;
         *next += 1;
-        match &mut step.action {
-            StepAction::Repeat { times: _, steps } => number(steps, next),
-            StepAction::Random { lasting: _, every: _, choices } => {
-                choices.iter_mut().for_each(|choice| number(&mut choice.steps, next));
-            }
-            StepAction::Fault { .. }
-            | StepAction::Restart { .. }
-            | StepAction::Resume { .. }
-            | StepAction::Heal
-            | StepAction::Await { .. }
-            | StepAction::Wait(_) => {}
-        }
+        step.action.nested_mut().into_iter().for_each(|steps| number(steps, next));
     }
 }
 
@@ -92,7 +84,7 @@ pub(crate) fn nodes(numbers: &[u16]) -> Target {
 }
 
 pub(crate) fn kill(target: Target) -> Fault {
-    Fault::Kill { target, process: None, signal: KillSignal::Kill }
+    Fault::Kill { target, process: None, signal: KillSignal::KILL }
 }
 
 pub(crate) fn pause(target: Target) -> Fault {
@@ -100,17 +92,68 @@ pub(crate) fn pause(target: Target) -> Fault {
 }
 
 pub(crate) fn isolate(target: Target) -> Fault {
-    Fault::Partition(Partition::Isolate(target))
+    Fault::partition(Partition::Isolate(target))
+}
+
+/// Up for 100 to 300 ms, down for 50.
+pub(crate) fn crash_loop(target: Target) -> Fault {
+    Fault::CrashLoop { target, up: range(100, 300), down: range(50, 50) }
+}
+
+pub(crate) fn slow(target: Target) -> Fault {
+    Fault::Hinder { target, how: Hindrance::Slow { run: ms(1), every: ms(10) } }
 }
 
 /// A fault that ends after a time from the range, in milliseconds.
 pub(crate) fn lasting(fault: Fault, min_ms: u64, max_ms: u64) -> StepAction {
-    StepAction::Fault { fault, hold: Hold::For(range(min_ms, max_ms)) }
+    fault_step(fault, Hold::For(range(min_ms, max_ms)))
 }
 
 /// A fault that stays.
 pub(crate) fn open(fault: Fault) -> StepAction {
-    StepAction::Fault { fault, hold: Hold::Open }
+    fault_step(fault, Hold::Open)
+}
+
+pub(crate) fn fault_step(fault: Fault, hold: Hold) -> StepAction {
+    StepAction::Fault { fault, hold, phase: Phase::Drawn, name: None }
+}
+
+/// The same fault with another phase.
+pub(crate) fn phased(mut action: StepAction, wanted: Phase) -> StepAction {
+    if let StepAction::Fault { phase, .. } = &mut action {
+        *phase = wanted;
+    }
+    action
+}
+
+/// The same fault with a name.
+pub(crate) fn named(mut action: StepAction, wanted: &str) -> StepAction {
+    if let StepAction::Fault { name, .. } = &mut action {
+        *name = Some(wanted.to_owned());
+    }
+    action
+}
+
+/// Steps that something sets off at once.
+pub(crate) fn on(condition: Condition, within_ms: u64, steps: Vec<StepAction>) -> StepAction {
+    let steps = steps.into_iter().map(step).collect();
+    StepAction::On { condition, after: range(0, 0), within: ms(within_ms), steps }
+}
+
+/// Branches that begin at once.
+pub(crate) fn together(branches: Vec<Vec<StepAction>>) -> StepAction {
+    let branches = branches.into_iter().map(|steps| steps.into_iter().map(step).collect()).collect();
+    StepAction::Together { phase: Phase::AtOnce, branches }
+}
+
+pub(crate) fn repeat_until(
+    times: u32,
+    condition: Condition,
+    within_ms: Option<u64>,
+    steps: Vec<StepAction>,
+) -> StepAction {
+    let until = Some(Stop { condition, within: within_ms.map(ms) });
+    StepAction::Repeat { times, until, steps: steps.into_iter().map(step).collect() }
 }
 
 pub(crate) fn await_leader(within_ms: u64) -> StepAction {
@@ -126,5 +169,5 @@ pub(crate) fn wait(min_ms: u64, max_ms: u64) -> StepAction {
 }
 
 pub(crate) fn repeat(times: u32, steps: Vec<StepAction>) -> StepAction {
-    StepAction::Repeat { times, steps: steps.into_iter().map(step).collect() }
+    StepAction::Repeat { times, until: None, steps: steps.into_iter().map(step).collect() }
 }

@@ -2,14 +2,17 @@
 
 use chaos_engine::{Command, Finished};
 use chaos_history::{FaultEdge, Mark, RunNanos};
-use chaos_plan::{Choice, Fault, KillSignal, Partition, StepAction, Target};
+use chaos_plan::{
+    Choice, Condition, Fault, Hold, KillSignal, LeaderChange, LinkSelector, Partition, Phase, StepAction, Target,
+    TermMark, Until, Ways,
+};
 use proptest::prelude::*;
 
 use crate::audit::{Run, audited};
 use crate::fake_world::Quirks;
 use crate::plans::{
-    await_leader, await_stable, isolate, kill, lasting, ms, nodes, number, open, pause, range, repeat, step, wait,
-    workload,
+    await_leader, await_stable, crash_loop, isolate, kill, lasting, ms, nodes, number, pause, range, repeat,
+    repeat_until, slow, step, wait, workload,
 };
 
 /// Any target that a cluster of five can resolve.
@@ -25,28 +28,73 @@ fn any_target() -> impl Strategy<Value = Target> {
         Just(Target::MinorityWithLeader),
         Just(Target::All),
         (1_u16..=5, 1_u16..=5).prop_map(|(one, other)| nodes(&[one, other])),
+        any_name().prop_map(Target::Named),
+        Just(Target::AllBut(Box::new(Target::Leader))),
+        any_name().prop_map(|name| Target::AllBut(Box::new(Target::Named(name)))),
+    ]
+}
+
+/// Names that some step has, or none.
+fn any_name() -> impl Strategy<Value = String> {
+    "[ab]"
+}
+
+fn any_phase() -> impl Strategy<Value = Phase> {
+    prop_oneof![
+        Just(Phase::Drawn),
+        Just(Phase::AtOnce),
+        (0_u64..90).prop_map(|offset| Phase::Offset(range(offset, offset + 9))),
+        Just(Phase::Sweep),
+    ]
+}
+
+fn any_condition() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        prop_oneof![Just(LeaderChange::Elected), Just(LeaderChange::Another), Just(LeaderChange::Lost)]
+            .prop_map(Condition::Leader),
+        Just(Condition::VoteGranted),
+        (1_u64..5).prop_map(|term| Condition::Term(TermMark::At(term))),
+        (1_u64..3).prop_map(|terms| Condition::Term(TermMark::Later(terms))),
+        (1_u64..300).prop_map(Condition::Operations),
+    ]
+}
+
+fn any_link() -> impl Strategy<Value = LinkSelector> {
+    let ways = prop_oneof![Just(Ways::One), Just(Ways::Both)];
+    (any_target(), any_target(), ways).prop_map(|(from, to, ways)| LinkSelector { from, to, ways })
+}
+
+fn any_hold() -> impl Strategy<Value = Hold> {
+    prop_oneof![
+        (0_u64..600).prop_map(|length| Hold::For(range(length, length + 100))),
+        (0_u64..300, 0_u64..900).prop_map(|(plus, within)| Hold::Until(Until { plus: ms(plus), within: ms(within) })),
+        Just(Hold::Open),
     ]
 }
 
 fn any_fault() -> impl Strategy<Value = Fault> {
-    let signal = prop_oneof![Just(KillSignal::Kill), Just(KillSignal::Term)];
+    let signal = prop_oneof![Just(KillSignal::KILL), Just(KillSignal::TERM)];
     prop_oneof![
         (any_target(), signal).prop_map(|(target, signal)| Fault::Kill { target, process: None, signal }),
         any_target().prop_map(pause),
         any_target().prop_map(isolate),
-        Just(Fault::Partition(Partition::Halves)),
-        Just(Fault::Partition(Partition::MajoritiesRing)),
-        any_target().prop_map(|target| Fault::Partition(Partition::Bridge(target))),
+        any_target().prop_map(|target| Fault::FreezeHost { target }),
+        any_target().prop_map(crash_loop),
+        any_target().prop_map(slow),
+        Just(Fault::partition(Partition::Halves)),
+        Just(Fault::partition(Partition::MajoritiesRing)),
+        any_target().prop_map(|target| Fault::partition(Partition::Bridge(target))),
         (any_target(), proptest::option::of(any_target()))
-            .prop_map(|(from, to)| Fault::Partition(Partition::OneWay { from, to })),
-        proptest::collection::vec(any_target(), 1..3).prop_map(|groups| Fault::Partition(Partition::Groups(groups))),
+            .prop_map(|(from, to)| Fault::partition(Partition::OneWay { from, to })),
+        proptest::collection::vec(any_target(), 1..3).prop_map(|groups| Fault::partition(Partition::Groups(groups))),
+        proptest::collection::vec(any_link(), 1..3).prop_map(|links| Fault::partition(Partition::Cut(links))),
     ]
 }
 
 fn any_step() -> impl Strategy<Value = StepAction> {
     let leaf = prop_oneof![
-        3 => (any_fault(), 0_u64..600).prop_map(|(fault, length)| lasting(fault, length, length + 100)),
-        3 => any_fault().prop_map(open),
+        6 => (any_fault(), any_hold(), any_phase(), proptest::option::of(any_name()))
+            .prop_map(|(fault, hold, phase, name)| StepAction::Fault { fault, hold, phase, name }),
         1 => proptest::option::of(any_target()).prop_map(|target| StepAction::Restart { target }),
         1 => proptest::option::of(any_target()).prop_map(|target| StepAction::Resume { target }),
         1 => Just(StepAction::Heal),
@@ -54,18 +102,35 @@ fn any_step() -> impl Strategy<Value = StepAction> {
         1 => Just(await_stable(100, 700)),
         1 => (0_u64..300).prop_map(|length| wait(length, length + 50)),
     ];
-    leaf.prop_recursive(2, 12, 3, |inner| {
+    leaf.prop_recursive(3, 16, 3, |inner| {
         let steps = proptest::collection::vec(inner, 1..4);
         let choice = (1_u32..4, steps.clone())
             .prop_map(|(weight, steps)| Choice { weight, steps: steps.into_iter().map(step).collect() });
         let choices = proptest::collection::vec(choice, 1..3);
         prop_oneof![
-            (1_u32..3, steps).prop_map(|(times, steps)| repeat(times, steps)),
-            (0_u64..2_000, choices).prop_map(|(length, choices)| StepAction::Random {
-                lasting: ms(length),
-                every: range(0, 200),
-                choices
+            (1_u32..3, steps.clone()).prop_map(|(times, steps)| repeat(times, steps)),
+            (1_u32..4, any_condition(), proptest::option::of(0_u64..900), steps.clone())
+                .prop_map(|(times, until, within, steps)| repeat_until(times, until, within, steps)),
+            (any_condition(), 0_u64..900, 0_u64..50, proptest::option::of(steps.clone())).prop_map(
+                |(condition, within, after, steps)| StepAction::On {
+                    condition,
+                    after: range(after / 2, after),
+                    within: ms(within),
+                    steps: steps.unwrap_or_default().into_iter().map(step).collect(),
+                }
+            ),
+            (any_phase(), proptest::collection::vec(steps, 1..4)).prop_map(|(phase, branches)| StepAction::Together {
+                phase,
+                branches: branches.into_iter().map(|steps| steps.into_iter().map(step).collect()).collect(),
             }),
+            (0_u64..2_000, proptest::option::of(1_u32..1_000_000), choices).prop_map(
+                |(length, swarm_millionths, choices)| StepAction::Random {
+                    lasting: ms(length),
+                    every: range(0, 200),
+                    swarm_millionths,
+                    choices
+                }
+            ),
         ]
     })
 }

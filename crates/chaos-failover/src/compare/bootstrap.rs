@@ -13,6 +13,8 @@
 //! Cost: a resample draws and walks n values, no sort: O(resamples × n). Refuses unseeded randomness: SplitMix64 (Steele, Lea
 //! and Flood, OOPSLA 2014) from a seed of the caller's.
 
+use chaos_history::mixing::{GOLDEN, fnv_1a, mix};
+
 /// From so many runs on each side, runs are resampled.
 pub(crate) const RUNS_MIN: usize = 5;
 
@@ -23,16 +25,12 @@ pub(crate) struct Draws(u64);
 impl Draws {
     /// A stream of its own for each label, so that one row's interval doesn't depend on which other rows there are.
     pub(crate) fn new(seed: u64, label: &str) -> Self {
-        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        Self(Self(seed).next() ^ label.bytes().fold(0xcbf2_9ce4_8422_2325, hash))
+        Self(Self(seed).next() ^ fnv_1a(label.as_bytes()))
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0 = self.0.wrapping_add(GOLDEN);
+        mix(self.0)
     }
 
     /// An index below `length`, which is at least 1; the bias of `length / 2⁶⁴` is far below anything that can be measured.

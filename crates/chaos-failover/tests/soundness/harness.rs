@@ -119,6 +119,7 @@ impl Harness<'_> {
                 leader: state.leader.map(NodeId::from_index),
                 voted_for: None,
                 commit: None,
+                lease_remaining_ns: None,
             })
         });
         let incarnation = state.map_or(1, |state| state.incarnation);
@@ -228,6 +229,7 @@ impl Harness<'_> {
         self.events.sort_by_key(|(moment, _)| *moment);
         let header = Header {
             chaos_history: 1,
+            simulated: None,
             workload: "simulated".to_owned(),
             system: "simulated".to_owned(),
             nodes: self.truth.nodes,

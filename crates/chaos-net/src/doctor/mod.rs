@@ -60,6 +60,15 @@ pub enum Status {
     },
 }
 
+/// Why something that was tried does not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kernel's words, and the explanation where one is known.
+    pub reason: String,
+    /// One line that changes it.
+    pub remedy: String,
+}
+
 /// A primitive that is about to be tried.
 struct Trial {
     name: &'static str,
@@ -82,24 +91,51 @@ pub fn probe() -> Result<Vec<Primitive>, NetError> {
     crate::isolation::require_single_thread()?;
     let try_one = |trial: &Trial| {
         let begin = Instant::now();
-        let status = in_child(trial).map_err(|error| NetError::system(format!("try `{}`", trial.name), error))?;
-        let Trial { name, needed_for, need, .. } = *trial;
+        let Trial { name, needed_for, need, remedy, run } = *trial;
+        let run = || {
+            run().map_err(|error| Refusal {
+                reason: error.reason(),
+                remedy: error.remedy().unwrap_or(remedy).to_owned(),
+            })
+        };
+        let status = in_child(remedy, run).map_err(|error| NetError::system(format!("try `{name}`"), error))?;
         Ok(Primitive { name, needed_for, need, status, elapsed: begin.elapsed() })
     };
     trials::ALL.iter().map(try_one).collect()
 }
 
-/// Runs the trial in a forked child and reads its answer from a pipe: nothing for success.
-fn in_child(trial: &Trial) -> io::Result<Status> {
+/// Tries an optional primitive of another crate, in a forked child that has the namespaces of a run's controller. To be called before
+/// any thread is started; the trial may start some.
+///
+/// # Errors
+/// When not even a child process can be forked, or the process has threads.
+pub fn probe_in_namespaces(
+    name: &'static str,
+    needed_for: &'static str,
+    run: fn() -> Result<(), Refusal>,
+) -> Result<Primitive, NetError> {
+    const ISOLATION: &str = "first make the trial `isolation` work";
+    crate::isolation::require_single_thread()?;
+    let begin = Instant::now();
+    let inside = || {
+        let entered = trials::enter_network();
+        entered.map_err(|error| Refusal { reason: error.reason(), remedy: ISOLATION.to_owned() })?;
+        run()
+    };
+    let status = in_child(ISOLATION, inside).map_err(|error| NetError::system(format!("try `{name}`"), error))?;
+    Ok(Primitive { name, needed_for, need: Need::Optional, status, elapsed: begin.elapsed() })
+}
+
+/// Runs a trial in a forked child and reads its answer from a pipe: nothing for success. The remedy is for a child that says nothing.
+fn in_child(remedy: &str, run: impl FnOnce() -> Result<(), Refusal>) -> io::Result<Status> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     let _ = io::stdout().flush();
     match sys::fork()? {
         Forked::Child => {
             drop(reader);
-            if let Err(error) = (trial.run)() {
-                let remedy = error.remedy().unwrap_or(trial.remedy).to_owned();
+            if let Err(Refusal { reason, remedy }) = run() {
                 // The parent takes a child without an answer for one that works; a lost answer must not look like that.
-                let answer = format!("{}{SEPARATOR}{remedy}", error.reason());
+                let answer = format!("{reason}{SEPARATOR}{remedy}");
                 if File::from(writer).write_all(answer.as_bytes()).is_err() {
                     sys::exit_now(2);
                 }
@@ -114,7 +150,7 @@ fn in_child(trial: &Trial) -> io::Result<Status> {
                 // Too late; the child would only hold its namespaces.
                 let _ = kill(child, Signal::SIGKILL);
             }
-            Ok(judge(trial, answer, exit_of(child)?))
+            Ok(judge(remedy, answer, exit_of(child)?))
         }
     }
 }
@@ -124,15 +160,15 @@ fn exit_of(child: Pid) -> io::Result<i32> {
     if let WaitStatus::Exited(_, code) = status { Ok(code) } else { Ok(crate::init::KILLED) }
 }
 
-fn judge(trial: &Trial, answer: io::Result<String>, code: i32) -> Status {
+fn judge(default: &str, answer: io::Result<String>, code: i32) -> Status {
     let missing = |reason: String, remedy: &str| Status::Missing { reason, remedy: remedy.to_owned() };
     match answer {
         Ok(_) if code == 0 => Status::Works,
         Ok(answer) => match answer.split_once(SEPARATOR) {
             Some((reason, remedy)) => missing(reason.to_owned(), remedy),
-            None => missing(format!("the trial ended with code {code}"), trial.remedy),
+            None => missing(format!("the trial ended with code {code}"), default),
         },
-        Err(error) => missing(error.to_string(), trial.remedy),
+        Err(error) => missing(error.to_string(), default),
     }
 }
 
@@ -160,16 +196,14 @@ mod tests {
 
     #[test]
     fn only_a_clean_exit_counts_as_working() {
-        let trial =
-            Trial { name: "t", needed_for: "x", need: Need::Optional, remedy: "default remedy", run: || Ok(()) };
         let is_missing = |status: Status, expected: &str| match status {
             Status::Works => false,
             Status::Missing { remedy, .. } => remedy == expected,
         };
-        assert_eq!(judge(&trial, Ok(String::new()), 0), Status::Works);
-        assert!(is_missing(judge(&trial, Ok("why\0do this".to_owned()), 1), "do this"));
-        assert!(is_missing(judge(&trial, Ok(String::new()), 2), "default remedy"));
-        assert!(is_missing(judge(&trial, Ok(String::new()), 137), "default remedy"));
-        assert!(is_missing(judge(&trial, Err(io::ErrorKind::TimedOut.into()), 137), "default remedy"));
+        assert_eq!(judge("default remedy", Ok(String::new()), 0), Status::Works);
+        assert!(is_missing(judge("default remedy", Ok("why\0do this".to_owned()), 1), "do this"));
+        assert!(is_missing(judge("default remedy", Ok(String::new()), 2), "default remedy"));
+        assert!(is_missing(judge("default remedy", Ok(String::new()), 137), "default remedy"));
+        assert!(is_missing(judge("default remedy", Err(io::ErrorKind::TimedOut.into()), 137), "default remedy"));
     }
 }

@@ -3,11 +3,12 @@
 //! A trial runs in a forked child and may leave it in any state: the child ends with it. Trials that need namespaces
 //! enter them as `isolation::enter` would, without the stub.
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
@@ -19,9 +20,11 @@ use nix::unistd::Pid;
 use super::{Need, Trial};
 use crate::isolation::{self, UserNamespace, make_mounts_private, mount_proc, mount_tmpfs};
 use crate::netlink::{Batch, Socket};
-use crate::nftables::Nftables;
+use crate::nftables::{self, Nftables};
 use crate::sys::{self, Forked};
-use crate::{FilterKind, Link, NetError, Star};
+use crate::{
+    Conditions, CutMode, DropMode, FilterKind, HealMode, Link, NetError, Proxies, Star, connections, in_namespace, mark,
+};
 
 const KERNEL_MODULE: &str = "load or build the kernel module that the reason names";
 
@@ -98,18 +101,46 @@ pub(super) const ALL: &[Trial] = &[
         run: tgkill_stop,
     },
     Trial {
-        name: "tun",
-        needed_for: "nothing in this version: later, duplicated, corrupted and captured packets",
+        name: "real-time",
+        needed_for: "injecting faults on time on a busy host (SCHED_FIFO)",
         need: Need::Optional,
-        remedy: "sudo modprobe tun && sudo chmod 0666 /dev/net/tun",
-        run: tun,
+        remedy: "allow it: `ulimit -r 1`, or `USER - rtprio 1` in /etc/security/limits.conf",
+        run: real_time,
     },
     Trial {
-        name: "nfqueue",
-        needed_for: "nothing in this version: later, delayed, lost and reordered packets",
+        name: "link-conditions",
+        needed_for: "delay, jitter, loss, duplicates, reordering, corruption and rate of links",
         need: Need::Optional,
-        remedy: "sudo modprobe nfnetlink_queue",
-        run: nfqueue,
+        remedy: "sudo modprobe -a nfnetlink_queue nft_queue (or nft_compat and xt_NFQUEUE)",
+        run: link_conditions,
+    },
+    Trial {
+        name: "reject",
+        needed_for: "partitions with `drop: reject`",
+        need: Need::Optional,
+        remedy: "sudo modprobe -a nft_reject nft_reject_ipv4",
+        run: reject,
+    },
+    Trial {
+        name: "sock-destroy",
+        needed_for: "partitions with `heal: reset`",
+        need: Need::Optional,
+        remedy: "use a kernel with CONFIG_INET_DIAG_DESTROY, and load tcp_diag",
+        run: sock_destroy,
+    },
+    Trial {
+        name: "packet-ring",
+        needed_for: "capturing packets",
+        need: Need::Optional,
+        remedy: "sudo modprobe af_packet",
+        run: packet_ring,
+    },
+    Trial {
+        name: "proxy",
+        needed_for: "runs without namespaces (`--network proxy`): TCP streams only, for some systems",
+        need: Need::Optional,
+        remedy: "use Linux with a loopback network of 127.0.0.0/8 and without a limit of RLIMIT_RTTIME",
+        run: proxy,
     },
 ];
 
@@ -145,7 +176,7 @@ fn in_pid_namespace(action: &'static str, work: fn() -> io::Result<()>) -> Resul
 }
 
 /// The namespaces of a network trial: without a pid namespace, after which a process can't start threads.
-fn enter_network() -> Result<(), NetError> {
+pub(super) fn enter_network() -> Result<(), NetError> {
     isolation::leave_host(UserNamespace::IfNeeded, CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
     make_mounts_private()
 }
@@ -172,9 +203,9 @@ fn veth() -> Result<(), NetError> {
 
 fn nf_tables() -> Result<(), NetError> {
     enter_network()?;
-    let mut nftables = Nftables::install()?;
-    nftables.replace(&[([10, 77, 0, 1].into(), [10, 77, 0, 2].into())])?;
-    nftables.remove()
+    let mut table = Nftables::install()?;
+    table.replace(&[(nftables::CUT, vec![([10, 77, 0, 1].into(), [10, 77, 0, 2].into())])])?;
+    table.remove()
 }
 
 fn iptables_restore() -> Result<(), NetError> {
@@ -186,13 +217,30 @@ fn iptables_restore() -> Result<(), NetError> {
 
 fn cut() -> Result<(), NetError> {
     enter_network()?;
-    let within = std::time::Duration::from_secs(1);
+    let within = Duration::from_secs(1);
     let mut star = Star::build(2, FilterKind::Nftables)?;
     for links in [BTreeSet::from([Link { from: 0, to: 1 }]), BTreeSet::new()] {
         star.set_cut(&links)?;
         star.confirm_cut(within)?;
     }
     Ok(())
+}
+
+/// On the host, without any namespace: a cut over which a connect hangs, and after which it comes about.
+fn proxy() -> Result<(), NetError> {
+    let failed = |error: io::Error| NetError::system("connect through a proxy", error);
+    mark::can_be_borne().map_err(|error| NetError::system("mark the processes of a run", error))?;
+    nix::sys::prctl::set_child_subreaper(true).map_err(|error| NetError::system("adopt orphans of a run", error))?;
+    let any = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_err(failed)?;
+    let mut proxies = Proxies::build(2, &BTreeSet::from([any.port()]))?;
+    let _peer = TcpListener::bind((proxies.address(1), any.port())).map_err(failed)?;
+    let door = (proxies.address_seen(0, 1), any.port()).into();
+    proxies.set_cuts(&BTreeMap::from([(Link { from: 0, to: 1 }, CutMode::default())]))?;
+    if TcpStream::connect_timeout(&door, Duration::from_millis(20)).is_ok() {
+        return Err(failed(io::Error::other("a connection came about over a cut link")));
+    }
+    proxies.set_cuts(&BTreeMap::new())?;
+    TcpStream::connect_timeout(&door, Duration::from_secs(2)).map(drop).map_err(failed)
 }
 
 /// A child that does nothing until it is killed.
@@ -220,6 +268,10 @@ fn pidfd() -> Result<(), NetError> {
     if events == 1 { Ok(()) } else { Err(NetError::system("see a process end by its pidfd", io::ErrorKind::TimedOut)) }
 }
 
+fn real_time() -> Result<(), NetError> {
+    sys::schedule_first(true).map_err(|error| NetError::system("ask for SCHED_FIFO", error))
+}
+
 fn tgkill_stop() -> Result<(), NetError> {
     let child = idle_child()?;
     let stopped = sys::tgkill(child, child, Signal::SIGSTOP)
@@ -234,29 +286,52 @@ fn tgkill_stop() -> Result<(), NetError> {
     Err(NetError::system("stop a thread", io::Error::other(format!("the thread is {status:?}"))))
 }
 
-fn tun() -> Result<(), NetError> {
+/// A link that delays, and then doesn't, shown by probes and by what the fabric has seen.
+fn link_conditions() -> Result<(), NetError> {
     enter_network()?;
-    let device = File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/net/tun")
-        .map_err(|error| NetError::system("open /dev/net/tun", error))?;
-    sys::tun_create(device.as_fd(), "chaos-tun").map_err(|error| NetError::system("create a TUN device", error))
+    let within = Duration::from_secs(1);
+    let delayed = Conditions { delay: Duration::from_millis(2), ..Conditions::default() };
+    let mut star = Star::build(2, FilterKind::Nftables)?;
+    for conditions in [BTreeMap::from([(Link { from: 0, to: 1 }, delayed)]), BTreeMap::new()] {
+        star.set_conditions(&conditions, 0)?;
+        star.confirm_conditions(within)?;
+    }
+    Ok(())
 }
 
-/// Binds queue 0, as a controller that delays packets would.
-fn nfqueue() -> Result<(), NetError> {
-    const QUEUE_CONFIG: u16 = (3 << 8) | 2;
-    const COMMAND: u16 = 1;
-    const BIND: u8 = 1;
+fn reject() -> Result<(), NetError> {
     enter_network()?;
-    let mut socket = Socket::open(SockProtocol::NetlinkNetFilter)
-        .map_err(|error| NetError::system("open an nfnetlink socket", error))?;
-    let mut batch = Batch::default();
-    batch.message(QUEUE_CONFIG, 0, &[0; 4], "bind a netfilter queue", |queue| {
-        queue.put(COMMAND, &[BIND, 0, 0, 2]);
+    let mut star = Star::build(2, FilterKind::Nftables)?;
+    let mode = CutMode { drop: DropMode::Reject, heal: HealMode::Natural };
+    star.set_cuts(&BTreeMap::from([(Link { from: 0, to: 1 }, mode)]))?;
+    star.confirm_cut(Duration::from_secs(1)).map(drop)
+}
+
+/// A connection within a node, whose end its program sees.
+fn sock_destroy() -> Result<(), NetError> {
+    enter_network()?;
+    let star = Star::build(1, FilterKind::Nftables)?;
+    let own = star.address(0);
+    let connected = in_namespace(star.namespace(0), || {
+        let listener = TcpListener::bind((own, 0))?;
+        let client = TcpStream::connect(listener.local_addr()?)?;
+        client.set_read_timeout(Some(Duration::from_secs(1)))?;
+        Ok((client, listener.accept()?.0))
     });
-    socket.transact(batch, 0)
+    let (mut client, _server) = connected.map_err(|error| NetError::system("connect to oneself", error))?;
+    connections::destroy(star.namespace(0), &BTreeSet::from([own]))?;
+    let ended = client.read(&mut [0]);
+    let is_aborted = |kind| matches!(kind, io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset);
+    if ended.as_ref().is_err_and(|error| is_aborted(error.kind())) {
+        return Ok(());
+    }
+    Err(NetError::system("see a connection end", io::Error::other(format!("it says {ended:?}"))))
+}
+
+fn packet_ring() -> Result<(), NetError> {
+    enter_network()?;
+    let ring = sys::PacketRing::open();
+    ring.map(drop).map_err(|error| NetError::system("open a packet socket with a ring", error))
 }
 
 fn fork(action: &'static str) -> Result<Forked, NetError> {

@@ -16,8 +16,9 @@ pub(crate) fn doctor_reports_every_primitive() {
         }
     }
     let works = |name: &str| primitives.iter().find(|found| found.name == name).unwrap().status == Status::Works;
-    assert_eq!(primitives.len(), 12);
+    assert_eq!(primitives.len(), 16);
     assert!(works("pidfd") && works("tgkill-stop"), "these need no namespaces");
+    assert!(!works("link-conditions") || works("cut"), "conditions stand on the same table");
     assert_eq!(works("cut"), works("veth") && works("nf_tables"), "a cut needs both and nothing more");
     let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
     assert_eq!(children, "", "no trial outlives the probe");

@@ -40,7 +40,7 @@ pub(crate) fn run_controller(role: &str) -> ExitCode {
         Some(role) => (role, UserNamespace::IfNeeded),
         None => (role, UserNamespace::Always),
     };
-    if let Err(error) = isolation::enter(&EnterOptions { user_namespace }) {
+    if let Err(error) = isolation::enter(&EnterOptions { user_namespace, ..EnterOptions::default() }) {
         println!("refused: {}", error.chain());
         return ExitCode::from(crate::SKIP_CODE);
     }

@@ -15,6 +15,7 @@ pub(crate) const CASES: &[Case] = &[
     ("entering_again_nests", entering_again_nests),
     ("entering_with_threads_is_refused", entering_with_threads_is_refused),
     ("a_refused_entry_names_the_remedy_and_changes_nothing", a_refused_entry_names_the_remedy),
+    ("who_runs_in_real_time_hands_it_on_to_nobody", who_runs_in_real_time_hands_it_on_to_nobody),
     ("tmpfs_has_the_size_asked_for", tmpfs_has_the_size_asked_for),
 ];
 
@@ -60,13 +61,26 @@ fn a_refused_entry_names_the_remedy() {
     std::fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
     let namespaces = || ["user", "net", "mnt"].map(|kind| std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap());
     let before = namespaces();
-    let refusal = isolation::enter(&EnterOptions { user_namespace: UserNamespace::Always }).unwrap_err();
+    let refusal = isolation::enter(&EnterOptions { user_namespace: UserNamespace::Always, ..EnterOptions::default() })
+        .unwrap_err();
     assert!(matches!(refusal, NetError::Refused { .. }), "{refusal:?}");
     assert!(refusal.remedy().unwrap().contains("sysctl -w user.max_user_namespaces"), "{refusal}");
     assert_eq!(namespaces(), before);
     let found = doctor::probe().unwrap().into_iter().find(|found| found.name == "user-namespace").unwrap();
     let Status::Missing { reason, remedy } = found.status else { panic!("{found:?}") };
     assert!(reason.contains("user.max_user_namespaces is 0") && remedy.contains("sysctl"), "{reason}; {remedy}");
+}
+
+fn who_runs_in_real_time_hands_it_on_to_nobody() {
+    // The 41st word, of which 40 stand behind the name in brackets: see proc(5).
+    let policy_of = |stat: &str| stat.rsplit(')').next().unwrap().split_whitespace().nth(38).unwrap().to_owned();
+    let policy = move |path: &str| policy_of(&std::fs::read_to_string(path).unwrap());
+    let entered = isolation::enter(&EnterOptions { real_time: true, ..EnterOptions::default() }).unwrap();
+    assert_eq!(policy("/proc/thread-self/stat"), if entered.real_time { "1" } else { "0" });
+    assert_eq!(policy("/proc/1/stat"), "0", "the init waits like everybody else");
+    assert_eq!(std::thread::spawn(move || policy("/proc/thread-self/stat")).join().unwrap(), "0");
+    let child = std::process::Command::new("cat").arg("/proc/self/stat").output().unwrap();
+    assert_eq!(policy_of(&String::from_utf8(child.stdout).unwrap()), "0");
 }
 
 fn tmpfs_has_the_size_asked_for() {

@@ -8,12 +8,16 @@
     reason = "a test runner: its output is its result, a panic its failure"
 )]
 
+mod capture;
+mod conditions;
+mod cuts;
 mod doctor;
 mod host;
 mod inside;
 mod orphans;
 mod runner;
 mod star;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -25,6 +29,8 @@ fn main() -> ExitCode {
     if let ["--controller", role, _marker] = words[..] {
         return host::run_controller(role);
     }
-    let inside = [inside::CASES, star::CASES, orphans::CASES, doctor::CASES].concat();
+    let inside =
+        [inside::CASES, star::CASES, conditions::CASES, cuts::CASES, capture::CASES, orphans::CASES, doctor::CASES]
+            .concat();
     runner::Suite { inside, prepare: || (), host: host::CASES }.run(&words)
 }

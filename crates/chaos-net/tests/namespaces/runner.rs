@@ -48,7 +48,7 @@ impl Suite {
     }
 
     fn run_inside(&self, name: &str, user_namespace: UserNamespace) -> ExitCode {
-        match isolation::enter(&EnterOptions { user_namespace }) {
+        match isolation::enter(&EnterOptions { user_namespace, ..EnterOptions::default() }) {
             Ok(_) => {
                 (self.prepare)();
                 find(&self.inside, name)();

@@ -34,19 +34,22 @@
 //! compare: { exec: [etcdctl, "--endpoints={{ ip }}:2379", endpoint, hashkv, -w, json], value: answer[0].HashKV.hash }
 //! ```
 
+mod chosen;
+mod operations;
 mod template;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub use chaos_history::TestimonyOf;
 use chaos_history::{TermsFrom, Testimony};
 
 use crate::model::DurationRange;
-use crate::scalar;
 
+pub(crate) use chosen::part_of;
+pub use chosen::{DefinedSystem, NodeChoice};
 pub use minijinja::Value as TemplateValue;
+pub use operations::{AskedAt, AskedOperation, MembershipOperations, Operations, ToWhom, TransferOperation};
 pub use template::{EvaluateError, Expression, Pattern, PlaceOfNode, Scope, Template, TemplateError, beside, value_of};
 
 /// How a system is started, observed, used, and what it promises.
@@ -65,6 +68,9 @@ pub struct SystemDefinition {
     pub programs: BTreeMap<String, Program>,
     /// Ports by name; every node has the same, since each has an address of its own.
     pub ports: BTreeMap<String, u16>,
+    /// Whether nodes know their peers by nothing but the addresses that their templates give them, so that each node can be given
+    /// its own: then proxies can stand between them.
+    pub proxied: bool,
     /// Tuning profiles; all have the same keys, and one is called `default`.
     pub tune: BTreeMap<String, BTreeMap<String, Tuned>>,
     /// The timeouts, for the theoretical floor.
@@ -84,6 +90,8 @@ pub struct SystemDefinition {
     pub client: Option<ClientDefinition>,
     /// How the final state of every node is told, to be equal on all.
     pub compare: Option<Comparer>,
+    /// What a running cluster can be told.
+    pub operations: Operations,
 }
 
 /// Where the programs come from.
@@ -98,8 +106,8 @@ pub struct Install {
 /// A program that commands may begin with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
-    /// Which installed system it is a part of, if not of the definition's own: a recipe's name and a version (`etcd@3.4.23`).
-    pub of: Option<(String, String)>,
+    /// Which installed system it is a part of, if not of the definition's own; renders to a recipe's name and a version (`etcd@3.4.23`).
+    pub of: Option<Template>,
     /// How it tells its version, which reports show.
     pub version: Option<VersionQuestion>,
 }
@@ -286,6 +294,8 @@ pub struct Observer {
     pub identity: Option<Expression>,
     /// For whom the node voted in the term.
     pub voted_for: Option<Expression>,
+    /// As a leader: how many seconds it will still lead if nobody answers it any more, as it reckons; nothing where it doesn't say.
+    pub lease_remaining: Option<Expression>,
     /// Whether a node is asked twice, and believed only if both answers are the same. A system that reads role and term one after the
     /// other may mix two terms. Terms only rise: if both answers have one term, it did not move between its two readings, and one
     /// of the two readings of the role lies between them, whichever of role and term is read first (a double collect: Afek et al.,
@@ -489,69 +499,4 @@ pub struct Comparer {
     pub value: Expression,
     /// Up to which change the state goes, if the system tells: only states at one revision are compared.
     pub revision: Option<Expression>,
-}
-
-/// A system of a workload: a definition with everything that the workload chooses.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DefinedSystem {
-    /// The definition.
-    pub definition: SystemDefinition,
-    /// The definition's text, which the resolved plan carries along.
-    pub text: String,
-    /// The version, if it isn't the definition's default.
-    pub version: Option<String>,
-    /// The tuning profile, `default` unless the workload says another.
-    pub profile: String,
-    /// What is tuned beyond the profile.
-    pub tune: BTreeMap<String, Tuned>,
-    /// Programs that are taken from elsewhere.
-    pub programs: BTreeMap<String, PathBuf>,
-    /// Options of the client driver that the workload changes.
-    pub client: BTreeMap<String, String>,
-}
-
-impl DefinedSystem {
-    /// The profile's values with what the workload changes of them.
-    #[must_use]
-    pub fn tuned(&self) -> BTreeMap<String, Tuned> {
-        let mut tuned = self.definition.tune.get(&self.profile).cloned().unwrap_or_default();
-        tuned.extend(self.tune.iter().map(|(name, value)| (name.clone(), value.clone())));
-        tuned
-    }
-
-    /// The version that is run, if the definition is of an installed system.
-    #[must_use]
-    pub fn version(&self) -> Option<&str> {
-        let default = self.definition.install.as_ref().and_then(|install| install.versions.first());
-        self.version.as_deref().or(default.map(String::as_str))
-    }
-
-    /// The timeouts with the workload's tuning; `None` if the definition tells none. (That each renders to a duration is checked
-    /// when the plan is read.)
-    #[must_use]
-    pub fn timing(&self) -> Option<DefinedTiming> {
-        let templates = self.definition.timing.as_ref()?;
-        let scope = Scope { tune: self.tuned(), ..Scope::default() }.at(None);
-        let text = |template: &Template| template.render(&scope).ok();
-        Some(DefinedTiming {
-            election_timeout: scalar::duration_range(text(&templates.election_timeout)?.trim()).ok()?,
-            heartbeat: scalar::duration(text(&templates.heartbeat)?.trim()).ok()?,
-            pre_vote: match &templates.pre_vote {
-                Some(template) => scalar::boolean(text(template)?.trim()).ok()?,
-                None => false,
-            },
-        })
-    }
-
-    /// What the answers of the first observer are.
-    #[must_use]
-    pub fn testimony(&self) -> Testimony {
-        self.definition.observers.first().map_or_else(Testimony::default, Observer::testimony)
-    }
-
-    /// How many nodes stand beside those under test.
-    #[must_use]
-    pub fn service_nodes(&self) -> usize {
-        self.definition.service.as_ref().map_or(0, |service| service.nodes)
-    }
 }

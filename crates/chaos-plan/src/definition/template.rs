@@ -9,10 +9,13 @@
 //! * `text | b64decode`: the UTF-8 text that a base64 text stands for (RFC 4648 §4).
 //!
 //! Patterns are regular expressions (the `regex` crate: linear time, no backtracking).
+//!
+//! A loop in a loop in a loop, or `each` around `each`, is a line whose text fills a disk. So one rendering or evaluation has
+//! [`STEPS_MAX`] steps and its text [`BYTES_MAX`] bytes, and what is beyond is an error like any other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::{fmt, io};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use minijinja::syntax::SyntaxConfig;
@@ -21,6 +24,13 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
 use super::Tuned;
+
+/// How many steps (instructions of the template language) one rendering may take: a loop over pairs of a hundred nodes takes a
+/// tenth of them.
+const STEPS_MAX: u64 = 1_000_000;
+
+/// How many bytes a template may render to.
+const BYTES_MAX: usize = 4 << 20;
 
 /// Why a text is no template, expression or pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,12 +86,43 @@ impl Template {
     /// The text that it stands for.
     ///
     /// # Errors
-    /// If something in it is undefined or can't be done.
+    /// If something in it is undefined or can't be done, or if it is too much.
     pub fn render(&self, context: &Value) -> Result<String, EvaluateError> {
-        let template = self.compiled.get_template(ONLY).map_err(|error| failed(&self.text, &error))?;
-        template.render(context).map_err(|error| failed(&self.text, &error))
+        Ok(self.render_counted(context)?.0)
+    }
+
+    /// The text that it stands for, and what it took: steps and bytes together.
+    pub(crate) fn render_counted(&self, context: &Value) -> Result<(String, u64), EvaluateError> {
+        let failed = |error: &Error| failed(&self.text, error);
+        let template = self.compiled.get_template(ONLY).map_err(|error| failed(&error))?;
+        let mut text = Bounded(Vec::new());
+        let rendered = template.render_captured_to(context, &mut text).map_err(|error| failed(&error))?;
+        let steps = rendered.state().fuel_levels().map_or(0, |(used, _)| used);
+        let bytes = u64::try_from(text.0.len()).unwrap_or(u64::MAX);
+        let text = String::from_utf8(text.0).expect("the template language writes text");
+        Ok((text, steps.saturating_add(bytes)))
     }
 }
+
+/// A text that grows to [`BYTES_MAX`] bytes and no further.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if self.0.len() + more.len() > BYTES_MAX {
+            return Err(io::Error::other(TOO_LONG));
+        }
+        self.0.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is said of a text beyond [`BYTES_MAX`].
+const TOO_LONG: &str = "it renders to more than 4 MiB";
 
 /// One expression, without the braces.
 #[derive(Clone)]
@@ -198,7 +239,8 @@ pub struct PlaceOfNode {
 }
 
 /// What templates see: the node's own words (`id`, `number`, `ip`, `dir`, `data`, `run`) at the top, and beside them `nodes` (those under
-/// test), `others` (without the node itself), `first`, `service`, `tune`, `port`, `program`, `install`, `version`, `seed`, `resource`.
+/// test), `others` (without the node itself), `first`, `service`, `tune`, `port`, `program`, `install`, `version`, `seed`, `resource`;
+/// and `members` and `joining`, which tell a node that joins a running cluster from one of a new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Scope {
     /// The nodes under test.
@@ -231,6 +273,20 @@ impl Scope {
     pub fn at(&self, own: Option<usize>) -> Value {
         let own =
             own.map(|own| self.nodes.iter().chain(&self.service).nth(own).expect("the node is one of the cluster's"));
+        self.seen(own, (&self.nodes.iter().collect::<Vec<_>>(), false))
+    }
+
+    /// What templates about one node under test see when it joins a cluster of these (positions from 0, its own among them).
+    ///
+    /// # Panics
+    /// If there is no such node.
+    #[must_use]
+    pub fn joining(&self, own: usize, members: &[usize]) -> Value {
+        let members: Vec<&PlaceOfNode> = members.iter().map(|member| &self.nodes[*member]).collect();
+        self.seen(Some(&self.nodes[own]), (&members, true))
+    }
+
+    fn seen(&self, own: Option<&PlaceOfNode>, (members, joining): (&[&PlaceOfNode], bool)) -> Value {
         let others: Vec<_> = self.nodes.iter().filter(|node| Some(*node) != own).collect();
         let mut words: BTreeMap<&str, Value> = BTreeMap::new();
         if let Some(PlaceOfNode { id, number, ip, dir, data, run }) = own {
@@ -255,6 +311,8 @@ impl Scope {
             ("version", Value::from(&self.version)),
             ("seed", Value::from(self.seed)),
             ("resource", Value::from(&self.resource)),
+            ("members", value_of(members)),
+            ("joining", Value::from(joining)),
         ]);
         Value::from_pairs(words)
     }
@@ -283,6 +341,7 @@ impl Serialize for Tuned {
 
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
+    environment.set_fuel(Some(STEPS_MAX));
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(true).build();
     environment.set_syntax(syntax.expect("the delimiters are the usual ones"));
@@ -303,8 +362,11 @@ fn environment() -> Environment<'static> {
 /// `nodes | each("{id}=http://{ip}:2380", ",")`.
 fn each(nodes: Vec<Value>, text: &str, separator: Option<&str>, rest: Kwargs) -> Result<String, Error> {
     rest.assert_all_used()?;
-    let one = |node: &Value| {
-        let mut done = String::new();
+    let mut done = String::new();
+    for (index, node) in nodes.iter().enumerate() {
+        if index > 0 {
+            done.push_str(separator.unwrap_or(","));
+        }
         let mut open = text;
         while let Some((before, after)) = open.split_once('{') {
             let (name, after) = after
@@ -319,10 +381,11 @@ fn each(nodes: Vec<Value>, text: &str, separator: Option<&str>, rest: Kwargs) ->
             open = after;
         }
         done.push_str(open);
-        Ok(done)
-    };
-    let all: Vec<String> = nodes.iter().map(one).collect::<Result<_, _>>()?;
-    Ok(all.join(separator.unwrap_or(",")))
+        if done.len() > BYTES_MAX {
+            return Err(Error::new(ErrorKind::InvalidOperation, TOO_LONG));
+        }
+    }
+    Ok(done)
 }
 
 /// `"0x1f" | hex`.
@@ -363,6 +426,12 @@ fn failed(text: &str, error: &Error) -> EvaluateError {
 
 /// The error without the library's own way of naming places, in one line.
 fn in_words(error: &Error) -> String {
+    if error.kind() == ErrorKind::OutOfFuel {
+        return format!("more than {STEPS_MAX} steps: is there a loop in a loop?");
+    }
+    if error.kind() == ErrorKind::WriteFailure {
+        return TOO_LONG.to_owned();
+    }
     match error.detail() {
         Some(detail) => format!("{}: {detail}", error.kind()),
         None => error.kind().to_string(),

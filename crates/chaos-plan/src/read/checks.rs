@@ -228,13 +228,19 @@ fn lacking(check: Check, definition: &SystemDefinition) -> Option<(&'static str,
                 "add `term:` to the observer, or take `no-stale-leader: { within: 3s }`, which needs none",
             ))
         }
-        Check::Linearizable
-        | Check::NoAcknowledgedWriteLost
-        | Check::MutualExclusion
-        | Check::Fencing
-        | Check::Recovers { .. }
-        | Check::ExclusiveAccess => {
+        Check::Linearizable | Check::NoAcknowledgedWriteLost | Check::MutualExclusion | Check::Recovers { .. } => {
             definition.client.is_none().then_some(("it has no client", "add `client: { driver: … }` to its definition"))
+        }
+        // Programs of the nodes may use what locks protect, with no client about.
+        Check::Fencing | Check::ExclusiveAccess => {
+            let words = definition.nodes.processes.iter().flat_map(|process| &process.run);
+            let is_used = words
+                .chain(definition.nodes.files.iter().map(|file| &file.text))
+                .any(|text| text.free_names().contains("resource"));
+            (definition.client.is_none() && !is_used).then_some((
+                "it has no client, and no process of it uses `{{ resource }}`",
+                "add `client: { driver: … }` to its definition, or have its processes use `http://{{ resource }}/access/LOCK`",
+            ))
         }
         Check::BoundedReelection { .. }
         | Check::NoStaleLeaderAfterHeal { .. }

@@ -57,6 +57,7 @@ impl Reader {
             tune: BTreeMap::new(),
             programs: BTreeMap::new(),
             client: BTreeMap::new(),
+            nodes: BTreeMap::new(),
         };
         let Some(chosen) = chosen else { return Some(System::Defined(Box::new(system))) };
         if let Some(field) = chosen.get("version") {
@@ -73,14 +74,22 @@ impl Reader {
         }
         if let Some(field) = chosen.get("tune") {
             system.tune = self.chosen_values(field, &system);
-            if system.definition.timing.is_some() && system.timing().is_none() && self.mistakes.is_empty() {
-                let mistake = Mistake::at(field.node.place, "with this, `timing` comes to nothing")
-                    .label("no duration results")
-                    .help("the definition computes its timeouts from these values");
-                self.note(mistake);
-            }
+            self.timing_results(field, &system);
+        }
+        if let Some(field) = chosen.get("nodes") {
+            system.nodes = self.nodes_of_defined(field, &system);
         }
         Some(System::Defined(Box::new(system)))
+    }
+
+    /// What is tuned must leave timeouts that are durations.
+    pub(super) fn timing_results(&mut self, tuned: Field<'_>, system: &DefinedSystem) {
+        if system.definition.timing.is_some() && system.timing().is_none() && self.mistakes.is_empty() {
+            let mistake = Mistake::at(tuned.node.place, "with this, `timing` comes to nothing")
+                .label("no duration results")
+                .help("the definition computes its timeouts from these values");
+            self.note(mistake);
+        }
     }
 
     /// A definition that stands in the workload: as a mapping, or, in saved plans, as the text of its file.
@@ -100,7 +109,7 @@ impl Reader {
         }
     }
 
-    fn chosen_version(&mut self, field: Field<'_>, definition: &SystemDefinition) -> Option<String> {
+    pub(super) fn chosen_version(&mut self, field: Field<'_>, definition: &SystemDefinition) -> Option<String> {
         let text = self.text(field, "a version")?;
         let Some(install) = &definition.install else {
             let mistake = Mistake::at(field.key, format!("a version of `{}`", definition.name))
@@ -117,7 +126,7 @@ impl Reader {
         None
     }
 
-    fn chosen_profile(&mut self, field: Field<'_>, definition: &SystemDefinition) -> Option<String> {
+    pub(super) fn chosen_profile(&mut self, field: Field<'_>, definition: &SystemDefinition) -> Option<String> {
         let text = self.text(field, "the name of a tuning profile")?;
         if definition.tune.contains_key(text) || (definition.tune.is_empty() && text == PROFILE_DEFAULT) {
             return Some(text.to_owned());
@@ -128,7 +137,7 @@ impl Reader {
     }
 
     /// The values that the workload tunes: each is one of the profile's, and of its kind.
-    fn chosen_values(&mut self, field: Field<'_>, system: &DefinedSystem) -> BTreeMap<String, Tuned> {
+    pub(super) fn chosen_values(&mut self, field: Field<'_>, system: &DefinedSystem) -> BTreeMap<String, Tuned> {
         let values = self.tuned_values(field);
         let profile = system.definition.tune.get(&system.profile).cloned().unwrap_or_default();
         let NodeKind::Map(entries) = &field.node.kind else { return values };
@@ -152,7 +161,11 @@ impl Reader {
         values
     }
 
-    fn chosen_programs(&mut self, field: Field<'_>, definition: &SystemDefinition) -> BTreeMap<String, PathBuf> {
+    pub(super) fn chosen_programs(
+        &mut self,
+        field: Field<'_>,
+        definition: &SystemDefinition,
+    ) -> BTreeMap<String, PathBuf> {
         let mut programs = BTreeMap::new();
         let NodeKind::Map(entries) = &field.node.kind else {
             self.wrong_type(field, "a mapping from programs to paths");

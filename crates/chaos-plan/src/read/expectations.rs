@@ -1,5 +1,7 @@
 //! What is hoped for: `failover.writable.p99: < 1500ms`.
 
+use std::time::Duration;
+
 use chaos_history::FaultKind;
 
 use super::{Field, Reader};
@@ -84,6 +86,11 @@ impl Reader {
             self.note(mistake);
             return None;
         }
+        if let Some(why) = never_met(comparison, bound) {
+            let mistake = Mistake::at(field.node.place, format!("nothing can meet `{}: {text}`", field.name));
+            self.note(mistake.label(why));
+            return None;
+        }
         Some(Expectation { text: format!("{} {text}", field.name), metric, statistic, comparison, bound })
     }
 
@@ -136,9 +143,8 @@ impl Reader {
             ["outage", figure] => Some((Metric::Outage, self.figure(field, figure)?)),
             ["failover", phase, figure] => self.failover(field, None, phase, figure),
             ["failover", kind, phase, figure] => {
-                let kinds = [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition];
-                let Some(known) = kinds.into_iter().find(|known| known.name() == *kind) else {
-                    self.unknown(field.key, "kind of fault", kind, &kinds.map(FaultKind::name));
+                let Some(known) = FaultKind::named(kind) else {
+                    self.unknown(field.key, "kind of fault", kind, &FaultKind::ALL.map(FaultKind::name));
                     return None;
                 };
                 self.failover(field, Some(known), phase, figure)
@@ -221,5 +227,16 @@ impl Reader {
                 None
             }
         }
+    }
+}
+
+/// Why nothing measured can be like this, if so.
+fn never_met(comparison: Comparison, bound: Bound) -> Option<&'static str> {
+    match (comparison, bound) {
+        (Comparison::Less, Bound::Time(Duration::ZERO) | Bound::Count(0) | Bound::ShareMillionths(0)) => {
+            Some("nothing is less than nothing")
+        }
+        (Comparison::Greater, Bound::ShareMillionths(1_000_000..)) => Some("there is no more than all"),
+        (Comparison::Less | Comparison::AtMost | Comparison::Greater | Comparison::AtLeast, _) => None,
     }
 }

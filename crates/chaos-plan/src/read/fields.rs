@@ -6,6 +6,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use chaos_history::FaultKind;
+
 use crate::error::{Mistake, nearest, one_of};
 use crate::model::DurationRange;
 use crate::read::Reader;
@@ -90,7 +92,7 @@ impl Reader {
         let near = nearest(field.name, names());
         let verb_wanted = std::ptr::eq(tables[0], &raw const words::VERBS) && all.known(&words::VERBS).next().is_none();
         let noun = match near {
-            Some("kill" | "pause" | "partition") if verb_wanted => "fault",
+            Some(word) if verb_wanted && FaultKind::named(word).is_some() => "fault",
             Some(word) if verb_wanted && words::VERBS.has(word) => "step",
             None if verb_wanted => "step",
             Some(_) | None => "field",
@@ -163,8 +165,12 @@ impl Reader {
 
     /// A range of durations, all above zero.
     pub(crate) fn duration_range(&mut self, field: Field<'_>) -> Option<DurationRange> {
+        self.range_within(field, Duration::from_nanos(1)..=DURATION_MAX)
+    }
+
+    /// A range of durations within limits.
+    pub(crate) fn range_within(&mut self, field: Field<'_>, limits: RangeInclusive<Duration>) -> Option<DurationRange> {
         let value = self.parsed(field, "a duration or a range, for example `1s..2s`", scalar::duration_range)?;
-        let limits = Duration::from_nanos(1)..=DURATION_MAX;
         (self.duration_in(field, value.min, limits.clone()) && self.duration_in(field, value.max, limits))
             .then_some(value)
     }

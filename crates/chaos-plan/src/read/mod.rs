@@ -2,16 +2,24 @@
 //!
 //! A [`Reader`] notes every mistake and goes on with a default, so that the whole file is always read.
 
+mod changes;
 mod checks;
 mod clients;
+mod clocks;
+mod control;
 mod defined;
 mod definition;
+mod disks;
 mod expectations;
+mod faults;
 mod fields;
 mod holds;
+mod links;
+mod mixed;
 mod steps;
 mod system;
 mod targets;
+mod wires;
 mod workload;
 
 pub(crate) use defined::{GivenDefinition, named_definition};
@@ -20,6 +28,7 @@ pub(crate) use steps::ReadPlan;
 pub(crate) use workload::{FaultSource, WorkloadFields};
 
 use crate::error::{Mistake, Mistakes};
+use crate::model::Changes;
 use crate::source::{Place, Sources};
 
 /// What is common to all reading of one workload.
@@ -38,12 +47,20 @@ pub(crate) struct Reader {
     pub(crate) service: usize,
     /// What the system calls its processes; `None` if it could not be read.
     pub(crate) processes: Option<Vec<String>>,
+    /// What the system can be told while it runs; `None` if it could not be read.
+    pub(crate) changes: Option<Changes>,
+    /// What the trial of the definition's templates has taken so far, in steps and bytes.
+    rendering_took: u64,
     /// Where the verb of each step of the fault plan stands, by the step's number.
     step_places: Vec<Place>,
-    /// How deep in `repeat` and `random` the step being read stands.
+    /// How deep in other steps the step being read stands.
     step_nesting: usize,
     /// Whether a step of the fault plan could not be told.
     dropped_step: bool,
+    /// How many `repeat`s stand around the step being read.
+    repeats: usize,
+    /// What steps of the fault plan have named so far, and where.
+    step_names: Vec<(String, Place)>,
 }
 
 impl Reader {
@@ -57,9 +74,13 @@ impl Reader {
             system_place: None,
             service: 0,
             processes: None,
+            changes: None,
+            rendering_took: 0,
             step_places: Vec::new(),
             step_nesting: 0,
             dropped_step: false,
+            repeats: 0,
+            step_names: Vec::new(),
         }
     }
 

@@ -5,20 +5,21 @@
 
 use std::time::Duration;
 
-use chaos_history::SourcePlace;
+use chaos_history::{FaultKind, SourcePlace};
 
 use super::workload::has;
 use super::{Field, Fields, Reader};
+use crate::control::Phase;
 use crate::error::Mistake;
-use crate::model::{Awaited, Choice, DurationRange, Fault, FaultPlan, Step, StepAction, Target};
+use crate::model::{Awaited, Choice, DurationRange, FaultPlan, Step, StepAction, Target};
 use crate::source::Place;
 use crate::words;
 use crate::yaml::{Node, NodeKind};
 
 /// How many steps a plan may have; loops count once.
 const STEPS_MAX: usize = 1_000;
-/// How deep steps may be nested in `repeat` and `random`.
-const NESTING_MAX: usize = 8;
+/// How deep steps may be nested in others.
+pub(super) const NESTING_MAX: usize = 8;
 const REPEAT_MAX: u64 = 10_000;
 const WEIGHT_MAX: u64 = 1_000;
 const WITHIN_DEFAULT: Duration = Duration::from_secs(10);
@@ -45,6 +46,7 @@ impl Reader {
         let fields = self.open(field, &[&words::FAULT_PLAN])?;
         self.version(&fields);
         self.step_places.clear();
+        self.step_names.clear();
         self.dropped_step = false;
         let name = match fields.get("name") {
             Some(field) => self.name(field).unwrap_or_default(),
@@ -68,7 +70,7 @@ impl Reader {
         Some(ReadPlan { plan: FaultPlan { name, about, steps }, places, complete: !self.dropped_step })
     }
 
-    fn steps(&mut self, field: Field<'_>) -> Vec<Step> {
+    pub(super) fn steps(&mut self, field: Field<'_>) -> Vec<Step> {
         let Some(items) = self.list(field, "a list of steps") else {
             self.dropped_step = true;
             return Vec::new();
@@ -76,17 +78,13 @@ impl Reader {
         if items.is_empty() {
             self.note(Mistake::at(field.node.place, "no steps").label("at least one is needed"));
         }
-        if self.step_nesting == NESTING_MAX {
-            let message = format!("steps nested more than {NESTING_MAX} deep");
-            self.note(Mistake::at(field.key, message).label("this is one `repeat` or `random` too many"));
-            return Vec::new();
-        }
-        self.step_nesting += 1;
+        self.nested(field.key, |reader| reader.listed(items)).unwrap_or_default()
+    }
+
+    fn listed(&mut self, items: &[Node]) -> Vec<Step> {
         let mut steps = Vec::new();
         for item in items {
-            if self.step_places.len() == STEPS_MAX {
-                let message = format!("a fault plan of more than {STEPS_MAX} steps");
-                self.note(Mistake::at(item.place, message).label("`repeat` says the same with fewer"));
+            if !self.has_room(item.place) {
                 break;
             }
             match self.step(item) {
@@ -94,31 +92,58 @@ impl Reader {
                 None => self.dropped_step = true,
             }
         }
-        self.step_nesting -= 1;
         steps
     }
 
-    fn step(&mut self, node: &Node) -> Option<Step> {
-        let number = self.step_places.len();
-        self.step_places.push(node.place);
+    /// Whether the plan may have another step; a mistake is noted otherwise.
+    pub(super) fn has_room(&mut self, place: Place) -> bool {
+        let room = self.step_places.len() < STEPS_MAX;
+        if !room {
+            let message = format!("a fault plan of more than {STEPS_MAX} steps");
+            self.note(Mistake::at(place, message).label("`repeat` says the same with fewer"));
+        }
+        room
+    }
+
+    /// The number of a step that is about to be read.
+    pub(super) fn next_step(&mut self, place: Place) -> usize {
+        self.step_places.push(place);
+        self.step_places.len() - 1
+    }
+
+    pub(super) fn step(&mut self, node: &Node) -> Option<Step> {
+        let number = self.next_step(node.place);
         let item = Field::unnamed("a step", node);
-        let (verb, fields) = match &node.kind {
-            NodeKind::Scalar(text) => return self.bare_step(number, node, text),
+        match &node.kind {
+            NodeKind::Scalar(text) => self.bare_step(number, node, text),
             NodeKind::Map(_) => {
                 let fields = self.open(item, &[&words::VERBS, &words::MODIFIERS])?;
-                (self.verb(&fields)?, fields)
+                match fields.get("on") {
+                    Some(on) => self.on(number, on, &fields),
+                    None => self.verb_step(number, &fields),
+                }
             }
             NodeKind::Null | NodeKind::List(_) => {
                 self.wrong_type(item, "a verb and its object, for example `kill: leader`");
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    /// A step with a verb, without what it may wait for.
+    pub(super) fn verb_step(&mut self, number: usize, fields: &Fields<'_>) -> Option<Step> {
+        let verb = self.verb(fields)?;
         self.step_places[number] = verb.key;
-        let place = match fields.get("place") {
-            Some(field) => self.parsed(field, "a place, `file:line:column`", source_place)?,
-            None => self.sources.locate(verb.key),
-        };
-        Some(Step { number, place, action: self.action(verb, Some(&fields))? })
+        let place = self.written_at(verb.key, fields)?;
+        Some(Step { number, place, action: self.action(verb, Some(fields))? })
+    }
+
+    /// Where a step was written: here, or where a saved plan says.
+    pub(super) fn written_at(&mut self, key: Place, fields: &Fields<'_>) -> Option<SourcePlace> {
+        match fields.get("place") {
+            Some(field) => self.parsed(field, "a place, `file:line:column`", source_place),
+            None => Some(self.sources.locate(key)),
+        }
     }
 
     /// `- heal`, without a colon.
@@ -151,10 +176,10 @@ impl Reader {
                 .also(verb.key, "the step's verb");
             self.note(mistake);
         }
-        let takes_for = matches!(verb.name, "kill" | "pause" | "partition");
-        if let Some(field) = fields.get("until").filter(|_| !takes_for) {
+        let takes_for = FaultKind::named(verb.name).is_some();
+        if let Some(field) = fields.get("until").filter(|_| !takes_for && verb.name != "repeat") {
             let mistake = Mistake::at(field.key, format!("`until` beside `{}`", verb.name));
-            self.note(mistake.label("only kill, pause and partition last until something"));
+            self.note(mistake.label("only faults last until something, or a `repeat`"));
         }
         if let Some(field) = fields.get("for").filter(|_| !takes_for) {
             let mistake = Mistake::at(field.key, format!("`for` beside `{}`", verb.name));
@@ -162,27 +187,45 @@ impl Reader {
                 "random" => mistake.label("it belongs inside: `random: { for: 60s, … }`"),
                 "wait" => mistake.label("write `wait: 2s`"),
                 "await" => mistake.label("write `await: { stable: 1s }`"),
-                _ => mistake.label("only kill, pause and partition last for a time"),
+                _ => mistake.label("only faults last for a time"),
             });
         }
         if let Some(field) = fields.get("steps").filter(|_| verb.name != "repeat") {
             let mistake = Mistake::at(field.key, format!("`steps` beside `{}`", verb.name));
             self.note(mistake.label("only `repeat` has steps of its own here"));
         }
+        self.modifiers(verb, takes_for, fields);
         Some(verb)
+    }
+
+    /// Notes what stands beside a verb that has no use for it.
+    fn modifiers(&mut self, verb: Field<'_>, is_fault: bool, fields: &Fields<'_>) {
+        let beside = |field: Field<'_>| Mistake::at(field.key, format!("`{}` beside `{}`", field.name, verb.name));
+        if let Some(field) = fields.get("phase").filter(|_| !is_fault && verb.name != "together") {
+            self.note(beside(field).label("only what begins a fault has a phase"));
+        }
+        if let Some(field) = fields.get("name").filter(|_| !is_fault) {
+            self.note(beside(field).label("only faults name whom they hit"));
+        }
+        for name in ["after", "within"] {
+            if let Some(field) = fields.get(name).filter(|_| fields.get("on").is_none()) {
+                let mistake = Mistake::at(field.key, format!("`{name}` without `on`"));
+                self.note(mistake.label("there is nothing to wait for").help("for example `on: { leader: elected }`"));
+            }
+        }
     }
 
     fn action(&mut self, verb: Field<'_>, fields: Option<&Fields<'_>>) -> Option<StepAction> {
         let modifier = |name| fields.and_then(|fields| fields.get(name));
+        if let Some(kind) = FaultKind::named(verb.name) {
+            let hold = self.hold((kind, verb), modifier("for"), modifier("until"));
+            let phase = modifier("phase").map_or(Phase::Drawn, |field| self.phase(field));
+            let fault = self.fault(kind, verb)?;
+            // After the target: nobody aims at whom this very step hits.
+            let name = modifier("name").and_then(|field| self.target_name(field));
+            return Some(StepAction::Fault { fault, hold, phase, name });
+        }
         Some(match verb.name {
-            "kill" => StepAction::Fault { fault: self.kill(verb), hold: self.hold(modifier("for"), modifier("until")) },
-            "pause" => {
-                StepAction::Fault { fault: self.pause(verb), hold: self.hold(modifier("for"), modifier("until")) }
-            }
-            "partition" => {
-                let hold = self.hold(modifier("for"), modifier("until"));
-                StepAction::Fault { fault: Fault::Partition(self.partition(verb)?), hold }
-            }
             "restart" => StepAction::Restart { target: self.whom_or_all(verb) },
             "resume" => StepAction::Resume { target: self.whom_or_all(verb) },
             "heal" => {
@@ -193,7 +236,8 @@ impl Reader {
             }
             "await" => self.awaiting(verb)?,
             "wait" => StepAction::Wait(self.duration_range(verb)?),
-            "repeat" => self.repeat(verb, modifier("steps")),
+            "repeat" => self.repeat(verb, modifier("until"), modifier("steps")),
+            "together" => self.together(verb, modifier("phase"))?,
             "random" => self.random(verb)?,
             verb => unreachable!("`{verb}` is not in the table of verbs"),
         })
@@ -254,17 +298,23 @@ impl Reader {
         Some(StepAction::Await { what, within })
     }
 
-    fn repeat(&mut self, verb: Field<'_>, steps: Option<Field<'_>>) -> StepAction {
+    fn repeat(&mut self, verb: Field<'_>, until: Option<Field<'_>>, steps: Option<Field<'_>>) -> StepAction {
         let times = self.count(verb, 1..=REPEAT_MAX).and_then(|times| u32::try_from(times).ok()).unwrap_or(1);
+        let until = until.and_then(|field| self.stop(field));
         let steps = match steps {
-            Some(field) => self.steps(field),
+            Some(field) => {
+                self.repeats += 1;
+                let steps = self.steps(field);
+                self.repeats -= 1;
+                steps
+            }
             None => {
                 self.missing(verb.key, "`repeat`", "steps", "what is repeated stands beside it, as `steps:`");
                 self.dropped_step = true;
                 Vec::new()
             }
         };
-        StepAction::Repeat { times, steps }
+        StepAction::Repeat { times, until, steps }
     }
 
     fn random(&mut self, verb: Field<'_>) -> Option<StepAction> {
@@ -282,7 +332,16 @@ impl Reader {
         let lasting = lasting.and_then(|field| self.duration(field)).unwrap_or(any);
         let every = every.and_then(|field| self.duration_range(field)).unwrap_or(DurationRange { min: any, max: any });
         let choices = choices.map(|field| self.choices(field)).unwrap_or_default();
-        Some(StepAction::Random { lasting, every, choices })
+        let swarm_millionths = fields.get("swarm").and_then(|field| self.swarm(field));
+        Some(StepAction::Random { lasting, every, swarm_millionths, choices })
+    }
+
+    fn swarm(&mut self, field: Field<'_>) -> Option<u32> {
+        let share = self.parsed(field, "a percentage, for example `40%`", crate::scalar::share_millionths)?;
+        if share == 0 {
+            self.note(Mistake::at(field.node.place, "`swarm` of nothing").label("no choice would ever take part"));
+        }
+        Some(share)
     }
 
     fn choices(&mut self, field: Field<'_>) -> Vec<Choice> {

@@ -41,23 +41,36 @@ impl Reader {
         if kind.name != "raft" {
             return self.defined(kind, Some(&fields));
         }
-        for beside in fields.iter().filter(|beside| words::SYSTEMS.has(beside.name) && beside.name != "raft") {
+        for beside in
+            fields.iter().filter(|beside| words::SYSTEMS.has(beside.name) && !matches!(beside.name, "raft" | "nodes"))
+        {
             let mistake = Mistake::at(beside.key, format!("`{}` beside `raft`", beside.name))
                 .label("this belongs to a system that is described by data");
             self.note(mistake.help("what is tuned of the reference node stands under `raft:`"));
         }
-        if kind.node.kind == NodeKind::Null {
-            return Some(System::Raft(RaftOptions::default()));
-        }
-        self.raft(kind).map(System::Raft)
+        let default = RaftOptions::default();
+        let options = match kind.node.kind {
+            NodeKind::Null => Some(default),
+            NodeKind::Scalar(_) | NodeKind::List(_) | NodeKind::Map(_) => self.raft(kind, &words::RAFT, default),
+        };
+        let nodes = fields.get("nodes").map(|field| self.nodes_of_raft(field, options.clone().unwrap_or_default()));
+        Some(System::Raft(RaftOptions { nodes: nodes.unwrap_or_default(), ..options? }))
     }
 
-    fn raft(&mut self, field: Field<'_>) -> Option<RaftOptions> {
-        let fields = self.open(field, &[&words::RAFT])?;
-        let default = RaftOptions::default();
+    /// The options of all nodes, or of one, by the words of `table`; `default` has what is left out.
+    pub(super) fn raft(
+        &mut self,
+        field: Field<'_>,
+        table: &'static words::Table,
+        default: RaftOptions,
+    ) -> Option<RaftOptions> {
+        let fields = self.open(field, &[table])?;
         let read = fields.get("read").and_then(|field| self.read_consistency(field)).unwrap_or(default.read);
         let options = RaftOptions {
-            program: fields.get("program").and_then(|field| self.argument(field)).map(PathBuf::from),
+            program: match fields.get("program") {
+                Some(field) => self.argument(field).map(PathBuf::from),
+                None => default.program,
+            },
             election_timeout: fields
                 .get("election-timeout")
                 .and_then(|field| self.duration_range(field))
@@ -66,14 +79,19 @@ impl Reader {
             pre_vote: self.flag(&fields, "pre-vote", default.pre_vote),
             check_quorum: self.flag(&fields, "check-quorum", default.check_quorum),
             stickiness: self.flag(&fields, "stickiness", default.stickiness),
-            lease_reads: self.flag(&fields, "lease-reads", read == ReadConsistency::Lease),
+            lease_reads: self.flag(&fields, "lease-reads", default.lease_reads || read == ReadConsistency::Lease),
             read,
             request_timeout: fields
                 .get("request-timeout")
                 .and_then(|field| self.duration(field))
                 .unwrap_or(default.request_timeout),
-            specimen: fields.get("specimen").and_then(|field| self.specimen(field)),
-            arguments: fields.get("arguments").map(|field| self.arguments(field)).unwrap_or_default(),
+            specimen: match fields.get("specimen") {
+                Some(field) if matches!(&field.node.kind, NodeKind::Scalar(text) if text == "none") => None,
+                Some(field) => self.specimen(field),
+                None => default.specimen,
+            },
+            arguments: fields.get("arguments").map_or(default.arguments, |field| self.arguments(field)),
+            nodes: default.nodes,
         };
         self.raft_makes_sense(&fields, &options);
         Some(options)

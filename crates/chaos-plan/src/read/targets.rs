@@ -9,7 +9,8 @@ use chaos_history::NodeId;
 
 use super::{Field, Reader};
 use crate::error::Mistake;
-use crate::model::{Partition, Target};
+use crate::fault::{Fault, Partition};
+use crate::model::Target;
 use crate::source::Place;
 use crate::words;
 use crate::yaml::NodeKind;
@@ -18,7 +19,7 @@ impl Reader {
     /// Reads `leader`, `n3` or `[n1, n2]`. With a mistake noted, any target comes back.
     pub(super) fn target(&mut self, field: Field<'_>) -> Target {
         match &field.node.kind {
-            NodeKind::Scalar(text) => self.target_word(field, text).unwrap_or(Target::Leader),
+            NodeKind::Scalar(text) => self.target_word(field.node.place, text).unwrap_or(Target::Leader),
             NodeKind::List(items) => {
                 let mut nodes: Vec<NodeId> = Vec::new();
                 for item in items {
@@ -42,11 +43,18 @@ impl Reader {
         }
     }
 
-    fn target_word(&mut self, field: Field<'_>, text: &str) -> Option<Target> {
-        let place = field.node.place;
-        let target = match text {
+    /// Reads one word, `all but …` or `$name`. Hyphens and spaces are the same in them.
+    pub(super) fn target_word(&mut self, place: Place, text: &str) -> Option<Target> {
+        if let Some(name) = text.strip_prefix('$') {
+            return self.is_named_before(place, name).then(|| Target::Named(name.to_owned()));
+        }
+        if text.replace('-', " ").starts_with(ALL_BUT) {
+            return self.all_but(place, text[ALL_BUT.len()..].trim());
+        }
+        let target = match text.replace(' ', "-").as_str() {
             "leader" => Target::Leader,
             "old-leader" => Target::OldLeader,
+            "voter" => Target::Voter,
             "follower" => Target::Follower,
             "followers" => Target::Followers,
             "random" => Target::Random,
@@ -62,8 +70,9 @@ impl Reader {
                 }
                 Target::Service
             }
-            _ if looks_like_a_node(text) => return self.node(field).map(|node| Target::Nodes(vec![node])),
-            unknown => {
+            _ if looks_like_a_node(text) => return self.node_named(place, text).map(|node| Target::Nodes(vec![node])),
+            _ => {
+                let unknown = text;
                 let names: Vec<_> = words::TARGETS.names().collect();
                 let mut mistake = Mistake::at(place, format!("unknown target `{unknown}`"));
                 mistake = match crate::error::nearest(unknown, names.iter().copied()) {
@@ -79,9 +88,10 @@ impl Reader {
             }
         };
         let needed = match target {
-            Target::Follower | Target::Followers | Target::OldLeader => 2,
+            Target::Follower | Target::Followers | Target::OldLeader | Target::Voter => 2,
             Target::Minority | Target::MinorityWithLeader => 3,
-            Target::Leader | Target::Random | Target::Majority | Target::All | Target::Service | Target::Nodes(_) => 1,
+            Target::Leader | Target::Random | Target::Majority | Target::All | Target::Service => 1,
+            Target::Nodes(_) | Target::AllBut(_) | Target::Named(_) => 1,
         };
         if self.nodes < needed {
             let mistake = Mistake::at(place, format!("no `{text}` in a cluster of {}", self.nodes))
@@ -91,9 +101,47 @@ impl Reader {
         Some(target)
     }
 
+    /// Whom `all but` leaves out: a target, or several nodes.
+    fn all_but(&mut self, place: Place, text: &str) -> Option<Target> {
+        let several =
+            text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).or(text.contains(',').then_some(text));
+        let but = match several {
+            Some(nodes) => {
+                let nodes: Option<Vec<NodeId>> =
+                    nodes.split(',').map(|node| self.node_named(place, node.trim())).collect();
+                Target::Nodes(nodes?)
+            }
+            None => self.target_word(place, text)?,
+        };
+        let leaves_nobody = |but: BTreeSet<NodeId>| NodeId::all(self.nodes).all(|node| but.contains(&node));
+        let label = if matches!(but, Target::AllBut(_)) {
+            Some("that is a target already")
+        } else if but == Target::Service {
+            Some("`all` means no service nodes")
+        } else {
+            self.known_nodes(&but).is_some_and(leaves_nobody).then_some("nobody is left")
+        };
+        if let Some(label) = label {
+            self.note(Mistake::at(place, format!("`all but {but}` is no target")).label(label));
+        }
+        Some(Target::AllBut(Box::new(but)))
+    }
+
+    /// Whether a node is surely among both.
+    pub(super) fn meet(&self, one: &Target, other: &Target) -> bool {
+        match (self.known_nodes(one), self.known_nodes(other)) {
+            (Some(one), Some(other)) => one.intersection(&other).next().is_some(),
+            (Some(_), None) | (None, Some(_)) | (None, None) => one == other && !drawn(one),
+        }
+    }
+
     /// Reads the name of one node of the cluster.
     fn node(&mut self, field: Field<'_>) -> Option<NodeId> {
         let text = self.text(field, "the name of a node, for example `n1`")?;
+        self.node_named(field.node.place, text)
+    }
+
+    pub(super) fn node_named(&mut self, place: Place, text: &str) -> Option<NodeId> {
         match text.parse::<NodeId>() {
             Ok(node) if node.index() < self.nodes + self.service => Some(node),
             Ok(_) => {
@@ -104,11 +152,11 @@ impl Reader {
                         format!("this cluster has nodes n1 to n{nodes} and service nodes to n{}", nodes + service)
                     }
                 };
-                self.note(Mistake::at(field.node.place, format!("unknown node `{text}`")).label(label));
+                self.note(Mistake::at(place, format!("unknown node `{text}`")).label(label));
                 None
             }
             Err(_) => {
-                let mistake = Mistake::at(field.node.place, format!("unknown node `{text}`"))
+                let mistake = Mistake::at(place, format!("unknown node `{text}`"))
                     .label(format!("nodes are named n1 to n{}", self.nodes));
                 self.note(mistake);
                 None
@@ -117,7 +165,7 @@ impl Reader {
     }
 
     /// Reads a partition. `None` if it isn't clear which shape is meant.
-    pub(super) fn partition(&mut self, field: Field<'_>) -> Option<Partition> {
+    pub(super) fn partition(&mut self, field: Field<'_>) -> Option<Fault> {
         if self.nodes < 2 {
             let mistake =
                 Mistake::at(field.key, "a partition in a cluster of 1").label("there is nobody to be cut off from");
@@ -125,10 +173,10 @@ impl Reader {
             return None;
         }
         if let NodeKind::Scalar(text) = &field.node.kind {
-            return self.partition_word(field, text);
+            return self.partition_word(field, text).map(Fault::partition);
         }
         let fields = self.open(field, &[&words::PARTITION])?;
-        let mut shapes = fields.known(&words::PARTITION);
+        let mut shapes = fields.known(&words::PARTITION).filter(|field| !matches!(field.name, "drop" | "heal"));
         let Some(shape) = shapes.next() else {
             if fields.all_known {
                 self.note(
@@ -143,7 +191,8 @@ impl Reader {
                 .also(shape.key, "the first shape");
             self.note(mistake);
         }
-        match shape.name {
+        let mode = self.cut_mode(&fields);
+        let shape = match shape.name {
             "isolate" => Some(Partition::Isolate(self.one_side(shape))),
             "halves" => self.yes(shape).map(|()| Partition::Halves),
             "majorities-ring" => {
@@ -152,8 +201,10 @@ impl Reader {
             }
             "bridge" => self.bridge(shape),
             "groups" => self.groups(shape),
+            "cut" => self.cut(shape),
             _ => self.one_way(shape),
-        }
+        };
+        Some(Fault::Partition(shape?, mode))
     }
 
     fn partition_word(&mut self, field: Field<'_>, text: &str) -> Option<Partition> {
@@ -161,7 +212,7 @@ impl Reader {
         match text {
             "halves" => Some(Partition::Halves),
             "majorities-ring" => self.ring(place),
-            "isolate" | "groups" | "one-way" | "bridge" => {
+            "isolate" | "groups" | "one-way" | "bridge" | "cut" => {
                 let mistake = Mistake::at(place, format!("`{text}` of whom?"))
                     .help(format!("for example `partition: {{ {text}: {} }}`", example(text)));
                 self.note(mistake);
@@ -215,13 +266,7 @@ impl Reader {
 
     fn bridge(&mut self, field: Field<'_>) -> Option<Partition> {
         let target = self.target(field);
-        let one = match &target {
-            Target::Leader | Target::OldLeader | Target::Follower | Target::Random => true,
-            Target::Nodes(nodes) => nodes.len() <= 1,
-            Target::Followers | Target::Majority | Target::Minority | Target::MinorityWithLeader | Target::All => false,
-            Target::Service => false,
-        };
-        if !one {
+        if !target.is_one() {
             let mistake = Mistake::at(field.node.place, "a bridge of several nodes")
                 .label("one node, for example `n3`, `leader` or `random`");
             self.note(mistake);
@@ -274,35 +319,37 @@ impl Reader {
             None => self.one_side(from_field),
         };
         let to = to_field.map(|field| self.target(field));
-        if let (Some(to), Some(to_field)) = (&to, to_field) {
-            let both = match (self.known_nodes(&from), self.known_nodes(to)) {
-                (Some(from), Some(to)) => from.intersection(&to).next().is_some(),
-                (Some(_), None) | (None, Some(_)) | (None, None) => from == *to && !drawn(to),
-            };
-            if both {
-                let mistake = Mistake::at(to_field.node.place, "a one-way cut between a node and itself")
-                    .label("no node may be on both ends")
-                    .also(from_field.node.place, "the other end");
-                self.note(mistake);
-            }
+        if let (Some(to), Some(to_field)) = (&to, to_field)
+            && self.meet(&from, to)
+        {
+            let mistake = Mistake::at(to_field.node.place, "a one-way cut between a node and itself")
+                .label("no node may be on both ends")
+                .also(from_field.node.place, "the other end");
+            self.note(mistake);
         }
         Some(Partition::OneWay { from, to })
     }
 
     /// The nodes of a target, where they are the same whenever it is resolved.
-    fn known_nodes(&self, target: &Target) -> Option<BTreeSet<NodeId>> {
+    pub(super) fn known_nodes(&self, target: &Target) -> Option<BTreeSet<NodeId>> {
         match target {
             Target::Nodes(nodes) => Some(nodes.iter().copied().collect()),
             Target::All => Some(NodeId::all(self.nodes).collect()),
             Target::Service => Some(NodeId::all(self.nodes + self.service).skip(self.nodes).collect()),
+            Target::AllBut(but) => {
+                let but = self.known_nodes(but)?;
+                Some(NodeId::all(self.nodes).filter(|node| !but.contains(node)).collect())
+            }
             Target::Leader
             | Target::OldLeader
+            | Target::Voter
             | Target::Follower
             | Target::Followers
             | Target::Random
             | Target::Majority
             | Target::Minority
-            | Target::MinorityWithLeader => None,
+            | Target::MinorityWithLeader
+            | Target::Named(_) => None,
         }
     }
 }
@@ -311,11 +358,14 @@ impl Reader {
 fn drawn(target: &Target) -> bool {
     match target {
         Target::Follower | Target::Random | Target::Majority | Target::Minority | Target::MinorityWithLeader => true,
-        Target::Leader | Target::OldLeader | Target::Followers | Target::All | Target::Service | Target::Nodes(_) => {
-            false
-        }
+        Target::AllBut(but) => drawn(but),
+        Target::Leader | Target::OldLeader | Target::Voter | Target::Followers | Target::All | Target::Service => false,
+        Target::Nodes(_) | Target::Named(_) => false,
     }
 }
+
+/// With what a target begins that leaves somebody out.
+const ALL_BUT: &str = "all but ";
 
 /// `n6`, `n0` or `6`: a node was meant, though perhaps none that exists.
 fn looks_like_a_node(text: &str) -> bool {

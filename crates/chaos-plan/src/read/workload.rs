@@ -6,7 +6,9 @@ use chaos_history::Seed;
 
 use super::{Field, Fields, Reader};
 use crate::error::Mistake;
-use crate::model::{Check, Clients, FaultPlan, Filter, LockWork, Observe, RaftOptions, System, Work, Workload};
+use crate::model::{
+    Check, Clients, ClockWay, FaultPlan, Filter, LockWork, Network, Observe, RaftOptions, System, Work, Workload,
+};
 use crate::words;
 use crate::yaml::{Node, NodeKind};
 use crate::{expect::Expectation, scalar};
@@ -20,12 +22,17 @@ const NODES_MAX: u64 = 9;
 pub(crate) struct WorkloadFields<'n> {
     name: String,
     about: String,
-    system: System,
+    /// What is tested.
+    pub(crate) system: System,
     nodes: usize,
     seed: Option<Seed>,
-    filter: Filter,
+    /// What the nodes talk over.
+    pub(crate) network: Network,
+    capture: bool,
+    clocks: ClockWay,
     observe: Observe,
-    clients: Vec<Clients>,
+    /// The loads.
+    pub(crate) clients: Vec<Clients>,
     checks: Vec<Check>,
     expect_violations: Vec<Check>,
     /// The expectations, and where each is written.
@@ -61,7 +68,9 @@ impl WorkloadFields<'_> {
             system: self.system,
             nodes: self.nodes,
             seed: self.seed,
-            filter: self.filter,
+            network: self.network,
+            capture: self.capture,
+            clocks: self.clocks,
             observe: self.observe,
             clients: self.clients,
             faults,
@@ -132,16 +141,12 @@ impl Reader {
         };
         self.nodes = nodes.and_then(|nodes| usize::try_from(nodes).ok()).unwrap_or(NODES_DEFAULT);
         self.system_place = fields.get("system").map(|field| field.key);
-        let system = match fields.get("system") {
-            Some(field) => self.system(field),
-            None => {
-                let help = "add for example `system: raft`, or name one on the command line: `--system etcd`";
-                self.missing(fields.place, "a workload", "system", help);
-                None
-            }
-        };
+        let system = self.system_of(&fields);
         self.service = system.as_ref().map_or(0, System::service_nodes);
         self.processes = system.as_ref().map(System::process_names);
+        self.changes = system.as_ref().map(System::changes);
+        let network = self.network(fields.get("network"), system.as_ref());
+        let (capture, clocks) = self.capture_and_clocks(&fields, network);
         let limit_field = fields.get("limit");
         let clients = self.loads_of(fields.get("clients"), system.as_ref());
         let mut checks = self.checks(fields.get("checks"), system.as_ref());
@@ -159,7 +164,9 @@ impl Reader {
             about: self.about(&fields),
             nodes: self.nodes,
             seed: fields.get("seed").and_then(|field| self.parsed(field, "a whole number", scalar::whole)).map(Seed),
-            filter: fields.get("network").and_then(|field| self.network(field)).unwrap_or(Filter::Nftables),
+            network,
+            capture,
+            clocks,
             observe: self.observe(fields.get("observe"), defaults.every),
             clients,
             system: system.unwrap_or(System::Raft(RaftOptions::default())),
@@ -172,6 +179,29 @@ impl Reader {
             limit_field,
             faults: self.fault_source(&fields),
         })
+    }
+
+    fn system_of(&mut self, fields: &Fields<'_>) -> Option<System> {
+        let Some(field) = fields.get("system") else {
+            let help = "add for example `system: raft`, or name one on the command line: `--system etcd`";
+            self.missing(fields.place, "a workload", "system", help);
+            return None;
+        };
+        self.system(field)
+    }
+
+    fn capture_and_clocks(&mut self, fields: &Fields<'_>, network: Network) -> (bool, ClockWay) {
+        let capture = fields.get("capture").filter(|field| self.boolean(*field) == Some(true));
+        let clocks = fields.get("clocks");
+        let way = clocks.and_then(|field| self.clocks(field)).unwrap_or_default();
+        let preloaded = clocks.filter(|_| way != ClockWay::Vdso);
+        let packets = capture.map(|field| (field, "proxies have no packets"));
+        let mount = preloaded.map(|field| (field, "libfaketime needs a mount of the run's own"));
+        for (field, why) in packets.into_iter().chain(mount).filter(|_| network == Network::Proxy) {
+            let mistake = Mistake::at(field.key, format!("`network: proxy` has no `{}`", field.name)).label(why);
+            self.note(mistake.help("leave one of them out"));
+        }
+        (capture.is_some(), way)
     }
 
     pub(super) fn duration_or(&mut self, fields: &Fields<'_>, name: &str, default: Duration) -> Duration {
@@ -212,31 +242,56 @@ impl Reader {
         }
     }
 
-    fn network(&mut self, field: Field<'_>) -> Option<Filter> {
-        if let NodeKind::Scalar(_) = field.node.kind {
-            self.backend(field);
-            return None;
+    fn network(&mut self, field: Option<Field<'_>>, system: Option<&System>) -> Network {
+        let network = field.and_then(|field| self.network_of(field)).unwrap_or_default();
+        if let (Network::Proxy, Some(system)) = (network, system) {
+            crate::proxied::check_system(system, self.system_place, &mut self.mistakes);
         }
-        let fields = self.open(field, &[&words::NETWORK])?;
-        if let Some(backend) = fields.get("backend") {
-            self.backend(backend);
-        }
-        match self.one_of(fields.get("filter")?, "filter", &["nftables", "iptables"])? {
-            "iptables" => Some(Filter::Iptables),
-            _ => Some(Filter::Nftables),
-        }
+        network
     }
 
-    fn backend(&mut self, field: Field<'_>) {
-        if let NodeKind::Scalar(text) = &field.node.kind
-            && matches!(text.as_str(), "fabric" | "proxy")
-        {
-            let mistake = Mistake::at(field.node.place, format!("network backend `{text}`"))
-                .label("not in this version")
-                .help("this version has `netns`");
-            self.note(mistake);
-        } else {
-            self.one_of(field, "network backend", &["netns"]);
+    /// `vdso`, `libfaketime`, or the latter with its place.
+    fn clocks(&mut self, field: Field<'_>) -> Option<ClockWay> {
+        if let NodeKind::Scalar(_) = field.node.kind {
+            return Some(match self.one_of(field, "way of moving clocks", &["vdso", "libfaketime"])? {
+                "vdso" => ClockWay::Vdso,
+                _ => ClockWay::Libfaketime { library: None },
+            });
+        }
+        let fields = self.open(field, &[&words::CLOCKS])?;
+        let Some(library) = fields.get("libfaketime") else {
+            if fields.all_known {
+                let mistake = Mistake::at(fields.place, "`clocks` without `libfaketime`");
+                self.note(mistake.help("write `clocks: libfaketime`, or leave it out"));
+            }
+            return None;
+        };
+        self.argument(library).map(|path| ClockWay::Libfaketime { library: Some(path.into()) })
+    }
+
+    fn network_of(&mut self, field: Field<'_>) -> Option<Network> {
+        if let NodeKind::Scalar(_) = field.node.kind {
+            return self.backend(field);
+        }
+        let fields = self.open(field, &[&words::NETWORK])?;
+        let backend = fields.get("backend").map_or(Some(Network::default()), |field| self.backend(field));
+        let Some(field) = fields.get("filter") else { return backend };
+        let filter = match self.one_of(field, "filter", &["nftables", "iptables"])? {
+            "iptables" => Filter::Iptables,
+            _ => Filter::Nftables,
+        };
+        if backend == Some(Network::Proxy) {
+            let mistake = Mistake::at(field.key, "`filter` belongs to `netns`");
+            self.note(mistake.label("proxies have no packets to filter").help("leave `filter` out"));
+            return backend;
+        }
+        Some(Network::Namespaces { filter })
+    }
+
+    fn backend(&mut self, field: Field<'_>) -> Option<Network> {
+        match self.one_of(field, "network backend", &["netns", "proxy"])? {
+            "proxy" => Some(Network::Proxy),
+            _ => Some(Network::default()),
         }
     }
 

@@ -40,6 +40,7 @@ pub(super) fn definition() -> Value {
             "nodes" => count(1, Some(5)),
             other => part(&words::SERVICE, other),
         }),
+        "network" => object(&[&words::SYSTEM_NETWORK], &[], |_| boolean()),
         "observers" => {
             let mut observers = named(NAME, observer());
             observers["minProperties"] = 1.into();
@@ -48,8 +49,30 @@ pub(super) fn definition() -> Value {
         "ready" => json!({ "type": "array", "items": ready() }),
         "client" => client(),
         "compare" => asking(&words::COMPARE, &["value"], |_| text()),
+        "operations" => operations(),
         other => part(&words::DEFINITION, other),
     })
+}
+
+/// What a running cluster can be told.
+fn operations() -> Value {
+    let mut operations = object(&[&words::CLUSTER_OPERATIONS], &[], |name| {
+        let mut operation = asking_of(&operation_tables(name), &["done"], |word| match word {
+            "at" => one_of(&["leader", "target", "other"].map(Value::from)),
+            "to" => one_of(&["required", "optional", "never"].map(Value::from)),
+            _ => text(),
+        });
+        operation["not"] = json!({ "anyOf": [{ "required": ["log"] }, { "required": ["address"] }] });
+        operation
+    });
+    operations["dependencies"] = json!({ "remove-member": ["add-member"], "add-member": ["remove-member"] });
+    operations
+}
+
+/// Only a transfer has a destination.
+fn operation_tables(name: &str) -> Vec<&'static Table> {
+    let of_transfer = (name == "transfer").then_some(&words::TRANSFER_OPERATION);
+    [&words::OPERATION].into_iter().chain(of_transfer).collect()
 }
 
 /// A mapping with names of the user's own.
@@ -85,7 +108,7 @@ fn command() -> Value {
 
 fn program() -> Value {
     object(&[&words::PROGRAM], &[], |word| match word {
-        "of" => json!({ "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9_][A-Za-z0-9._-]*$" }),
+        "of" => json!({ "type": "string", "pattern": "@|\\{\\{" }),
         _ => object(&[&words::VERSION], &["run", "pattern"], |word| match word {
             "run" => command(),
             _ => text(),
@@ -132,14 +155,13 @@ fn observer() -> Value {
 
 /// A mapping with exactly one question in it.
 fn asking(table: &'static Table, required: &[&str], shape: impl Fn(&'static str) -> Value) -> Value {
+    asking_of(&[table], required, shape)
+}
+
+fn asking_of(tables: &[&'static Table], required: &[&str], shape: impl Fn(&'static str) -> Value) -> Value {
+    let tables: Vec<&Table> = tables.iter().copied().chain([&words::ENGINES]).collect();
     let mut asking =
-        object(
-            &[table, &words::ENGINES],
-            required,
-            |word| {
-                if words::ENGINES.has(word) { engine(word) } else { shape(word) }
-            },
-        );
+        object(&tables, required, |word| if words::ENGINES.has(word) { engine(word) } else { shape(word) });
     asking["oneOf"] = words::ENGINES.names().map(|engine| json!({ "required": [engine] })).collect();
     asking["dependencies"] = json!({ "log": ["pattern"] });
     asking

@@ -18,6 +18,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use chaos_history::FaultKind;
 use serde_json::{Map, Value, json};
 
 use crate::words::{self, Table};
@@ -126,6 +127,11 @@ fn workload() -> Value {
         "nodes" => count(1, Some(9)),
         "seed" => count(0, None),
         "network" => network(),
+        "capture" => boolean(),
+        "clocks" => json!({ "anyOf": [
+            one_of(&["vdso", "libfaketime"].map(Value::from)),
+            object(&[&words::CLOCKS], &["libfaketime"], |_| text()),
+        ] }),
         "observe" => object(&[&words::OBSERVE], &[], |_| duration()),
         "clients" => json!({
             "type": ["array", "string"], "pattern": "^none$", "minItems": 1, "maxItems": words::LOADS.words.len(),
@@ -142,12 +148,13 @@ fn workload() -> Value {
 /// The reference node, a built-in system, a file, or a mapping that names one of them and what is chosen of it.
 fn system() -> Value {
     let mut chosen = object(&[&words::SYSTEMS], &[], |word| match word {
-        "raft" => nullable(raft()),
+        "raft" => nullable(raft(&words::RAFT)),
         "use" => named_system(&[]),
         // As a text it is one that was saved.
         "definition" => json!({ "anyOf": [{ "type": "string" }, definition::definition()] }),
         "version" | "profile" => text(),
         "tune" | "programs" | "client" => json!({ "type": "object", "additionalProperties": text() }),
+        "nodes" => single_nodes(),
         other => no_shape(&words::SYSTEMS, other),
     });
     let required = |kind: &str| json!({ "required": [kind] });
@@ -169,8 +176,19 @@ fn named_system(more: &[&'static str]) -> Value {
     json!({ "anyOf": [{ "enum": names }, { "type": "string", "pattern": "[./]" }] })
 }
 
-fn raft() -> Value {
-    object(&[&words::RAFT], &[], |word| match word {
+/// What is different with single nodes: of the reference node or of a system that is described by data.
+fn single_nodes() -> Value {
+    let defined = object(&[&words::NODE_OF_DEFINED], &[], |word| match word {
+        "version" | "profile" => text(),
+        "tune" | "programs" => json!({ "type": "object", "additionalProperties": text() }),
+        other => no_shape(&words::NODE_OF_DEFINED, other),
+    });
+    let either = json!({ "anyOf": [raft(&words::NODE_OF_RAFT), defined] });
+    json!({ "type": "object", "additionalProperties": false, "patternProperties": { "^n[1-9]$": either } })
+}
+
+fn raft(table: &'static Table) -> Value {
+    object(&[table], &[], |word| match word {
         "election-timeout" => range(),
         "heartbeat" | "request-timeout" => duration(),
         "pre-vote" | "check-quorum" | "stickiness" | "lease-reads" => boolean(),
@@ -178,12 +196,12 @@ fn raft() -> Value {
         "specimen" => json!({ "type": ["string", "integer", "boolean"], "pattern": "^[a-z0-9-]{1,64}$" }),
         "program" => json!({ "type": ["string", "number", "boolean"], "minLength": 1 }),
         "arguments" => json!({ "type": "array", "maxItems": 100, "items": text() }),
-        other => no_shape(&words::RAFT, other),
+        other => no_shape(table, other),
     })
 }
 
 fn network() -> Value {
-    let backend = || one_of(&[json!("netns")]);
+    let backend = || one_of(&["netns", "proxy"].map(Value::from));
     let filtered = object(&[&words::NETWORK], &[], |word| match word {
         "backend" => backend(),
         "filter" => one_of(&["nftables", "iptables"].map(Value::from)),
@@ -267,7 +285,8 @@ fn check() -> Value {
 fn expectations() -> Value {
     const FIGURE: &str = "(min|max|p0*[1-9][0-9]?)";
     let phases: Vec<&str> = words::PHASES.names().collect();
-    let failover = format!("^failover\\.((kill|pause|partition)\\.)?({})\\.{FIGURE}$", phases.join("|"));
+    let kinds = FaultKind::ALL.map(FaultKind::name).join("|");
+    let failover = format!("^failover\\.(({kinds})\\.)?({})\\.{FIGURE}$", phases.join("|"));
     let stale = format!("^stale-leader\\.{FIGURE}$");
     let outage = format!("^outage\\.({FIGURE}|total)$");
     json!({

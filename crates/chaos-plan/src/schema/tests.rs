@@ -93,20 +93,30 @@ fn every_shipped_plan_and_every_valid_case_satisfies_its_schema() {
 }
 
 /// Cases of `tests/invalid` that are wrong in what they mean and not in how they look, each with the reason.
-const MEANING: [(&str, &str); 13] = [
+const MEANING: [(&str, &str); 23] = [
     ("default-limit-too-short", "a sum over the plan's steps"),
     ("limit-too-short", "a sum over the plan's steps"),
     ("faults-are-a-directory", "what lies on the disk"),
+    ("parts-disagree", "two steps compared"),
     ("faults-are-a-workload", "what another file holds"),
+    ("filter-only-cuts", "what the filter can do"),
     ("missing-fault-file", "what lies on the disk"),
     ("missing-fault-name", "what is built in"),
     ("name missing and odd file name", "what the file is called"),
     ("nested-repeats", "how deep steps are nested in all"),
+    ("never-seen", "what the system shows, and whether there are clients"),
+    ("operations-not-offered", "what the system can be told"),
+    ("operations-without-a-choice", "what the system can be told"),
     ("one-node", "what is possible with so many nodes"),
+    ("proxy-of-packets", "what proxies can do"),
+    ("proxy-past-it", "how the system's nodes find each other"),
+    ("proxy-without-packets", "what proxies can do"),
     ("ring-of-three", "what is possible with so many nodes"),
     ("small-cluster", "what is possible with so many nodes"),
     ("timeouts", "two values compared"),
     ("undo-without-fault", "the order of steps"),
+    ("leases-untold", "which system tells what is left of a lease"),
+    ("mixed-versions", "which versions, profiles, settings and nodes there are"),
 ];
 
 #[test]
@@ -234,7 +244,8 @@ fn read(plan: &Value) -> Result<(), PlanErrors> {
 }
 
 /// Beginnings and pieces of messages of meaning: each is about something that no shape of a single value can say.
-const OF_MEANING: [&str; 33] = [
+const OF_MEANING: [&str; 55] = [
+    "a `kick` where",
     "can't be checked of",
     "nothing is checked",
     "a load, but the system has no client",
@@ -245,6 +256,19 @@ const OF_MEANING: [&str; 33] = [
     "must be longer than nothing",
     "must be 24h at most",
     "must be 1ms to 60s",
+    "must be 100us to 60s",
+    "`share` must be 2% to 50%",
+    "`slow` that runs",
+    "must be 100us to 24h",
+    "1 is that of a clock that is right",
+    "` is no jump",
+    "rates of clocks ",
+    "power losses of two kinds",
+    "a `kick` where no packet was lost",
+    "can never be seen",
+    "`truncate` by nothing",
+    "`file` is no glob",
+    "`file` matches nothing",
     "must be above zero",
     "the longer end stands first",
     "must be a duration or a range",
@@ -268,6 +292,14 @@ const OF_MEANING: [&str; 33] = [
     "nothing to",
     "unknown node",
     "nested more than",
+    "unknown name `$",
+    "names two steps' targets",
+    "a sweep outside of",
+    "` is no target",
+    "a transfer to the leader",
+    "`remove-member` of",
+    "can't be done to",
+    "of a system that chooses by itself",
 ];
 
 /// How schema and reader took one plan.

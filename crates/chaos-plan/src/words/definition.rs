@@ -13,7 +13,7 @@ pub(crate) static DEFINITION: Table = Table {
         word("about", "The store under Kubernetes.", "a sentence for people"),
         word("untested", "no binary can be had here", "why nobody has tried this definition; shown before a run"),
         word("install", "{ name: etcd, versions: [3.5.1] }", "what `scripts/systems/install` installs for it"),
-        word("programs", "{ etcd: {} }", "what its commands begin with; others are looked up on the PATH"),
+        word("programs", "{ etcd: {} }", "what its commands begin with; `chaos` is this very program"),
         word("ports", "{ client: 2379 }", "ports by name, the same at every node: each has an address of its own"),
         word("tune", "{ default: { heartbeat: 100 } }", "profiles of values that templates know as `tune.NAME`"),
         word("timing", "{ election-timeout: 1s..2s, heartbeat: 100ms }", "its timeouts, for the theoretical floor"),
@@ -31,6 +31,7 @@ pub(crate) static DEFINITION: Table = Table {
         ),
         word("after-start", "[{ run: [mytool, join], on: first }]", "commands once all nodes have been started"),
         word("clean-on-restart", "[ctl]", "files of the node's directory that are removed before later starts"),
+        word("network", "{ proxy: true }", "whether it can run on `network: proxy`"),
         word("start", "together", "together, or one-by-one: the next when the one before has answered [together]"),
         word("service", "{ nodes: 1, processes: { store: { run: [store] } } }", "further nodes that these depend on"),
         word(
@@ -41,7 +42,17 @@ pub(crate) static DEFINITION: Table = Table {
         word("ready", "[write]", "what must hold of every node before the cluster counts as up"),
         word("client", "{ driver: etcd, port: client }", "what clients speak [nothing: only leadership is tested]"),
         word("compare", "{ exec: [mytool, hash], value: answer }", "how each node's final state is told"),
+        word(
+            "operations",
+            "{ transfer: { exec: [mytool, yield], done: code == 0 } }",
+            "what a running cluster can be told",
+        ),
     ],
+};
+
+pub(crate) static SYSTEM_NETWORK: Table = Table {
+    owner: "`network` of a system",
+    words: &[word("proxy", "true", "whether nodes dial only what their own templates say [false]")],
 };
 
 pub(crate) static INSTALL: Table = Table {
@@ -55,7 +66,7 @@ pub(crate) static INSTALL: Table = Table {
 pub(crate) static PROGRAM: Table = Table {
     owner: "a program",
     words: &[
-        word("of", "etcd@3.4.23", "the installed system that it is a part of, if not of `install`"),
+        word("of", "etcd@3.4.23", "the installed system that it is a part of, if not of `install`; a template"),
         word("version", "{ run: [etcd, --version], pattern: 'Version: (\\S+)' }", "how it tells its version"),
     ],
 };
@@ -121,7 +132,11 @@ pub(crate) static SETUP: Table = Table {
 pub(crate) static PROCESS: Table = Table {
     owner: "a process",
     words: &[
-        word("run", "[etcd, --name, \"{{ id }}\"]", "the command; its first word is a program"),
+        word(
+            "run",
+            "[etcd, --name, \"{{ id }}\"]",
+            "the command; its first word is a program, or a path from `{{ dir }}`",
+        ),
         word("environment", "{ HOME: \"{{ dir }}\" }", "environment variables beside those that it inherits"),
         word("nonroot", "true", "it refuses to be root [false]"),
     ],
@@ -138,6 +153,11 @@ pub(crate) static OBSERVER: Table = Table {
         word("leader", "answer.leader", "whom the node takes for the leader [nodes speak only of themselves]"),
         word("identity", "answer.id", "what the node calls itself [its id or address]"),
         word("voted-for", "answer.vote", "for whom the node voted in the term [not shown]"),
+        word(
+            "lease-remaining",
+            "answer.ttl",
+            "seconds that are left to a leader if nobody answers it any more [not shown]",
+        ),
         word(
             "confirm",
             "true",
@@ -312,10 +332,48 @@ pub(crate) static COMPARE: Table = Table {
     ],
 };
 
+pub(crate) static CLUSTER_OPERATIONS: Table = Table {
+    owner: "`operations`",
+    words: &[
+        word(
+            "transfer",
+            "{ exec: [mytool, yield], done: code == 0 }",
+            "how a leader is asked to hand over: a question, and what beside it",
+        ),
+        word(
+            "remove-member",
+            "{ at: other, exec: [mytool, remove, \"{{ target.id }}\"], done: code == 0 }",
+            "how a member is taken out",
+        ),
+        word(
+            "add-member",
+            "{ at: other, exec: [mytool, add, \"{{ target.id }}\"], done: code == 0 }",
+            "how it is added again, before it is started",
+        ),
+    ],
+};
+
+/// What an operation says beside how it is asked for.
+pub(crate) static OPERATION: Table = Table {
+    owner: "an operation",
+    words: &[
+        word("at", "leader", "who is asked: leader (others, if it can't), target or any other member [leader]"),
+        word("pattern", "'moved to (?<node>\\w+)'", "applied to the answer's text; its groups are `m.NAME`"),
+        word("done", "status == 200", "true of an answer that says that it is done"),
+        word("refused", "status == 400", "true of one that says that it won't be [nothing is so definite]"),
+    ],
+};
+
+pub(crate) static TRANSFER_OPERATION: Table = Table {
+    owner: "`transfer` of a definition",
+    words: &[word("to", "required", "whether a plan can say to whom: required, optional or never [optional]")],
+};
+
 /// Every table of definitions, in the order of the reference.
-pub(super) static ALL: [&Table; 26] = [
+pub(super) static ALL: [&Table; 30] = [
     &DEFINITION,
     &INSTALL,
+    &SYSTEM_NETWORK,
     &PROGRAM,
     &VERSION,
     &TIMING,
@@ -340,6 +398,9 @@ pub(super) static ALL: [&Table; 26] = [
     &OPERATIONS,
     &EXCHANGE,
     &COMPARE,
+    &CLUSTER_OPERATIONS,
+    &OPERATION,
+    &TRANSFER_OPERATION,
 ];
 
 pub(super) const INTRODUCTION: &str = "\
@@ -363,7 +424,9 @@ A system definition says how a cluster is started, how each node is asked who le
 
 Texts are templates. They know the node's own id, number (from 1), ip, dir, data and run (a short path for sockets), and
 nodes, others, first, service (each a list of such nodes), tune, port, program, install, version, seed, and resource (what
-locks protect: `http://{{ resource }}/access/LOCK?hold=TEXT&token=NUMBER`).
+locks protect: `http://{{ resource }}/access/LOCK?hold=TEXT&token=NUMBER`). Where members come and go, `joining` is true of
+a node that is started to join a running cluster, and `members` are that cluster's, itself among them. Operations know `target`
+and `to`, a node each, with `identity`: what it calls itself to the first observer.
 `nodes | each(\"{id}={ip}:8001\")` is the text once per node, joined by commas.
 
 Expressions stand without braces. They know what templates know, and answer (with status or code); of a pattern, its groups

@@ -1,12 +1,21 @@
 //! The vocabulary of the plan language, in tables. The reader accepts exactly these words, suggestions are taken from
 //! them, and the reference that `chaos` prints is made from them: so none of the three can forget a word.
 
+mod control;
 mod definition;
+mod faults;
+mod mixed;
+mod texts;
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
+use self::texts::{FIGURES, INTRODUCTION};
+
+pub(crate) use control::*;
 pub(crate) use definition::*;
+pub(crate) use faults::*;
+pub(crate) use mixed::*;
 
 /// One word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +62,17 @@ pub(crate) static WORKLOAD: Table = Table {
         word("system", "raft", "what is tested: raft, a built-in system, a file, or `{ use: etcd, profile: fast }`"),
         word("nodes", "5", "how many, 1 to 9"),
         word("seed", "7", "fixes every random choice [drawn, printed, stored]"),
-        word("network", "netns", "how faults of the network are made; `{ filter: iptables }` [netns with nftables]"),
+        word(
+            "network",
+            "netns",
+            "what nodes talk over: netns, proxy (no namespaces, TCP only) or `{ filter: iptables }` [netns]",
+        ),
+        word(
+            "capture",
+            "true",
+            "writes all packets, at both ends of each link, to `capture.pcapng` for Wireshark [false]",
+        ),
+        word("clocks", "libfaketime", "how clocks are moved: vdso, libfaketime, or `{ libfaketime: PATH }` [vdso]"),
         word("observe", "{ every: 5ms, timeout: 250ms }", "how often each node is asked who leads"),
         word(
             "clients",
@@ -88,6 +107,7 @@ pub(crate) static SYSTEMS: Table = Table {
             "programs to take instead of the installed ones; or `--bin etcd=/opt/etcd`",
         ),
         word("client", "{ read: serializable }", "options of the client driver in place of the definition's"),
+        word("nodes", "{ n3: { version: 3.5.35 } }", "single nodes that run otherwise than the others"),
     ],
 };
 
@@ -111,8 +131,8 @@ pub(crate) static RAFT: Table = Table {
 pub(crate) static NETWORK: Table = Table {
     owner: "`network`",
     words: &[
-        word("backend", "netns", "network namespaces and a packet filter; the only one in this version [netns]"),
-        word("filter", "nftables", "nftables or iptables [nftables]"),
+        word("backend", "netns", "netns: namespaces and a packet filter; proxy: TCP proxies on loopback [netns]"),
+        word("filter", "nftables", "of netns: nftables or iptables [nftables]"),
     ],
 };
 
@@ -223,10 +243,35 @@ pub(crate) static VERBS: Table = Table {
         word("pause", "leader", "stop every thread of processes; `for:` resumes them afterwards"),
         word("resume", "all", "let paused nodes go on: some, or all"),
         word("partition", "{ isolate: leader }", "drop packets between nodes; `for:` heals it afterwards"),
+        word("link", "{ between: all, delay: 50ms }", "delay, lose, double, damage or slow down packets between nodes"),
+        word("freeze-host", "leader", "stop nodes and cut them off from everybody, clients and observers included"),
         word("heal", "all", "take back every partition"),
+        word("crash-loop", "leader", "kill nodes and start them again, over and over; at its end they run"),
+        word("slow", "leader", "stop every thread of nodes for most of the time"),
+        word("starve", "leader", "leave nodes a small share of one processor"),
+        word("limit", "{ node: leader, open-files: 32 }", "refuse nodes more descriptors, or more memory"),
+        word("clock", "{ node: leader, jump: +60s }", "have the wall clocks of nodes be off, go wrong or strobe"),
+        word("disk", "{ node: leader, sync-delay: 100ms }", "have the disks of nodes be slow or fail"),
+        word("power-loss", "leader", "kill nodes, and take from their disks what was not synced; at its end they run"),
+        word(
+            "corrupt-file",
+            "{ node: follower, file: \"**/*.log\", flip-bits: 3 }",
+            "damage files of nodes, once; takes no `for:`",
+        ),
+        word(
+            "transfer",
+            "leader",
+            "ask the leader to hand over, once; `{ node: leader, to: follower }`; takes no `for:`",
+        ),
+        word(
+            "remove-member",
+            "follower",
+            "take nodes out of the configuration and end them; at its end they join again, with empty disks",
+        ),
         word("await", "leader", "go on when it is seen; `{ stable: 1s, within: 10s }`"),
         word("wait", "1s..2s", "let time pass"),
         word("repeat", "10", "do the `steps:` so many times"),
+        word("together", "[{ pause: leader, for: 2s }, …]", "do all of these at the same time; over when all are"),
         word("random", "{ for: 60s, every: 1s..4s, choices: […] }", "do one choice after another, drawn by weight"),
     ],
 };
@@ -235,29 +280,23 @@ pub(crate) static VERBS: Table = Table {
 pub(crate) static MODIFIERS: Table = Table {
     owner: "beside the verb of a step",
     words: &[
-        word("for", "2s..3s", "how long the fault lasts; without it, until a later restart, resume or heal"),
-        word("until", "{ leader: another, plus: 2s }", "or: until another node claims to lead, and so much longer"),
-        word("steps", "[…]", "what `repeat` repeats"),
+        word(
+            "for",
+            "2s..3s",
+            "how long it lasts; kill, pause and partition do without, until a restart, resume or heal",
+        ),
+        word(
+            "until",
+            "{ leader: another, plus: 2s }",
+            "or: until another node claims to lead, and so much longer; beside `repeat`: what ends it",
+        ),
+        word("phase", "0ms..40ms", "when after a heartbeat a fault begins; or `none`, or `sweep` [drawn]"),
+        word("name", "first", "later steps may aim at `$first`: the very nodes that this fault hit"),
+        word("on", "{ leader: elected }", "the step waits until this happens; or `on` alone with `steps:`, or without"),
+        word("after", "0ms..30ms", "how long after it the step begins [0ms]"),
+        word("within", "20s", "for how long it waits at most; then the step is left out [30s]"),
+        word("steps", "[…]", "what `repeat` repeats, or what is done `on` something"),
         word("place", "file.yaml:6:9", "where the step was written; saved plans have it"),
-    ],
-};
-
-pub(crate) static KILL: Table = Table {
-    owner: "`kill`",
-    words: &[
-        word("node", "leader", "whose processes"),
-        word("process", "agent", "which, by the name in the system's definition [all of the node]"),
-        word("with-children", "true", "whether the descendants of that process are hit too [false]"),
-        word("signal", "TERM", "KILL or TERM [KILL]"),
-    ],
-};
-
-pub(crate) static PAUSE: Table = Table {
-    owner: "`pause`",
-    words: &[
-        word("node", "leader", "whose processes"),
-        word("process", "agent", "which, by the name in the system's definition [all of the node]"),
-        word("with-children", "true", "whether the descendants of that process are hit too [false]"),
     ],
 };
 
@@ -268,23 +307,6 @@ pub(crate) static UNTIL: Table = Table {
         word("plus", "2s", "how much longer the fault lasts then [no longer]"),
         word("within", "60s", "for how long it lasts at most if nobody does [30s]"),
     ],
-};
-
-pub(crate) static PARTITION: Table = Table {
-    owner: "`partition`",
-    words: &[
-        word("isolate", "leader", "these on one side, everybody else on the other"),
-        word("halves", "true", "two halves, drawn; or just `partition: halves`"),
-        word("groups", "[[n1, n2], [n3]]", "each sees only itself; nodes not named form one more"),
-        word("one-way", "{ from: leader, to: followers }", "packets that way are dropped, the way back is open"),
-        word("majorities-ring", "true", "every node sees a majority, no two the same; 4 nodes or more"),
-        word("bridge", "n3", "two halves that share this node; 3 nodes or more"),
-    ],
-};
-
-pub(crate) static ONE_WAY: Table = Table {
-    owner: "`one-way`",
-    words: &[word("from", "leader", "whose packets"), word("to", "followers", "to whom [everybody else]")],
 };
 
 pub(crate) static AWAIT: Table = Table {
@@ -301,6 +323,7 @@ pub(crate) static RANDOM: Table = Table {
     words: &[
         word("for", "60s", "for how long new choices are made"),
         word("every", "1s..4s", "the pause before each choice"),
+        word("swarm", "40%", "each choice takes part in a run with this probability, at least one does [all do]"),
         word("choices", "[{ weight: 3, steps: […] }]", "what may be chosen"),
     ],
 };
@@ -315,6 +338,7 @@ pub(crate) static TARGETS: Table = Table {
     words: &[
         word("leader", "", "the leader that a majority names"),
         word("old-leader", "", "the leader before that one"),
+        word("voter", "", "the node whose vote for another one was seen first in the newest term"),
         word("follower", "", "one node, drawn, that isn't the leader"),
         word("followers", "", "all nodes but the leader"),
         word("random", "", "one node, drawn"),
@@ -401,11 +425,14 @@ pub(crate) static PHASES: Table = Table {
 };
 
 /// Every table, in the order of the reference.
-static ALL: [&Table; 29] = [
+static ALL: [&Table; 50] = [
     &WORKLOAD,
     &SYSTEMS,
     &RAFT,
+    &NODE_OF_RAFT,
+    &NODE_OF_DEFINED,
     &NETWORK,
+    &CLOCKS,
     &OBSERVE,
     &LOADS,
     &REGISTER,
@@ -423,11 +450,29 @@ static ALL: [&Table; 29] = [
     &VERBS,
     &MODIFIERS,
     &TARGETS,
+    &SELECTORS,
+    &ON,
+    &LEASE_BOUND,
+    &STOP,
     &UNTIL,
     &KILL,
     &PAUSE,
     &PARTITION,
     &ONE_WAY,
+    &LINK,
+    &JITTER,
+    &LOSS,
+    &REORDER,
+    &CRASH_LOOP,
+    &SLOW,
+    &STARVE,
+    &LIMIT,
+    &CLOCK,
+    &STROBE,
+    &DISK,
+    &POWER_LOSS,
+    &CORRUPT_FILE,
+    &TRANSFER,
     &AWAIT,
     &RANDOM,
     &CHOICE,
@@ -462,13 +507,26 @@ pub(crate) fn home_of(name: &str) -> Option<&'static Table> {
         &VERBS,
         &MODIFIERS,
         &PARTITION,
+        &LINK,
+        &CRASH_LOOP,
+        &SLOW,
+        &STARVE,
+        &LIMIT,
+        &CLOCK,
+        &DISK,
+        &POWER_LOSS,
+        &CORRUPT_FILE,
+        &TRANSFER,
         &AWAIT,
+        &STOP,
         &DEFINITION,
         &PROCESS,
         &OBSERVER,
         &ENGINES,
         &CLIENT,
         &EXCHANGE,
+        &CLUSTER_OPERATIONS,
+        &OPERATION,
     ];
     mappings.into_iter().find(|table| table.has(name))
 }
@@ -508,40 +566,3 @@ fn tell(table: &Table, text: &mut String) {
         let _ = writeln!(text, "  {left:34}{gap}  {about}");
     }
 }
-
-const INTRODUCTION: &str = "\
-Plans are YAML. A workload says what is tested, with which load, what goes wrong, and what must hold:
-
-  name: partition
-  system: raft
-  nodes: 5
-  clients:
-    - register: { keys: 4, rate: 200/s }
-  faults: faults/isolate-leader.yaml
-  checks: [election-safety, linearizable, reelection: { within: 3s }]
-  expect:
-    outage.max: < 3s
-
-A fault plan is a list of steps, each with one verb:
-
-  name: isolate-leader
-  steps:
-    - await: leader
-    - repeat: 10
-      steps:
-        - partition: { isolate: leader }
-          for: 2s
-        - await: { stable: 500ms, within: 10s }
-
-Durations have a unit (ns, us, ms, s, min, h); where a range is allowed (1s..2s), the time is drawn from it.
-Words in brackets are what is taken if nothing is written.
-";
-
-const FIGURES: &str = "
-Figures of a distribution
-  min  p50  p90  p99  max                 a percentile needs enough samples: p90 29, p99 299
-
-Comparisons
-  < 3s   <= 3s   > 8   >= 8               `>` must be quoted in YAML; or in words:
-  below, at most, above, at least
-";

@@ -124,7 +124,7 @@ impl Page {
         }
         self.part("\n| failovers by | phase | n | p50 | p90 | p99 | max | floor |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
         for row in &distributions {
-            let floor = first.measured.floor.as_ref().and_then(|floor| floor.of_phase(row.phase));
+            let floor = first.measured.floor.as_ref().and_then(|floor| floor.of_failovers(row.kind, row.phase));
             self.part(&figures_row(row, floor.map(|floor| floor.min)));
         }
     }

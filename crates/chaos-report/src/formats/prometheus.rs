@@ -131,7 +131,7 @@ fn phases(out: &mut String, reports: &[Report]) {
     let name = "chaos_failover_phase_floor_seconds";
     head(out, name, "gauge", "The least that the system's own timeouts allow.");
     for row in &distributions {
-        let floor = first.measured.floor.as_ref().and_then(|floor| floor.of_phase(row.phase));
+        let floor = first.measured.floor.as_ref().and_then(|floor| floor.of_failovers(row.kind, row.phase));
         if let Some(floor) = floor {
             sample(out, name, &labels(row), &seconds(floor.min.as_nanos()));
         }

@@ -120,10 +120,11 @@ impl Trace {
     }
 
     fn nodes(&mut self, report: &Report) {
+        let word = report.measured.testimony.terms.word();
         for lane in &report.measured.timeline.lanes {
             let pid = NODES + u64::from(lane.node.number());
             self.process(pid, &lane.node.to_string());
-            for (tid, name) in [(1, "role"), (2, "term"), (3, "down"), (4, "paused"), (5, "cut off")] {
+            for (tid, name) in [(1, "role"), (2, word), (3, "down"), (4, "paused"), (5, "cut off")] {
                 self.thread(pid, tid, name);
             }
             let mut term: Option<(u64, Interval)> = None;
@@ -136,12 +137,12 @@ impl Trace {
                         Some((number, Interval::new(so_far.lo, segment.to)))
                     }
                     ended => {
-                        self.term(pid, ended);
+                        self.term(pid, word, ended);
                         Some((segment.term.0, span))
                     }
                 };
             }
-            self.term(pid, term);
+            self.term(pid, word, term);
             for segment in &lane.life {
                 let (tid, name) = match segment.state {
                     LifeState::Down => (3, "down"),
@@ -153,9 +154,9 @@ impl Trace {
         }
     }
 
-    fn term(&mut self, pid: u64, term: Option<(u64, Interval)>) {
+    fn term(&mut self, pid: u64, word: &str, term: Option<(u64, Interval)>) {
         if let Some((number, span)) = term {
-            self.slice((pid, 2), "term", &format!("term {number}"), span, json!({ "term": number }));
+            self.slice((pid, 2), "term", &format!("{word} {number}"), span, json!({ "term": number }));
         }
     }
 
@@ -173,6 +174,7 @@ impl Trace {
     /// A slice per failover, from the earliest moment of its fault to its last phase, and inside of it one per phase.
     fn failovers(&mut self, report: &Report) {
         self.process(FAILOVERS, "failovers");
+        let word = report.measured.testimony.terms.word();
         let reached = |failover: &Failover, phase| failover.phases.get(phase).reached().map(|reached| reached.at.hi);
         let ends = |failover: &Failover| Phase::ALL.into_iter().filter_map(|phase| reached(failover, phase)).max();
         let whole = |failover: &Failover| {
@@ -195,11 +197,12 @@ impl Trace {
                 from = to;
             }
             if let (Some(new), Some(at_moment)) = (failover.new, reached(failover, Phase::Elected)) {
-                self.instant(at, "election", &format!("{} elected for term {}", new.node, new.term), at_moment);
+                self.instant(at, "election", &format!("{} elected for {word} {}", new.node, new.term), at_moment);
             }
         }
         for unplanned in &report.measured.unplanned {
-            let name = format!("{} elected for term {}, without a fault", unplanned.leader.node, unplanned.leader.term);
+            let name =
+                format!("{} elected for {word} {}, without a fault", unplanned.leader.node, unplanned.leader.term);
             self.instant((FAILOVERS, 1), "election", &name, unplanned.at.hi);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```json
 //! {"end":62400000,"nodes":["n1","n2"],"roles":[[[0,1500,"leader",1,0]],[]],"life":[[[900,1200,"paused"]],[]],
-//!  "faults":[{"id":1,"kind":"kill","label":"kill leader","nodes":[0],"from":3000102,"to":6000120}],
+//!  "faults":[{"id":1,"ink":"kill","label":"kill leader","nodes":[0],"from":3000102,"to":6000120}],
 //!  "failovers":[{"fault":1,"title":"…","from":3000042,"to":3412000,"phases":[["elected",3200000,3212000]]}],…}
 //! ```
 //!
@@ -10,11 +10,12 @@
 //! it, so that it can't end the element that it stands in.
 
 use chaos_failover::{Failover, LifeState, RoleSegment};
-use chaos_history::{ElectionRole, RunNanos};
+use chaos_history::{ElectionRole, RunNanos, TermsFrom};
 use chaos_plan::expect::Phase;
 use minijinja::{Value as Word, context};
 use serde_json::{Value, json};
 
+use super::lanes::ink;
 use super::pack::{self, micros};
 use crate::words::{Lines, duration, role, visible};
 use crate::{Report, ReportError, WitnessSummary};
@@ -60,11 +61,12 @@ fn run(report: &Report, bin_us: u64) -> Value {
     json!({
         "end": micros(measured.end),
         "bin": bin_us,
+        "term": measured.testimony.terms.word(),
         "nodes": lanes.iter().map(|lane| lane.node.to_string()).collect::<Vec<_>>(),
         "roles": lanes.iter().map(|lane| lane.roles.iter().map(segment).collect()).collect::<Vec<Vec<Value>>>(),
         "life": lanes.iter().map(lives).collect::<Vec<_>>(),
         "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),
-        "failovers": measured.failovers.iter().map(failover).collect::<Vec<_>>(),
+        "failovers": measured.failovers.iter().map(|it| failover(it, measured.testimony.terms)).collect::<Vec<_>>(),
         "overlaps": overlaps.collect::<Vec<_>>(),
         "outages": measured.outages.iter().map(|it| json!([micros(it.from), micros(it.to)])).collect::<Vec<_>>(),
         "stalls": measured.stalls.iter().map(|it| json!([micros(it.from), micros(it.to)])).collect::<Vec<_>>(),
@@ -85,7 +87,7 @@ fn segment(segment: &RoleSegment) -> Value {
 
 fn fault(band: &crate::FaultSummary) -> Value {
     let nodes: Vec<usize> = band.nodes.iter().map(|node| node.index()).collect();
-    json!({"id": band.id.0, "kind": band.kind.name(), "label": visible(&band.label, Lines::One), "nodes": nodes,
+    json!({"id": band.id.0, "ink": ink(band.kind), "label": visible(&band.label, Lines::One), "nodes": nodes,
            "from": micros(band.span.lo), "to": micros(band.span.hi)})
 }
 
@@ -97,13 +99,14 @@ pub(crate) fn extent(failover: &Failover) -> (RunNanos, RunNanos) {
     (failover.injected.lo, last.or(healed).unwrap_or(failover.injected.hi))
 }
 
-fn failover(failover: &Failover) -> Value {
+fn failover(failover: &Failover, terms: TermsFrom) -> Value {
     let reached = |phase: Phase| failover.phases.get(phase).reached().map(|reached| (phase.name(), reached.at));
     let phases = Phase::ALL.into_iter().filter_map(reached);
     let (from, to) = extent(failover);
-    let new = failover.new.map_or("nobody".to_owned(), |new| format!("{} in term {}", new.node, new.term));
+    let word = terms.word();
+    let new = failover.new.map_or("nobody".to_owned(), |new| format!("{} in {word} {}", new.node, new.term));
     let title = format!(
-        "failover {}: {} · {} in term {} → {new}",
+        "failover {}: {} · {} in {word} {} → {new}",
         failover.fault.0,
         visible(&failover.label, Lines::One),
         failover.old.node,

@@ -2,7 +2,7 @@
 //! and the faults as bands across all lanes.
 
 use chaos_failover::{FaultBand, Lane, LifeState};
-use chaos_history::ElectionRole;
+use chaos_history::{ElectionRole, FaultKind, Impact, TermsFrom};
 
 use super::axis::Axis;
 use super::svg::{Anchor, Rect, Svg};
@@ -45,7 +45,7 @@ pub(crate) fn draw_fault_bands(svg: &mut Svg, axis: &Axis, faults: &[FaultBand],
     for fault in faults {
         let (x, to) = (axis.at(fault.span.lo), axis.at(fault.span.hi));
         let rect = Rect { x, y: top, width: (to - x).max(1.0), height: bottom - top };
-        svg.rect(&format!("band {}", fault.kind.name()), rect, &title(fault));
+        svg.rect(&format!("band {}", ink(fault.kind)), rect, &title(fault));
     }
 }
 
@@ -62,13 +62,23 @@ pub(crate) fn draw_fault_labels(
         let (x, to) = (axis.at(fault.span.lo), axis.at(fault.span.hi));
         let y = top + *row as f64 * row_height;
         let rect = Rect { x, y, width: (to - x).max(2.0), height: row_height - 3.0 };
-        svg.rounded(&format!("fault {}", fault.kind.name()), rect, 2.5, &title(fault));
+        svg.rounded(&format!("fault {}", ink(fault.kind)), rect, 2.5, &title(fault));
         let room = to - x - 8.0;
         let shown = fitting(&format!("{} {}", fault.id.0, fault.label), room)
             .or_else(|| fitting(&fault.id.0.to_string(), room + 4.0));
         if let Some(text) = shown {
             svg.text("fault-label", (x + 4.0, y + row_height - 6.5), Anchor::Start, &text);
         }
+    }
+}
+
+/// The colour of a fault, which tells what it does to its nodes.
+pub(crate) fn ink(kind: FaultKind) -> &'static str {
+    match kind.impact() {
+        Impact::Ends => "kill",
+        Impact::Stops => "pause",
+        Impact::Spares => "partition",
+        Impact::Hinders => "hinder",
     }
 }
 
@@ -90,7 +100,7 @@ fn fitting(text: &str, room: f64) -> Option<String> {
 }
 
 /// One node's lane.
-pub(crate) fn draw_lane(svg: &mut Svg, axis: &Axis, lane: &Lane, top: f64, height: f64) {
+pub(crate) fn draw_lane(svg: &mut Svg, axis: &Axis, lane: &Lane, (top, height): (f64, f64), terms: TermsFrom) {
     let middle = top + height / 2.0;
     svg.text("lane-name", (super::timeline::LEFT - 10.0, middle + 4.0), Anchor::End, &lane.node.to_string());
     svg.line("lane-ground", (super::timeline::LEFT, middle), (super::timeline::RIGHT, middle));
@@ -105,10 +115,10 @@ pub(crate) fn draw_lane(svg: &mut Svg, axis: &Axis, lane: &Lane, top: f64, heigh
         };
         let names = segment.leader.map_or("nobody".to_owned(), |leader| leader.to_string());
         let (from, term, role) = (segment.from, segment.term, role(segment.role));
-        let title = format!("{}: {role}, term {term}, names {names}; {from} to {}", lane.node, segment.to);
+        let title = format!("{}: {role}, {} {term}, names {names}; {from} to {}", lane.node, terms.word(), segment.to);
         let rect = Rect { x, y: top + inset, width: (to - x).max(0.8), height: height - 2.0 * inset };
         svg.rect(class, rect, &title);
-        let label = format!("t{term}");
+        let label = format!("{}{term}", terms.letter());
         if segment.role == ElectionRole::Leader && to - x > label.len() as f64 * 7.0 + 6.0 {
             svg.text("term", (x + 5.0, middle + 4.0), Anchor::Start, &label);
         }

@@ -23,7 +23,7 @@ mod timeline;
 use std::time::Duration;
 
 use chaos_failover::{Distribution, Failover};
-use chaos_history::FaultKind;
+use chaos_history::{FaultKind, Impact};
 use minijinja::{AutoEscape, Environment, Value, context};
 
 use crate::words::{Lines, duration, grouped, percent, visible};
@@ -123,7 +123,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     }
     if let Some((lowest, highest)) = measured.observed.terms {
         let answers = grouped(measured.observed.answers);
-        facts.push(("observed", format!("{answers} answers, terms {lowest}–{highest}")));
+        facts.push(("observed", format!("{answers} answers, {}s {lowest}–{highest}", measured.testimony.terms.word())));
     }
     if let Some(share) = measured.operations.availability_millionths {
         let (roaming, pinned) = (measured.operations.roaming.asked(), measured.operations.pinned.asked());
@@ -144,23 +144,24 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
 /// One section per kind of fault that took a leader away.
 fn kinds(report: &Report) -> Vec<Value> {
     let measured = &report.measured;
+    let terms = measured.testimony.terms;
     let section = |kind: FaultKind| {
         let failovers: Vec<&Failover> = measured.failovers.iter().filter(|failover| failover.kind == kind).collect();
         let rows: Vec<&Distribution> = measured.distributions.iter().filter(|row| row.kind == kind).collect();
-        let floor = measured.floor.as_ref();
+        let floor = measured.floor.as_ref().filter(|_| !kind.is_told());
         let panels = percentiles::panels(&rows, floor);
         (!failovers.is_empty()).then(|| {
             context! {
                 name => kind.name(),
                 n => failovers.len(),
-                bars => Value::from_safe_string(phases::bars(&failovers, floor)),
+                bars => Value::from_safe_string(phases::bars(&failovers, floor, terms)),
                 panels => panels.into_iter().map(Value::from_safe_string).collect::<Vec<Value>>(),
                 figures => tables::figures(&rows, floor),
-                rows => failovers.iter().map(|failover| tables::failover(failover)).collect::<Vec<Value>>(),
+                rows => failovers.iter().map(|failover| tables::failover(failover, terms)).collect::<Vec<Value>>(),
             }
         })
     };
-    [FaultKind::Kill, FaultKind::Pause, FaultKind::Partition].into_iter().filter_map(section).collect()
+    FaultKind::ALL.into_iter().filter_map(section).collect()
 }
 
 /// Which marks the timeline uses.
@@ -172,14 +173,14 @@ fn legend(report: &Report) -> Vec<(&'static str, &'static str)> {
         ("follower", "follower"),
         ("leaderless", "follower that knows no leader"),
     ];
-    let has = |kind| report.faults.iter().any(|fault| fault.kind == kind);
-    if has(FaultKind::Kill) {
+    let has = |impact| report.faults.iter().any(|fault| fault.kind.impact() == impact);
+    if has(Impact::Ends) {
         legend.push(("down", "down"));
     }
-    if has(FaultKind::Pause) {
+    if has(Impact::Stops) {
         legend.push(("paused", "paused"));
     }
-    if has(FaultKind::Partition) {
+    if has(Impact::Spares) {
         legend.push(("cut", "cut off from a majority"));
     }
     if report.measured.overlaps.iter().any(|overlap| overlap.lasted.lo > Duration::ZERO) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chaos_failover::{Failover, Floor, PhaseOutcome};
+use chaos_history::TermsFrom;
 use chaos_plan::expect::Phase;
 
 use super::axis::Axis;
@@ -19,7 +20,7 @@ const BARS_MAX: usize = 80;
 const PHASES: [Phase; 5] = [Phase::Detected, Phase::Elected, Phase::Converged, Phase::Writable, Phase::Available];
 
 /// A bar per failover of one kind, in order of injection.
-pub(crate) fn bars(failovers: &[&Failover], floor: Option<&Floor>) -> String {
+pub(crate) fn bars(failovers: &[&Failover], floor: Option<&Floor>, terms: TermsFrom) -> String {
     let longest =
         failovers.iter().flat_map(|failover| PHASES.map(|phase| failover.phases.get(phase).quoted())).flatten().max();
     let axis = Axis::new(longest.unwrap_or(Duration::from_millis(100)).mul_f64(1.06), LEFT, RIGHT);
@@ -28,7 +29,7 @@ pub(crate) fn bars(failovers: &[&Failover], floor: Option<&Floor>) -> String {
     let (top, bottom) = (18.0, 18.0 + shown.len() as f64 * ROW);
     axis.draw(&mut svg, top - 2.0, bottom);
     for (index, failover) in shown.iter().enumerate() {
-        bar(&mut svg, &axis, failover, top + index as f64 * ROW);
+        bar(&mut svg, &axis, failover, (top + index as f64 * ROW, terms));
     }
     if let Some(floor) = floor {
         let x = axis.x(nanos(floor.elected.min));
@@ -46,9 +47,10 @@ pub(crate) fn bars(failovers: &[&Failover], floor: Option<&Floor>) -> String {
     svg.finish("Phases of each failover, from the fault's injection", WIDTH, bottom + 20.0)
 }
 
-fn bar(svg: &mut Svg, axis: &Axis, failover: &Failover, y: f64) {
-    let new = failover.new.map_or("–".to_owned(), |new| format!("{} t{}", new.node, new.term));
-    let label = format!("{} · {} t{} → {new}", failover.fault.0, failover.old.node, failover.old.term);
+fn bar(svg: &mut Svg, axis: &Axis, failover: &Failover, (y, terms): (f64, TermsFrom)) {
+    let letter = terms.letter();
+    let new = failover.new.map_or("–".to_owned(), |new| format!("{} {letter}{}", new.node, new.term));
+    let label = format!("{} · {} {letter}{} → {new}", failover.fault.0, failover.old.node, failover.old.term);
     svg.text("bar-label", (LEFT - 10.0, y + 13.0), Anchor::End, &label);
     let mut from = axis.x(0);
     for phase in PHASES {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chaos_failover::{Distribution, Failover, Floor, Judgement, PhaseOutcome};
+use chaos_history::TermsFrom;
 use minijinja::{Value, context};
 
 use super::pack::micros;
@@ -65,7 +66,33 @@ fn planned(report: &Report, fault: &crate::FaultSummary) -> Option<Value> {
 }
 
 fn quoted(line: &QuotedLine) -> Value {
-    context! { line => line.line, text => line.text.clone() }
+    context! { line => line.line, text => line.text.as_deref().map(with_short_lists) }
+}
+
+/// How many elements a list in a quoted line may have, and how many of a longer one stay at either end.
+const LISTED_MAX: usize = 16;
+const LISTED_ENDS: usize = 4;
+
+/// A line of the history for people: of long lists (all that a set held) both ends, and how many elements lie between.
+fn with_short_lists(text: &str) -> String {
+    let mut short = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        short.push_str(before);
+        short.push('[');
+        rest = after;
+        let Some((list, behind)) = after.split_once(']') else { break };
+        let items: Vec<&str> = list.split(',').collect();
+        if items.len() > LISTED_MAX && !list.contains(['[', '{', '"']) {
+            let (first, last) = (&items[..LISTED_ENDS], &items[items.len() - LISTED_ENDS..]);
+            let between = grouped((items.len() - 2 * LISTED_ENDS) as u64);
+            short.push_str(&format!("{}, … {between} more …, {}", first.join(","), last.join(",")));
+            short.push(']');
+            rest = behind;
+        }
+    }
+    short.push_str(rest);
+    short
 }
 
 /// One row per expectation.
@@ -86,8 +113,8 @@ pub(crate) fn figures(rows: &[&Distribution], floor: Option<&Floor>) -> Vec<Valu
     let optional = |value: Option<Duration>| value.map_or(NOTHING.to_owned(), duration);
     let row = |row: &&Distribution| {
         let figures = row.figures;
-        let expected = floor.and_then(|floor| floor.expected_median(row.phase));
-        let floor = floor.and_then(|floor| floor.of_phase(row.phase));
+        let expected = floor.filter(|_| !row.kind.is_told()).and_then(|floor| floor.expected_median(row.phase));
+        let floor = floor.and_then(|floor| floor.of_failovers(row.kind, row.phase));
         let ratio = row.over_floor_millionths.map(|ratio| format!("{:.2}", ratio as f64 / 1e6));
         context! {
             phase => row.phase.name(),
@@ -108,7 +135,8 @@ pub(crate) fn figures(rows: &[&Distribution], floor: Option<&Floor>) -> Vec<Valu
 }
 
 /// One failover as a row.
-pub(crate) fn failover(failover: &Failover) -> Value {
+pub(crate) fn failover(failover: &Failover, terms: TermsFrom) -> Value {
+    let letter = terms.letter();
     let phases = &failover.phases;
     let cells = [&phases.detected, &phases.elected, &phases.converged, &phases.writable, &phases.available].map(cell);
     let overlap = failover.overlap;
@@ -140,8 +168,8 @@ pub(crate) fn failover(failover: &Failover) -> Value {
         label => failover.label.clone(),
         at => failover.injected.lo.to_string(),
         place => failover.source.as_ref().map(|place| format!("{}:{}", place.file, place.line)),
-        old => format!("{} t{}", failover.old.node, failover.old.term),
-        new => failover.new.map_or(NOTHING.to_owned(), |new| format!("{} t{}", new.node, new.term)),
+        old => format!("{} {letter}{}", failover.old.node, failover.old.term),
+        new => failover.new.map_or(NOTHING.to_owned(), |new| format!("{} {letter}{}", new.node, new.term)),
         cells => cells.to_vec(),
         outage => failover.outage.map_or(NOTHING.to_owned(), duration),
         overlap,
@@ -187,4 +215,19 @@ pub(crate) fn latency(report: &Report) -> Value {
         .to_vec()
     });
     context! { kinds => kinds.map(row).collect::<Vec<Value>>(), figures }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_list_in_a_quoted_line_both_ends_stay_and_everything_else_as_it_is() {
+        let numbers = |to: u64| (1..=to).map(|number| number.to_string()).collect::<Vec<String>>().join(",");
+        let line = |list: &str| format!(r#"{{"a":["x",[1,2]],"values":[{list}],"b":[]}}"#);
+        assert_eq!(with_short_lists(&line(&numbers(16))), line(&numbers(16)));
+        let short = line("1,2,3,4, … 1,992 more …, 1997,1998,1999,2000");
+        assert_eq!(with_short_lists(&line(&numbers(2_000))), short);
+        assert_eq!(with_short_lists("no list [ that ends"), "no list [ that ends");
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chaos_failover::{Overlap, PointOutcome};
+use chaos_history::TermsFrom;
 
 use super::axis::Axis;
 use super::scatter;
@@ -40,10 +41,11 @@ pub(crate) fn draw(report: &Report) -> String {
     axis.draw(&mut svg, lanes_top - 4.0, bottom);
     lanes::draw_fault_labels(&mut svg, &axis, &measured.timeline.faults, &rows, 6.0, FAULT_ROW);
     for (index, lane) in measured.timeline.lanes.iter().enumerate() {
-        lanes::draw_lane(&mut svg, &axis, lane, lanes_top + index as f64 * (LANE + LANE_GAP), LANE);
+        let top = lanes_top + index as f64 * (LANE + LANE_GAP);
+        lanes::draw_lane(&mut svg, &axis, lane, (top, LANE), measured.testimony.terms);
     }
     for overlap in &measured.overlaps {
-        draw_overlap(&mut svg, &axis, overlap, lanes_top);
+        draw_overlap(&mut svg, &axis, overlap, lanes_top, measured.testimony.terms);
     }
     for witness in report.checks.iter().filter_map(|check| check.witness.as_ref()) {
         let x = axis.at(witness.at);
@@ -82,13 +84,14 @@ pub(crate) fn draw(report: &Report) -> String {
 }
 
 /// A sliver over the lanes of two nodes that claimed to lead at once. What is only possible is not drawn.
-fn draw_overlap(svg: &mut Svg, axis: &Axis, overlap: &Overlap, top: f64) {
+fn draw_overlap(svg: &mut Svg, axis: &Axis, overlap: &Overlap, top: f64, terms: TermsFrom) {
     if overlap.lasted.lo == Duration::ZERO {
         return;
     }
     let (x, to) = (axis.at(overlap.span.lo), axis.at(overlap.span.hi));
+    let word = terms.word();
     let title = format!(
-        "{} (term {}) and {} (term {}) both claimed to lead for at least {}, at most {}",
+        "{} ({word} {}) and {} ({word} {}) both claimed to lead for at least {}, at most {}",
         overlap.older.node,
         overlap.older.term,
         overlap.newer.node,

@@ -13,7 +13,7 @@ use crate::model::CheckVerdict;
 use crate::{Report, Tested};
 
 /// What makes runs belong to one row.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RowKey {
     pub(crate) system: String,
     pub(crate) version: Option<String>,
@@ -70,7 +70,7 @@ impl RowKey {
 }
 
 /// The figures of a row.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Row {
     pub(crate) key: RowKey,
     pub(crate) runs: u64,
@@ -107,27 +107,7 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn new(key: RowKey) -> Self {
-        Self {
-            key,
-            runs: 0,
-            faults: 0,
-            failovers: 0,
-            stalled: 0,
-            detected: Cell::default(),
-            elected: Cell::default(),
-            writable: Cell::default(),
-            step_down: Cell::default(),
-            overlap: Cell::default(),
-            outage: Cell::default(),
-            heal_outage: Cell::default(),
-            lost: None,
-            terms: 0,
-            floor: None,
-            verdicts: BTreeMap::new(),
-            violated: BTreeSet::new(),
-            programs: BTreeSet::new(),
-            failed: Vec::new(),
-        }
+        Self { key, ..Self::default() }
     }
 
     /// Adds the faults of one kind of a run.
@@ -172,7 +152,7 @@ impl Row {
         if let Some(step_down) = &failover.step_down {
             self.step_down.add_phase(step_down);
         }
-        if failover.kind != FaultKind::Kill {
+        if !failover.kind.ends_processes() {
             self.overlap.add(failover.overlap.lo);
         }
         match failover.aftermath {

@@ -49,7 +49,7 @@ const stretch = (from, to, least) => {
 const drawFaultBands = (g, top, bottom) => {
   for (const fault of run.faults) {
     const at = stretch(fault.from, fault.to, 1);
-    if (at) inked(g, { fill: fault.kind, alpha: 0.08 }, () => g.fillRect(at.x, top, at.width, bottom - top));
+    if (at) inked(g, { fill: fault.ink, alpha: 0.08 }, () => g.fillRect(at.x, top, at.width, bottom - top));
   }
 };
 
@@ -58,7 +58,7 @@ const drawFaultLabels = (g, area) => {
     const at = stretch(fault.from, fault.to, 2);
     if (!at) return;
     const y = area.top + faultRows.rows[index] * FAULT_ROW;
-    inked(g, { fill: fault.kind, alpha: 0.24 }, () => g.fillRect(at.x, y, at.width, FAULT_ROW - 3));
+    inked(g, { fill: fault.ink, alpha: 0.24 }, () => g.fillRect(at.x, y, at.width, FAULT_ROW - 3));
     g.font = FONT;
     const words = [`${fault.id} ${fault.label}`, `${fault.id}`].find((text) => g.measureText(text).width + 8 <= at.width);
     if (words) label(g, words, at.x + 4, y + 11, { ink: "ink" });
@@ -87,7 +87,7 @@ const drawLanes = (g, area) => {
         g.fillStyle = striped[role];
         g.fillRect(...box);
       }
-      const words = `t${term}`;
+      const words = `${run.term[0]}${term}`;
       if (role === "leader" && at.width > words.length * 7 + 6) {
         label(g, words, at.x + 5, middle + 4, { ink: "on-leader", weight: "600" });
       }
@@ -171,7 +171,7 @@ const ELECTIONS = 46;
 const drawElections = (g, area) => {
   const middle = area.top + 10;
   inked(g, { fill: "grid" }, () => g.fillRect(plot.left, middle, plot.right - plot.left, 1));
-  label(g, "terms", plot.left - 10, middle + 4, { ink: "soft", align: "right" });
+  label(g, `${run.term}s`, plot.left - 10, middle + 4, { ink: "soft", align: "right" });
   let free = -Infinity;
   for (const { term, first, leader, elected } of terms) {
     const moment = leader === null ? first : elected;
@@ -187,7 +187,7 @@ const drawElections = (g, area) => {
       g.fill();
       g.stroke();
     });
-    const words = leader === null ? `t${term}` : `t${term} ${run.nodes[leader]}`;
+    const words = leader === null ? `${run.term[0]}${term}` : `${run.term[0]}${term} ${run.nodes[leader]}`;
     g.font = FONT;
     const half = g.measureText(words).width / 2;
     if (x - half > free && x + half < plot.right) {

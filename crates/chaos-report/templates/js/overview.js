@@ -11,7 +11,7 @@ const drawOverview = () => {
   const bottom = OVERVIEW_HEIGHT - 2;
   for (const fault of run.faults) {
     const x = overviewX(fault.from);
-    inked(g, { fill: fault.kind, alpha: 0.22 }, () => g.fillRect(x, 2, Math.max(overviewX(fault.to) - x, 1), bottom - 2));
+    inked(g, { fill: fault.ink, alpha: 0.22 }, () => g.fillRect(x, 2, Math.max(overviewX(fault.to) - x, 1), bottom - 2));
   }
   drawOverviewRate(g, bottom);
   for (const [ink, moments] of [["leader", terms.filter((it) => it.leader !== null).map((it) => it.elected)],

@@ -281,7 +281,7 @@ const inspect = ({ x, y }) => {
   }
   const overlap = run.overlaps.find((it) => toX(it.from) - 4 <= x && x <= Math.max(toX(it.to), toX(it.from) + 2) + 4);
   if (overlap && y < areas.elections.top) {
-    const leader = ([who, term]) => `${run.nodes[who]} (term ${term})`;
+    const leader = ([who, term]) => `${run.nodes[who]} (${run.term} ${term})`;
     words.push(`${leader(overlap.older)} and ${leader(overlap.newer)} both led for ${overlap.least} to ${overlap.most}`);
   }
   readout.textContent = words.join(" · ");
@@ -295,7 +295,7 @@ const nodeWords = (node, at) => {
   if (!segment || segment[0] > at) return `${name}${state || ": no answer"}`;
   const [from, to, role, term, named] = segment;
   const whom = role === "follower" ? ` of ${run.nodes[named]}` : role === "leaderless" ? " that knows no leader" : "";
-  return `${name}: ${role === "leaderless" ? "follower" : role}${whom}, term ${term}, for ${durationLabel(to - from)}${state}`;
+  return `${name}: ${role === "leaderless" ? "follower" : role}${whom}, ${run.term} ${term}, for ${durationLabel(to - from)}${state}`;
 };
 
 stage.addEventListener("pointerleave", () => {

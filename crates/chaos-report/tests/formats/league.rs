@@ -13,6 +13,7 @@ fn of(mut report: Report, system: &str, version: &str, profile: &str) -> Report 
         version: Some(version.to_owned()),
         profile: profile.to_owned(),
         settings: vec![Fact { name: "election".to_owned(), value: "200".to_owned() }],
+        nodes: Vec::new(),
         programs: vec![Fact { name: system.to_owned(), value: version.to_owned() }],
     });
     report

@@ -9,9 +9,9 @@ use chaos_check::linear::picture::{Bar, Picture, Place};
 use chaos_check::{Outcome, Property, Verdict, Witness};
 use chaos_failover::{Figure, Judgement, Timing, analyse};
 use chaos_history::{
-    Action, Belief, ClientRole, ElectionRole, Event, FaultEdge, FaultEvent, FaultId, FaultKind, Header, History, Link,
-    Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation, ObservationOutcome, ObservationSource, OpEvent, OpId,
-    OpPhase, OpResult, ProcessId, Recorded, RunNanos, Seed, SourcePlace, Stamps, Term, Value,
+    Action, Belief, ClientRole, ElectionRole, Event, FaultEdge, FaultEvent, FaultId, FaultKind, Header, History,
+    Impact, Link, Mark, NodeEvent, NodeId, NodeLife, NoteEvent, Observation, ObservationOutcome, ObservationSource,
+    OpEvent, OpId, OpPhase, OpResult, ProcessId, Recorded, RunNanos, Seed, SourcePlace, Stamps, Term, Value,
 };
 use chaos_report::{ExpectationResult, Fact, Input, Report};
 
@@ -71,6 +71,7 @@ pub(crate) fn history(faults: u64, rate: u64) -> History {
 fn header() -> Header {
     Header {
         chaos_history: 1,
+        simulated: None,
         workload: "partition".to_owned(),
         system: "raft".to_owned(),
         nodes: usize::from(NODES),
@@ -95,12 +96,12 @@ fn reign(reigns: &[Reign], at: u64) -> Reign {
 
 /// What a node says: a victim of a cut goes on to believe what it believed, for 300 ms as leader.
 fn belief(reigns: &[Reign], broken: &[Broken], node: u16, at: u64) -> Option<Belief> {
-    let cut = broken.iter().find(|(from, to, _, victim)| *from <= at && at < *to && *victim == node);
-    let seen = match cut {
-        Some((_, _, FaultKind::Kill | FaultKind::Pause, _)) => return None,
-        Some((from, _, FaultKind::Partition, _)) if at < from + 300 * MS => reign(reigns, from - 1),
-        Some((from, _, FaultKind::Partition, _)) => Reign { leader: None, ..reign(reigns, from - 1) },
-        None => reign(reigns, at),
+    let fault = broken.iter().find(|(from, to, _, victim)| *from <= at && at < *to && *victim == node);
+    let seen = match fault.map(|(from, _, kind, _)| (from, kind.impact())) {
+        Some((_, Impact::Ends | Impact::Stops)) => return None,
+        Some((from, Impact::Spares)) if at < from + 300 * MS => reign(reigns, from - 1),
+        Some((from, Impact::Spares)) => Reign { leader: None, ..reign(reigns, from - 1) },
+        Some((_, Impact::Hinders)) | None => reign(reigns, at),
     };
     let role = match seen {
         Reign { leader: Some(leader), .. } if leader == node => ElectionRole::Leader,
@@ -108,7 +109,7 @@ fn belief(reigns: &[Reign], broken: &[Broken], node: u16, at: u64) -> Option<Bel
         Reign { .. } => ElectionRole::Follower,
     };
     let leader = seen.leader.map(NodeId::new);
-    Some(Belief { term: Term(seen.term), role, leader, voted_for: None, commit: None })
+    Some(Belief { term: Term(seen.term), role, leader, voted_for: None, commit: None, lease_remaining_ns: None })
 }
 
 fn observe(events: &mut Vec<(u64, Event)>, reigns: &[Reign], broken: &[Broken], end: u64) {
@@ -131,11 +132,8 @@ fn observe(events: &mut Vec<(u64, Event)>, reigns: &[Reign], broken: &[Broken], 
 fn break_things(events: &mut Vec<(u64, Event)>, reigns: &[Reign], broken: &[Broken]) {
     for (index, (from, to, kind, victim)) in broken.iter().enumerate() {
         let node = NodeId::new(*victim);
-        let label = match kind {
-            FaultKind::Kill => "kill leader",
-            FaultKind::Pause => "pause leader",
-            FaultKind::Partition => "isolate leader",
-        };
+        let label =
+            if *kind == FaultKind::Partition { "isolate leader".to_owned() } else { format!("{} leader", kind.name()) };
         let others = NodeId::all(usize::from(NODES)).filter(|other| *other != node);
         let links = others.flat_map(|other| [Link { from: node, to: other }, Link { from: other, to: node }]);
         let links: Vec<Link> = if *kind == FaultKind::Partition { links.collect() } else { Vec::new() };
@@ -149,7 +147,7 @@ fn break_things(events: &mut Vec<(u64, Event)>, reigns: &[Reign], broken: &[Brok
                 id: FaultId(u32::try_from(index + 1).unwrap()),
                 edge,
                 kind: *kind,
-                label: label.to_owned(),
+                label: label.clone(),
                 nodes: vec![node],
                 links: links.clone(),
                 leader: ruled.leader.map(|leader| (NodeId::new(leader), Term(ruled.term))),
@@ -183,14 +181,11 @@ fn ask(events: &mut Vec<(u64, Event)>, reigns: &[Reign], broken: &[Broken], end:
             (Action::Read { key }, OpResult::Read { value: None, revision: None })
         };
         let latency = 400_000 + draw.below(900_000) + if draw.below(50) == 0 { draw.below(30 * MS) } else { 0 };
-        let serves = ruled.leader == Some(number) && hit(broken, number, due).is_none();
-        let (phase, latency) = match hit(broken, number, due) {
-            None if serves => (OpPhase::Ok(result), latency),
-            None => (OpPhase::Fail { error: "not the leader".to_owned() }, latency / 2),
-            Some(FaultKind::Kill) => (OpPhase::Fail { error: "connection refused".to_owned() }, latency / 3),
-            Some(FaultKind::Pause | FaultKind::Partition) => {
-                (OpPhase::Info { error: "timed out".to_owned() }, 400 * MS)
-            }
+        let (phase, latency) = match hit(broken, number, due).map(FaultKind::impact) {
+            None | Some(Impact::Hinders) if ruled.leader == Some(number) => (OpPhase::Ok(result), latency),
+            None | Some(Impact::Hinders) => (OpPhase::Fail { error: "not the leader".to_owned() }, latency / 2),
+            Some(Impact::Ends) => (OpPhase::Fail { error: "connection refused".to_owned() }, latency / 3),
+            Some(Impact::Stops | Impact::Spares) => (OpPhase::Info { error: "timed out".to_owned() }, 400 * MS),
         };
         let event = |phase| Event::Op(OpEvent { id: OpId(id), process: ProcessId(id), node, phase });
         events.push((due, event(OpPhase::Invoke { role, due: RunNanos(due), action })));
@@ -208,6 +203,7 @@ pub(crate) fn timing() -> Timing {
         pre_vote: true,
         rtt: ms(0) + std::time::Duration::from_micros(80),
         fsync: std::time::Duration::from_micros(300),
+        mixed: false,
     }
 }
 

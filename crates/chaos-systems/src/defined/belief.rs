@@ -11,25 +11,29 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chaos_history::{Belief, ElectionRole, NodeId, Term};
 use chaos_plan::definition::{Expression, Observer, TemplateValue};
 
+use crate::access::Views;
 use crate::driver::ProbeError;
 
 /// Who is called how.
 #[derive(Debug, Default)]
 pub(super) struct Identities {
     addresses: BTreeMap<Ipv4Addr, NodeId>,
+    members: usize,
     /// What nodes have called themselves. Answers of several nodes arrive on several tasks; the lock is held for a look.
     learned: Mutex<BTreeMap<String, NodeId>>,
 }
 
 impl Identities {
-    /// Knows these addresses, `n1`'s first.
-    pub(super) fn new(addresses: &[Ipv4Addr]) -> Self {
-        let addresses = addresses.iter().enumerate().map(|(index, &ip)| (ip, NodeId::from_index(index))).collect();
-        Self { addresses, learned: Mutex::default() }
+    /// Knows these addresses, `n1`'s first, and those under which nodes know each other.
+    pub(super) fn new(addresses: &[Ipv4Addr], views: Option<&Views>) -> Self {
+        let all = std::iter::once(addresses).chain(views.into_iter().flatten().map(Vec::as_slice));
+        let known = all.flat_map(|seen| seen.iter().enumerate().map(|(index, &ip)| (ip, NodeId::from_index(index))));
+        Self { addresses: known.collect(), members: addresses.len(), learned: Mutex::default() }
     }
 
     /// A node calls itself this from now on; what it was called before is forgotten (a wiped node comes back as another).
@@ -41,18 +45,39 @@ impl Identities {
         }
     }
 
+    /// What a node calls itself, if it has said so.
+    pub(super) fn of(&self, node: NodeId) -> Option<String> {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        learned.iter().find(|(_, known)| **known == node).map(|(name, _)| name.clone())
+    }
+
+    /// A name that is nobody's, beside those that are somebody's, for people.
+    pub(super) fn stranger(&self, name: &str) -> String {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known: Vec<String> =
+            learned.iter().map(|(name, node)| format!("{node} is `{}`", short(name))).collect();
+        known.sort();
+        known.push("known are ids like `n1` and addresses too".to_owned());
+        format!("`{}` ({})", short(name), known.join(", "))
+    }
+
     /// The node that is called this.
     pub(super) fn find(&self, name: &str) -> Option<NodeId> {
         if let Some(&node) = self.learned.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Some(node);
         }
         if let Ok(node) = name.parse::<NodeId>() {
-            return (node.index() < self.addresses.len()).then_some(node);
+            return (node.index() < self.members).then_some(node);
         }
         let after_scheme = name.split_once("://").map_or(name, |(_, rest)| rest);
         let host = after_scheme.split([':', '/']).next().unwrap_or_default();
         host.parse().ok().and_then(|address| self.addresses.get(&address).copied())
     }
+}
+
+/// The beginning of a node's words, with nothing in it that could steer a terminal.
+fn short(words: &str) -> String {
+    words.chars().take(80).collect::<String>().escape_debug().to_string()
 }
 
 /// The newest term that each node has shown to one observer.
@@ -106,7 +131,25 @@ pub(super) fn belief(
     };
     // A vote is of a term, so none is known without one.
     let vote = told.and(named(observer.voted_for.as_ref(), context)?);
-    Ok(Belief { term, role, leader, voted_for: find(vote), commit: None })
+    let lease_remaining_ns = match (role, &observer.lease_remaining) {
+        (ElectionRole::Leader, Some(lease)) => nanoseconds(lease, context)?,
+        (ElectionRole::Leader, None)
+        | (ElectionRole::Follower | ElectionRole::Candidate | ElectionRole::PreCandidate, _) => None,
+    };
+    Ok(Belief { term, role, leader, voted_for: find(vote), commit: None, lease_remaining_ns })
+}
+
+/// A time in seconds, also one that is written as a text; below zero it is over. `None` for nothing at all.
+pub(super) fn nanoseconds(expression: &Expression, context: &TemplateValue) -> Result<Option<u64>, ProbeError> {
+    let Some(words) = named(Some(expression), context)? else { return Ok(None) };
+    let seconds = words.trim().parse::<f64>().ok().filter(|seconds| seconds.is_finite());
+    let lasting = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
+    let nanoseconds = lasting.and_then(|lasting| u64::try_from(lasting.as_nanos()).ok());
+    let garbage = || {
+        let (text, shown) = (expression.text(), short(&words));
+        ProbeError::Garbage(format!("`{text}` is `{shown}`, which is no number of seconds"))
+    };
+    nanoseconds.map(Some).ok_or_else(garbage)
 }
 
 fn value(expression: &Expression, context: &TemplateValue) -> Result<TemplateValue, ProbeError> {
@@ -170,9 +213,11 @@ mod tests {
 
     #[test]
     fn a_leader_is_known_by_what_it_calls_itself_by_its_id_and_by_its_address() {
-        let identities = Identities::new(&[Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)]);
+        let own = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
+        let seen_by_n1 = vec![own[0], Ipv4Addr::new(10, 0, 0, 18)];
+        let identities = Identities::new(&own, Some(&vec![seen_by_n1, own.to_vec()]));
         let n2 = NodeId::new(2);
-        for name in ["n2", "10.0.0.2", "10.0.0.2:8300", "http://10.0.0.2:2380/x"] {
+        for name in ["n2", "10.0.0.2", "10.0.0.18:7000", "10.0.0.2:8300", "http://10.0.0.2:2380/x"] {
             assert_eq!(identities.find(name), Some(n2), "{name}");
         }
         for name in ["n3", "10.0.0.3", "17", "", "n2x"] {
@@ -180,6 +225,7 @@ mod tests {
         }
         identities.learn(n2, "17".to_owned());
         assert_eq!(identities.find("17"), Some(n2));
+        assert_eq!(identities.stranger("19"), "`19` (n2 is `17`, known are ids like `n1` and addresses too)");
         identities.learn(n2, "18".to_owned());
         assert_eq!((identities.find("17"), identities.find("18")), (None, Some(n2)));
     }
@@ -197,6 +243,7 @@ mod tests {
             leader: Some(expression("answer.leader")),
             identity: None,
             voted_for: Some(expression("answer.vote")),
+            lease_remaining: Some(expression("answer.lease")),
             confirm: false,
             snapshot: false,
             every: None,
@@ -229,5 +276,19 @@ mod tests {
             answered(&shown, n1, serde_json::json!({ "role": "follower", "term": 3, "leader": "n2" })).unwrap();
         assert_eq!(fallen.term, Term(3), "the checker is to see it");
         assert!(matches!(answered(&shown, n1, serde_json::json!({ "role": "leader" })), Err(ProbeError::Garbage(_))));
+    }
+
+    #[test]
+    fn only_a_leader_tells_what_is_left_of_its_lease_in_seconds() {
+        let told = |role: &str, lease: serde_json::Value| {
+            let answer = serde_json::json!({ "role": role, "term": 1, "leader": "n1", "lease": lease });
+            answered(&Shown::default(), NodeId::new(1), answer).map(|belief| belief.lease_remaining_ns)
+        };
+        assert_eq!(told("leader", serde_json::json!(1.5)).unwrap(), Some(1_500_000_000));
+        assert_eq!(told("leader", serde_json::json!("2")).unwrap(), Some(2_000_000_000));
+        assert_eq!(told("leader", serde_json::json!(-3)).unwrap(), Some(0), "it is over");
+        assert_eq!(told("leader", serde_json::Value::Null).unwrap(), None);
+        assert_eq!(told("follower", serde_json::json!(1.5)).unwrap(), None);
+        assert!(matches!(told("leader", serde_json::json!("soon")), Err(ProbeError::Garbage(_))));
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use chaos_history::{Belief, NodeId};
 use chaos_plan::definition::{Observer, Ready, TemplateValue};
 
-use super::{Asked, DefinedDriver, belief};
+use super::{Asked, DefinedDriver, belief, with_status};
 use crate::driver::ProbeError;
 
 /// One observer's answer at one node, and how it was understood.
@@ -60,19 +60,23 @@ impl DefinedDriver {
         examined.status = reply.status;
         let context = match self.means.context(node, &reply, pattern) {
             Ok(context) => context,
-            Err(error) => return Examined { belief: Err(Misunderstood { key: Some("pattern"), error }), ..examined },
+            Err(error) => {
+                let error = with_status(observer, &reply, error);
+                return Examined { belief: Err(Misunderstood { key: Some("pattern"), error }), ..examined };
+            }
         };
         examined.identity = belief::named(observer.identity.as_ref(), &context).ok().flatten();
         examined.named = belief::named(observer.leader.as_ref(), &context).ok().flatten();
         examined.belief = belief::belief(observer, node, self.members, &context, &self.identities, shown)
+            .map_err(|error| with_status(observer, &reply, error))
             .map_err(|error| Misunderstood { key: first_trouble(observer, &context), error });
         examined
     }
 
-    /// Where the programs are that the cluster is started with, by their names in the definition.
+    /// Where the programs are that the first node is started with, by their names in the definition.
     #[must_use]
     pub fn programs(&self) -> &BTreeMap<String, PathBuf> {
-        &self.means.programs.paths
+        &self.means.programs[0].paths
     }
 
     /// The conditions of readiness in words, in the definition's order.
@@ -110,6 +114,10 @@ fn first_trouble(observer: &Observer, context: &TemplateValue) -> Option<&'stati
         ("term", term),
         ("leader", name(observer.leader.as_ref())),
         ("voted-for", name(observer.voted_for.as_ref())),
+        (
+            "lease-remaining",
+            observer.lease_remaining.as_ref().is_some_and(|lease| belief::nanoseconds(lease, context).is_err()),
+        ),
     ];
     troubles.into_iter().find(|(_, wrong)| *wrong).map(|(key, _)| key)
 }

@@ -5,7 +5,9 @@
 //! Afterwards only nodes can misbehave, and that is what runs are for.
 
 mod belief;
+mod change;
 mod examine;
+mod outfit;
 mod programs;
 mod render;
 
@@ -17,14 +19,17 @@ use std::time::Duration;
 
 use chaos_history::{Action, Belief, NodeId, OpPhase, ProcessId, ReplicaState, Seed, Value};
 use chaos_plan::definition::{Ask, Comparer, DefinedSystem, EvaluateError, Observer, Ready, Scope};
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
 
 use self::belief::{Identities, Shown};
-use crate::access::{Addresses, Enter};
+use self::change::Changing;
+use crate::access::{Addresses, Enter, Views};
 use crate::client::ClientSetup;
-use crate::driver::{Answer, Client, Driver, Launch, ObserverFacts, Preparation, ProbeError, Watch};
-use crate::probe::{LogTail, Means, Taken};
+use crate::driver::{
+    Answer, Change, Client, Driver, Launch, ObserverFacts, Preparation, ProbeError, Told, Unchanged, Watch,
+};
+use crate::probe::{LogTail, Means, Reply, Taken};
 
 pub use examine::{Examined, Misunderstood};
 pub use programs::{Programs, cache, is_program, on_path};
@@ -37,6 +42,8 @@ pub struct DefinedSetup {
     pub nodes: usize,
     /// Every node's address: those under test, then the service nodes.
     pub addresses: Vec<Ipv4Addr>,
+    /// What nodes are told of each other's addresses, if not the same for all.
+    pub views: Option<Views>,
     /// Every node's directory, absolute.
     pub directories: Vec<PathBuf>,
     /// A directory with a short path that ends with the run; each node gets one in it.
@@ -144,12 +151,15 @@ pub struct DefinedDriver {
     one_by_one: [bool; 2],
     ready: Vec<Ready>,
     compare: Option<Comparer>,
+    changing: Changing,
     identities: Identities,
     means: Arc<Means>,
     /// How a session of its own is opened.
     sessions: Option<ClientSetup>,
     /// Program versions, for the report.
     versions: BTreeMap<String, String>,
+    /// Those of nodes that run otherwise.
+    versions_of_nodes: BTreeMap<NodeId, BTreeMap<String, String>>,
 }
 
 impl DefinedDriver {
@@ -167,11 +177,16 @@ impl DefinedDriver {
     /// # Errors
     /// If any of that can't be done.
     pub fn new(setup: DefinedSetup) -> Result<Self, DefinedError> {
-        let programs = Programs::find(&setup.system, &setup.cache)?;
-        let scope = render::scope(&setup, &programs);
-        let versions = programs.versions(&setup.system, &scope)?;
+        let outfits = outfit::outfits(&setup)?;
+        let scope = outfits.all.scope;
         let definition = &setup.system.definition;
-        let scopes: Vec<_> = (0..setup.addresses.len()).map(|index| scope.at(Some(index))).collect();
+        let (mut whole, mut programs) = (Vec::new(), Vec::new());
+        for index in 0..setup.addresses.len() {
+            let own = outfits.of_nodes.get(&NodeId::from_index(index));
+            whole.push(render::seen_by(own.map_or(&scope, |own| &own.scope), &setup, index));
+            programs.push(own.map_or(&outfits.all.programs, |own| &own.programs).clone());
+        }
+        let scopes: Vec<_> = whole.iter().enumerate().map(|(index, scope)| scope.at(Some(index))).collect();
         let name = definition.name.clone();
         let (mut launches, mut after_start) = (Vec::new(), Vec::new());
         for (index, context) in scopes.iter().enumerate() {
@@ -179,13 +194,14 @@ impl DefinedDriver {
             let part = if index < setup.nodes { &definition.nodes } else { service.unwrap_or(&definition.nodes) };
             let is_first = index == 0 || index == setup.nodes;
             let directory = &setup.directories[index];
-            let rendering = render::Rendering { part, context, programs: &programs, directory, is_first };
+            let rendering = render::Rendering { part, context, programs: &programs[index], directory, is_first };
             let node = NodeId::from_index(index);
             let unrendered =
                 |error: EvaluateError| DefinedError::Unrendered { system: name.clone(), node, why: error.to_string() };
             launches.push(rendering.launch().map_err(unrendered)?);
             after_start.push(rendering.preparations(&part.after_start).map_err(unrendered)?);
         }
+        let changing = Changing::of(&setup, whole, &programs)?;
         let refused = |why: String| DefinedError::Client { system: name.clone(), why };
         let sessions = client_of(&setup, &scope).map_err(refused)?;
         let opened = sessions.as_ref().map(crate::client::open).transpose();
@@ -220,10 +236,12 @@ impl DefinedDriver {
             ],
             ready: definition.ready.clone(),
             compare: definition.compare.clone(),
-            identities: Identities::new(&setup.addresses),
+            changing,
+            identities: Identities::new(&setup.addresses, setup.views.as_ref()),
             means,
             sessions,
-            versions,
+            versions: outfits.all.versions,
+            versions_of_nodes: outfits.of_nodes.into_iter().map(|(node, own)| (node, own.versions)).collect(),
         })
     }
 
@@ -233,25 +251,44 @@ impl DefinedDriver {
         &self.versions
     }
 
+    /// Those that the programs of single nodes tell, of nodes that run otherwise than the others.
+    #[must_use]
+    pub fn versions_of_nodes(&self) -> &BTreeMap<NodeId, BTreeMap<String, String>> {
+        &self.versions_of_nodes
+    }
+
     /// Asks a node by one of the observers, the first of which decides.
-    async fn ask(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
+    async fn ask(&self, index: usize, node: NodeId) -> Result<Told, ProbeError> {
         let first = self.ask_once(index, node).await?;
         if !self.observers[index].observer.confirm {
             return Ok(first);
         }
         let second = self.ask_once(index, node).await?;
-        if first == second {
+        // What is left of a lease is less the second time.
+        let timeless = |told: &Told| Told {
+            belief: Belief { lease_remaining_ns: None, ..told.belief.clone() },
+            stranger: told.stranger.clone(),
+        };
+        if timeless(&first) == timeless(&second) {
             Ok(second)
         } else {
             Err(ProbeError::Silent("its view moved while it was asked".to_owned()))
         }
     }
 
-    async fn ask_once(&self, index: usize, node: NodeId) -> Result<Belief, ProbeError> {
+    async fn ask_once(&self, index: usize, node: NodeId) -> Result<Told, ProbeError> {
         let Asked { observer, tail, shown } = &self.observers[index];
         let reply = self.means.ask(node, &observer.ask, observer.pattern.as_ref(), tail.as_ref()).await?;
-        let context = self.means.context(node, &reply, observer.pattern.as_ref())?;
-        belief::belief(observer, node, self.members, &context, &self.identities, shown)
+        let told = self.means.context(node, &reply, observer.pattern.as_ref()).and_then(|context| {
+            let belief = belief::belief(observer, node, self.members, &context, &self.identities, shown);
+            let belief = belief.map_err(|error| quoting(&reply, error))?;
+            let stranger = match belief.leader {
+                Some(_) => None,
+                None => belief::named(observer.leader.as_ref(), &context)?,
+            };
+            Ok(Told { belief, stranger: stranger.map(|name| self.identities.stranger(&name)) })
+        });
+        told.map_err(|error| with_status(observer, &reply, error))
     }
 
     /// Whether one condition holds of every node; otherwise what is missing.
@@ -303,6 +340,28 @@ impl DefinedDriver {
     }
 }
 
+/// Why an answer is no view: an HTTP status that refuses the question comes first, since what else is wrong follows from it.
+fn with_status(observer: &Observer, reply: &Reply, error: ProbeError) -> ProbeError {
+    match (&observer.ask, reply.status, error) {
+        (Ask::Http { method, path, .. }, Some(status @ 400..), ProbeError::Garbage(why)) => {
+            ProbeError::Garbage(format!("{method} {} answered {status}: {why}", path.text()))
+        }
+        (_, _, error) => error,
+    }
+}
+
+/// What makes no sense, with the beginning of the answer that it was made of.
+fn quoting(reply: &Reply, error: ProbeError) -> ProbeError {
+    match error {
+        ProbeError::Garbage(why) => {
+            let plain = |c: char| if c.is_control() { ' ' } else { c };
+            let begin: String = reply.text.trim().chars().take(120).map(plain).collect();
+            ProbeError::Garbage(format!("{why}; the answer begins `{begin}`"))
+        }
+        ProbeError::Silent(_) | ProbeError::WrongNode { .. } => error,
+    }
+}
+
 /// Where an observer that reads a log stands in it.
 fn tail_of(observer: &Observer, main_process: &str, directories: &[PathBuf]) -> Option<LogTail> {
     match &observer.ask {
@@ -349,6 +408,20 @@ impl Driver for DefinedDriver {
         self.launches[node.index()].clone()
     }
 
+    fn launch_joining(&self, node: NodeId, data: &Path, members: &[NodeId]) -> Result<Launch, String> {
+        let joining = self
+            .changing
+            .joining(node, members, &self.means.programs[node.index()])
+            .map_err(|error| error.to_string())?;
+        // What the process before it left behind is forgotten all the same.
+        self.launch(node, data);
+        Ok(joining)
+    }
+
+    fn change(&self, change: &Change) -> BoxFuture<'_, Result<(), Unchanged>> {
+        self.tell(change.clone()).boxed()
+    }
+
     fn resuming(&self, node: NodeId) {
         self.forget_words(node);
     }
@@ -375,7 +448,7 @@ impl Driver for DefinedDriver {
     }
 
     fn observe(&self, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
-        self.ask(0, node).boxed()
+        self.ask(0, node).map_ok(|told| told.belief).boxed()
     }
 
     fn watch(&self, _node: NodeId) -> Option<BoxFuture<'_, Result<Watch, ProbeError>>> {
@@ -392,7 +465,7 @@ impl Driver for DefinedDriver {
         facts.collect()
     }
 
-    fn observe_as(&self, observer: usize, node: NodeId) -> BoxFuture<'_, Result<Belief, ProbeError>> {
+    fn observe_as(&self, observer: usize, node: NodeId) -> BoxFuture<'_, Result<Told, ProbeError>> {
         self.ask(observer, node).boxed()
     }
 

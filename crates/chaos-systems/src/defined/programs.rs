@@ -16,6 +16,8 @@ use chaos_plan::definition::{DefinedSystem, Scope, VersionQuestion};
 use super::DefinedError;
 use crate::driver::CommandLine;
 
+/// The program that is the harness itself, whose nodes (`chaos node`) a definition may start.
+const OWN: &str = "chaos";
 /// How long a program may take to tell its version.
 const VERSION_WITHIN: Duration = Duration::from_secs(20);
 
@@ -29,14 +31,16 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// A command line whose first word may name a program.
+    /// A command line whose first word may name a program, one on the PATH, or a path: a relative one is looked up in the directory
+    /// in which the command runs (`""`: where the harness does).
     ///
     /// # Panics
     /// If there is no first word; definitions are read so.
     #[must_use]
-    pub fn command(&self, words: &[String]) -> CommandLine {
+    pub fn command(&self, words: &[String], directory: &Path) -> CommandLine {
         let (first, rest) = words.split_first().expect("a command has a first word");
-        let program = self.paths.get(first).cloned().or_else(|| first_on_path(first)).unwrap_or_else(|| first.into());
+        let path = || if first.contains('/') { directory.join(first) } else { first.into() };
+        let program = self.paths.get(first).cloned().or_else(|| first_on_path(first)).unwrap_or_else(path);
         let arguments = rest.iter().map(OsString::from).collect();
         CommandLine { program, arguments, ..CommandLine::default() }
     }
@@ -60,13 +64,15 @@ impl Programs {
         let prefix = installed.as_ref().map(|(_, _, prefix)| prefix.clone()).filter(|prefix| prefix.is_dir());
         let mut paths = BTreeMap::new();
         for (program, known) in &definition.programs {
-            let path = match (system.programs.get(program), &known.of) {
+            let path = match (system.programs.get(program), system.part_of(known)) {
                 (Some(given), _) => named(given, program)?,
                 (None, Some((recipe, version))) => {
-                    let of = cache.join(recipe).join(version);
+                    let of = cache.join(&recipe).join(&version);
                     found(program, Some(&of))
                         .ok_or_else(|| missing(program, Some((recipe.as_str(), version.as_str()))))?
                 }
+                // A definition may run the nodes that this very program carries.
+                (None, None) if program == OWN => std::env::current_exe().map_err(|_| missing(program, None))?,
                 (None, None) => {
                     let install = installed.as_ref().map(|(install, version, _)| (install.name.as_str(), *version));
                     found(program, prefix.as_deref()).ok_or_else(|| missing(program, install))?
@@ -83,24 +89,26 @@ impl Programs {
     /// If a program doesn't run, or is of another version.
     pub fn versions(&self, system: &DefinedSystem, scope: &Scope) -> Result<BTreeMap<String, String>, DefinedError> {
         let mut versions = BTreeMap::new();
-        for (name, program) in &system.definition.programs {
+        let definition = &system.definition;
+        for (name, program) in &definition.programs {
             let Some(question) = &program.version else { continue };
             let found = self.version(name, question, scope)?;
-            if let Some(wanted) = system.version().filter(|_| !system.programs.contains_key(name)) {
+            let part = system.part_of(program);
+            let wanted = part.as_ref().map(|(_, version)| version.as_str()).or(system.version());
+            if let Some(wanted) = wanted.filter(|_| !system.programs.contains_key(name)) {
                 let from_prefix = self.prefix.as_ref().is_some_and(|prefix| self.paths[name].starts_with(prefix));
                 let same = found == wanted
                     || found.starts_with(&format!("{wanted}-"))
                     || found.starts_with(&format!("{wanted}."));
                 if !same && !from_prefix {
+                    let install = definition.install.as_ref().map(|install| install.name.as_str());
+                    let install = part.as_ref().map(|(recipe, _)| recipe.as_str()).or(install);
                     return Err(DefinedError::WrongVersion {
                         program: name.clone(),
                         path: self.paths[name].clone(),
                         found,
                         wanted: wanted.to_owned(),
-                        remedy: remedy(
-                            system.definition.install.as_ref().map(|install| (install.name.as_str(), wanted)),
-                            name,
-                        ),
+                        remedy: remedy(install.map(|install| (install, wanted)), name),
                     });
                 }
             }
@@ -113,7 +121,8 @@ impl Programs {
         let failed = |why: String| DefinedError::NoVersion { program: program.to_owned(), why };
         let scope = scope.at(None);
         let words = question.run.iter().map(|word| word.render(&scope)).collect::<Result<Vec<_>, _>>();
-        let command = self.command(&words.map_err(|error| failed(error.to_string()))?);
+        let words = words.map_err(|error| failed(error.to_string()))?;
+        let command = self.command(&words, Path::new(""));
         let output = output_of(&command).map_err(failed)?;
         let groups = question.pattern.groups(&output).ok_or_else(|| {
             let shown: String = output.trim().chars().take(200).collect();
@@ -240,6 +249,18 @@ mod tests {
         assert!(plain.ends_with("or say where it is with `--bin no-such-program-of-anybody=PATH`"), "{plain}");
         let untested = told("untested: no package has it\n");
         assert_eq!(untested, format!("{plain}; nobody has tried this definition: no package has it"));
+    }
+
+    #[test]
+    fn a_relative_path_is_looked_up_where_the_command_runs_and_a_name_is_not() {
+        let paths = BTreeMap::from([("mydb".to_owned(), PathBuf::from("/opt/mydb"))]);
+        let programs = Programs { prefix: None, paths };
+        let program = |word: &str, directory: &str| programs.command(&[word.to_owned()], Path::new(directory)).program;
+        assert_eq!(program("./start.sh", "/nodes/n1"), Path::new("/nodes/n1/./start.sh"));
+        assert_eq!(program("/bin/x", "/nodes/n1"), Path::new("/bin/x"));
+        assert_eq!(program("mydb", "/nodes/n1"), Path::new("/opt/mydb"));
+        assert_eq!(program("no-such-program", "/nodes/n1"), Path::new("no-such-program"));
+        assert_eq!(program("./tell-version", ""), Path::new("./tell-version"));
     }
 
     #[test]

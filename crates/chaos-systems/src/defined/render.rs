@@ -11,8 +11,8 @@ use chaos_plan::definition::{
 use super::{DefinedSetup, Programs};
 use crate::driver::{CommandLine, Launch, LaunchFile, LaunchProcess, Preparation};
 
-/// What all templates of a run see.
-pub(super) fn scope(setup: &DefinedSetup, programs: &Programs) -> Scope {
+/// What the templates of all nodes see that run this variant of the system.
+pub(super) fn scope(setup: &DefinedSetup, system: &DefinedSystem, programs: &Programs) -> Scope {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let place = |(index, (ip, directory)): (usize, (&std::net::Ipv4Addr, &std::path::PathBuf))| {
         let id = NodeId::from_index(index).to_string();
@@ -30,14 +30,24 @@ pub(super) fn scope(setup: &DefinedSetup, programs: &Programs) -> Scope {
     Scope {
         nodes,
         service,
-        tune: setup.system.tuned(),
-        port: setup.system.definition.ports.clone(),
+        tune: system.tuned(),
+        port: system.definition.ports.clone(),
         program: programs.paths.iter().map(|(name, path)| (name.clone(), text(path))).collect(),
         install: programs.prefix.as_deref().map(text).unwrap_or_default(),
-        version: setup.system.version().unwrap_or_default().to_owned(),
+        version: system.version().unwrap_or_default().to_owned(),
         seed: setup.seed.0,
         resource: setup.resource.to_string(),
     }
+}
+
+/// What the templates about one node see: the others under the addresses that this node is told.
+pub(super) fn seen_by(scope: &Scope, setup: &DefinedSetup, viewer: usize) -> Scope {
+    let mut scope = scope.clone();
+    let Some(views) = &setup.views else { return scope };
+    for (node, ip) in scope.nodes.iter_mut().chain(&mut scope.service).zip(&views[viewer]) {
+        node.ip = ip.to_string();
+    }
+    scope
 }
 
 /// One node with the words of its part.
@@ -90,7 +100,7 @@ impl Rendering<'_> {
 
     fn command(&self, words: &[Template]) -> Result<CommandLine, EvaluateError> {
         let words = words.iter().map(|word| word.render(self.context)).collect::<Result<Vec<_>, _>>()?;
-        let mut command = self.programs.command(&words);
+        let mut command = self.programs.command(&words, self.directory);
         command.directory = Some(self.directory.to_owned());
         if let Some(prefix) = &self.programs.prefix {
             // Programs that start others of the same installation by name (an agent its database) find them.

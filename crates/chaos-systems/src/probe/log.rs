@@ -18,6 +18,10 @@ use crate::driver::ProbeError;
 /// How much of a log is read at once; a program that writes more between two polls is caught up with later.
 const READ_MAX: u64 = 1 << 20;
 
+/// How far a reader may lag behind the log's end, in bytes. Beyond that it goes on with the newest lines: of a log this long the harness
+/// keeps the beginning and the end only.
+const LAG_MAX: u64 = 16 << 20;
+
 /// One observer's places in the logs of all nodes.
 pub(crate) struct LogTail {
     /// The log's name in a node's directory.
@@ -78,6 +82,12 @@ fn new_lines(path: &Path, read: &mut u64) -> std::io::Result<Vec<u8>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened?,
     };
+    let length = file.metadata()?.len();
+    if length > *read + LAG_MAX {
+        *read = length - READ_MAX;
+        // Half a line is no word.
+        *read += line_rest(&mut file, *read)?;
+    }
     file.seek(SeekFrom::Start(*read))?;
     let mut bytes = Vec::new();
     file.take(READ_MAX).read_to_end(&mut bytes)?;
@@ -87,6 +97,14 @@ fn new_lines(path: &Path, read: &mut u64) -> std::io::Result<Vec<u8>> {
     bytes.truncate(taken);
     *read += taken as u64;
     Ok(bytes)
+}
+
+/// How long the rest of the line is that is under way here, in bytes; nothing if it is too long to be looked for.
+fn line_rest(file: &mut File, place: u64) -> std::io::Result<u64> {
+    file.seek(SeekFrom::Start(place))?;
+    let mut bytes = Vec::new();
+    file.take(READ_MAX / 2).read_to_end(&mut bytes)?;
+    Ok(bytes.iter().position(|&byte| byte == b'\n').map_or(0, |end| end as u64 + 1))
 }
 
 #[cfg(test)]
@@ -113,5 +131,19 @@ mod tests {
         assert!(read().is_err(), "another process has said nothing yet");
         log.write_all(b"follower\n").unwrap();
         assert_eq!(read().unwrap(), "follower");
+    }
+    #[test]
+    fn who_lags_far_behind_goes_on_with_the_newest_lines() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = File::create(directory.path().join("stdout.log")).unwrap();
+        let tail = LogTail::new("stdout.log".to_owned(), &[directory.path().to_owned()]);
+        let pattern = Pattern::new("^(leader|follower)$").unwrap();
+        // What is in a hole of a file reads as zeros, and costs no disk.
+        log.set_len(64 << 20).unwrap();
+        log.seek(SeekFrom::End(0)).unwrap();
+        log.write_all(b"\nfollower\nnoise\n").unwrap();
+        assert_eq!(tail.read(NodeId::new(1), Some(&pattern)).unwrap().text, "follower");
+        log.write_all(b"leader\n").unwrap();
+        assert_eq!(tail.read(NodeId::new(1), Some(&pattern)).unwrap().text, "leader");
     }
 }

@@ -2,9 +2,9 @@
 //! `{labels, value}`. Comments, types and timestamps are left out; a line that is none of all that is no metrics page.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
-use chaos_history::NodeId;
-use chaos_plan::definition::Template;
+use chaos_plan::definition::{Template, TemplateValue};
 use serde_json::{Value, json};
 
 use super::http::Request;
@@ -12,10 +12,16 @@ use super::{Means, Reply, http};
 use crate::driver::ProbeError;
 
 /// Fetches and decodes a page.
-pub(super) async fn ask(means: &Means, node: NodeId, port: u16, path: &Template) -> Result<Reply, ProbeError> {
-    let reply = http::ask(means, node, port, Request { method: "GET", path, headers: &[], body: None }).await?;
+pub(super) async fn ask(
+    means: &Means,
+    at: (Ipv4Addr, u16),
+    scope: &TemplateValue,
+    path: &Template,
+) -> Result<Reply, ProbeError> {
+    let reply = http::ask(means, at, scope, Request { method: "GET", path, headers: &[], body: None }).await?;
     if reply.status != Some(200) {
-        return Err(ProbeError::Garbage(format!("HTTP status {}", reply.status.unwrap_or_default())));
+        let status = reply.status.unwrap_or_default();
+        return Err(ProbeError::Garbage(format!("GET {} answered {status}", path.text())));
     }
     let data = decode(&reply.text).map_err(ProbeError::Garbage)?;
     Ok(Reply { data: Some(data), ..reply })

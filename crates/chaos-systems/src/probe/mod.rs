@@ -82,7 +82,8 @@ pub(crate) struct Means {
     /// The client driver, for questions in its protocol.
     pub(crate) client: Option<Arc<dyn Client>>,
     pub(crate) ports: BTreeMap<String, u16>,
-    pub(crate) programs: Programs,
+    /// The programs of every node.
+    pub(crate) programs: Vec<Programs>,
 }
 
 impl Means {
@@ -94,29 +95,44 @@ impl Means {
         pattern: Option<&Pattern>,
         tail: Option<&LogTail>,
     ) -> Result<Reply, ProbeError> {
+        self.ask_of(node, &self.scopes[node.index()], ask, pattern, tail).await
+    }
+
+    /// The same with other words for the question's templates than the node's own.
+    pub(crate) async fn ask_of(
+        &self,
+        node: NodeId,
+        scope: &TemplateValue,
+        ask: &Ask,
+        pattern: Option<&Pattern>,
+        tail: Option<&LogTail>,
+    ) -> Result<Reply, ProbeError> {
         match ask {
             Ask::Http { method, port, path, headers, body } => {
                 let request = http::Request { method, path, headers, body: body.as_ref() };
-                http::ask(self, node, self.port(port), request).await
+                http::ask(self, (self.address(node), self.port(port)), scope, request).await
             }
-            Ask::Prometheus { port, path } => metrics::ask(self, node, self.port(port), path).await,
+            Ask::Prometheus { port, path } => {
+                metrics::ask(self, (self.address(node), self.port(port)), scope, path).await
+            }
             Ask::Tcp { port, send, until } => {
                 tcp::ask((self.address(node), self.port(port)), send, until, pattern).await
             }
             Ask::Resp { port, command, pairs } => {
-                let words = self.rendered(node, command)?;
+                let words = rendered(scope, command)?;
                 resp::ask((self.address(node), self.port(port)), &words, *pairs).await.map(Reply::of_json)
             }
             Ask::UnixJsonRpc { socket, method, params } => {
-                let path = self.directories[node.index()].join(self.text(node, socket)?);
-                unix::ask(&path, method, &self.rendered(node, params)?).await
+                let path = self.directories[node.index()].join(text(scope, socket)?);
+                unix::ask(&path, method, &rendered(scope, params)?).await
             }
             Ask::Exec { run } => {
-                let command = self.programs.command(&self.rendered(node, run)?);
-                exec::ask(&self.enter, node, &command, &self.directories[node.index()]).await
+                let directory = &self.directories[node.index()];
+                let command = self.programs[node.index()].command(&rendered(scope, run)?, directory);
+                exec::ask(&self.enter, node, &command, directory).await
             }
             Ask::Log { .. } => tail.expect("a log has its tail").read(node, pattern),
-            Ask::Address { address } => address::ask(&self.addresses_of, &self.taken, node, &self.text(node, address)?),
+            Ask::Address { address } => address::ask(&self.addresses_of, &self.taken, node, &text(scope, address)?),
             Ask::Client { question } => match &self.client {
                 Some(client) => client.ask(node, question).await.map(Reply::of_json),
                 None => Err(ProbeError::Garbage("the definition has no client to ask with".to_owned())),
@@ -146,14 +162,15 @@ impl Means {
     fn port(&self, name: &str) -> u16 {
         *self.ports.get(name).expect("the definition has been read with all its ports")
     }
+}
 
-    pub(crate) fn text(&self, node: NodeId, template: &Template) -> Result<String, ProbeError> {
-        template.render(&self.scopes[node.index()]).map_err(|error| ProbeError::Garbage(error.to_string()))
-    }
+/// What a template stands for.
+pub(crate) fn text(scope: &TemplateValue, template: &Template) -> Result<String, ProbeError> {
+    template.render(scope).map_err(|error| ProbeError::Garbage(error.to_string()))
+}
 
-    fn rendered(&self, node: NodeId, words: &[Template]) -> Result<Vec<String>, ProbeError> {
-        words.iter().map(|word| self.text(node, word)).collect()
-    }
+fn rendered(scope: &TemplateValue, words: &[Template]) -> Result<Vec<String>, ProbeError> {
+    words.iter().map(|word| text(scope, word)).collect()
 }
 
 impl Reply {

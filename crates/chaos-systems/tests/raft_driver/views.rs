@@ -45,7 +45,10 @@ async fn a_view_is_what_the_node_says_of_itself() {
     for (word, role) in roles {
         let belief = told(&status("n1", "3", word, "\"n3\"")).await.unwrap();
         let leader = Some(NodeId::new(3));
-        assert_eq!(belief, Belief { term: Term(3), role, leader, voted_for: None, commit: Some(7) });
+        assert_eq!(
+            belief,
+            Belief { term: Term(3), role, leader, voted_for: None, commit: Some(7), lease_remaining_ns: None }
+        );
     }
 }
 

@@ -130,4 +130,54 @@ A lower bound: writes whose loss can't be proved are not counted, so only `>` an
 `stale-leader.max` are intervals, since nodes are polled: a lower limit is met by what is certain, an upper one by all that is
 possible.",
     ),
+    (
+        "step-down",
+        &["stepping down", "step-down.FIGURE", "step-down.max"],
+        "for how long an old leader went on claiming to lead",
+        "
+Of a leader that was cut off: from the cut to its first answer that claims its term no more. Of one that was paused: from the
+moment at which it runs again. A killed one claims nothing. Each is an interval between two answers. One that never stopped
+claimed for as long as it was watched.
+
+That a claim is stale makes nothing wrong by itself: who can't reach a majority can't know. What counts is whether such a leader
+still serves (`linearizable`), and that it gives up when it hears of a newer one (`no-stale-leader`). A second leader at the
+same time is an `overlap`.
+
+In a plan: `expect: { step-down.max: < 2s }`.",
+    ),
+    (
+        "own-role",
+        &["testimony", "whose word", "of", "observer"],
+        "an observer that brings the node's word on its own role",
+        "
+  observers:
+    self: { http: { port: client, path: /status }, role: answer.state }
+
+Each observer of a system definition says whose word it brings by `of`. `own-role`, which it is unless another is named, is what
+the node says of itself: whether it leads and, if it tells, in which term and who does instead. The first observer's answers
+decide who leads, are what `election-safety` is checked on and what phases are measured by.",
+    ),
+    (
+        "coordinator",
+        &["coordinator's belief"],
+        "an observer that brings a coordinator's belief of who leads, told at the node",
+        "
+  observers:
+    lock: { exec: [etcdctl, get, /leader], of: coordinator, role: answer == id }
+
+Where an outside service decides who leads (etcd for Patroni, an API server for Kubernetes' leases), the belief at the node is
+that service's, read from there. It may be older or newer than the node's own (`own-role`): the difference is a finding. As a further
+observer it convicts nobody, and tells when a loss was noticed where nodes speak only of themselves.",
+    ),
+    (
+        "client-view",
+        &["client view", "view", "further observer"],
+        "an observer that brings what a client that asks the node is told or granted",
+        "
+  observers:
+    asked: { client: { question: leader }, of: client-view, role: answer.role }
+
+Whom a client is sent to, who answers at the virtual address, who accepts a write: what users of the system see of its election.
+It may lag behind the nodes' own word by caches and time-outs. As a further observer it convicts nobody.",
+    ),
 ];

@@ -7,6 +7,7 @@
 //! For programs (`--format json`), version 1: `{"schema":"chaos.explain/1","topic":"kill","also":[…],"title":"…","text":"…"}`, or
 //! without a word `{"schema":"chaos.explain/1","topics":[{"group":"Faults","topic":"kill","title":"…"}]}`.
 
+mod control;
 mod faults;
 mod figures;
 mod properties;
@@ -15,11 +16,11 @@ mod runs;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use election::specimens::SpecimenName;
+use election::specimens::{self, Shown, Specimen};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::list::{self, Format};
+use crate::list::Format;
 use crate::{live, show};
 
 /// Prose is easiest to read in lines of this length at most, and not at all in shorter ones than that.
@@ -86,9 +87,10 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> Result<ExitCode, Failure>
 
 /// Everything that can be explained, group by group.
 fn topics() -> Vec<Topic> {
-    let groups: [(&'static str, &[Written]); 6] = [
+    let groups: [(&'static str, &[Written]); 7] = [
         ("Properties", properties::PROPERTIES),
         ("Faults and steps", faults::FAULTS),
+        ("What steers steps", control::CONTROL),
         ("Targets", faults::TARGETS),
         ("Phases and figures", figures::FIGURES),
         ("Runs and reports", runs::RUNS),
@@ -104,21 +106,33 @@ fn topics() -> Vec<Topic> {
             text: text.trim_matches('\n').to_owned(),
         }));
     }
-    topics.extend(SpecimenName::ALL.map(specimen));
+    topics.extend(specimens::ALL.iter().copied().map(specimen));
     topics.extend(words_of_plans(&topics));
     topics
 }
 
 /// A broken node.
-fn specimen(specimen: SpecimenName) -> Topic {
-    let (name, workload) = (specimen.as_str(), list::convicting(specimen));
-    let text = format!(
-        "The reference node, but {}.\nTo see it convicted:\n\n  chaos run {workload} --set system.raft.specimen={name}\n\nIn detail: {}.",
-        specimen.about(),
-        specimen.plan()
+fn specimen(specimen: &Specimen) -> Topic {
+    let Specimen { name, about, configuration, plan, property, .. } = specimen;
+    let mut text = format!(
+        "The reference node, but {about}.\n\nIn place of: {}.\n\nShows with: {configuration}.\n\n",
+        specimen.replaces
     );
-    let title = specimen.about().to_owned();
-    Topic { group: "Broken nodes", name: name.to_owned(), also: Vec::new(), title, text }
+    match specimen.shown {
+        Shown::ByProcesses => text.push_str(&format!(
+            "To see it convicted of a violation of {property}:\n\n  chaos museum {name}\n\nIn detail: {plan}."
+        )),
+        Shown::ByScript(why) => text.push_str(&format!(
+            "It would violate {property}, and real processes can't show it: {why}. The script that does is \
+             crates/election/tests/scenarios/museum/{name}.txt."
+        )),
+    }
+    text.push_str("\n\nIt happened in:\n");
+    for link in specimen.instances {
+        text.push_str(&format!("\n  {link}"));
+    }
+    let (name, title) = ((*name).to_owned(), (*about).to_owned());
+    Topic { group: "Broken nodes", name, also: Vec::new(), title, text }
 }
 
 /// Every word of the language that no topic is about yet; one topic per word, whatever it belongs to.
@@ -276,8 +290,8 @@ mod tests {
         for word in chaos_plan::vocabulary().iter().flat_map(|table| table.words) {
             assert!(!find(&topics, word.name).is_empty(), "{}", word.name);
         }
-        for specimen in SpecimenName::ALL {
-            assert_eq!(find(&topics, specimen.as_str()).len(), 1);
+        for specimen in specimens::ALL {
+            assert_eq!(find(&topics, specimen.name).len(), 1);
         }
         for property in [
             "ElectionSafety",

@@ -158,8 +158,9 @@ Promises: once every node is up and every link open for as long as the bound, on
 that a newer leader has superseded.
 
 Checked: two claims of one term by one node prove everything between them (regaining a term is impossible), so two such
-stretches of different nodes that overlap refute it; and so does a claim to a question that left after somebody's answer
-had named another leader of a higher term.
+stretches of different nodes that overlap for longer than the bound refute it; and so does a claim to a question that left
+later than the bound after somebody's answer had named another leader of a higher term. Whom an election in a whole cluster
+deposes has the same bound to hear of it.
 
 Unknown: the cluster was never whole for long enough.
 
@@ -172,14 +173,15 @@ down); Ongaro's thesis, section 6.2 (one that hears no majority does, too). Seen
         "changes are acknowledged again within the bound after everything is healed",
         "
 Promises: once every node is up and unpaused and no link is cut, a write, an addition or a decided swap that a client asks for is
-acknowledged before `within` has passed.
+acknowledged before `within` has passed, and then another one before it has passed again, and so on.
 
-Checked: each stretch without any fault that lasts longer than the bound while the load runs. It refutes the property if clients asked
-every node for changes, also late in the stretch, and none was acknowledged.
+Checked: each time without any fault that lasts longer than the bound while the load runs. A stretch of it longer than the bound
+refutes the property if clients asked every node for changes, also late in the stretch, and none was acknowledged.
 
 Unknown: no such stretch, a node that nobody asked, or a host that stalled for more than a tenth of the bound.
 
-In a plan: `checks: [recovers: { within: 10s }]`. `reelection` is about whom nodes name; this is about what clients get.",
+In a plan: `checks: [recovers: { within: 10s }]`. Seen failing: the specimen `rejection-advances-match`. `reelection` is about whom
+nodes name; this is about what clients get.",
     ),
     (
         "replicas-agree",

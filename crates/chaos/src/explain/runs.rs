@@ -46,6 +46,24 @@ a program of your own may not speak the API yet (`chaos explain node-api`)."),
 A fault that can't be injected is refused before the run starts; it is never silently replaced by another. `chaos doctor`
 tries every primitive and names what to change: user namespaces switched off, a seccomp filter, a kernel without nf_tables."),
     (
+        "proxy",
+        &["network", "--network", "netns", "without namespaces", "tcp streams only"],
+        "a run without namespaces: TCP proxies between the nodes",
+        "
+  chaos run kill --network proxy        or `network: proxy` in the workload
+
+For hosts that let nobody make namespaces. Nodes run on the host; each sees every other one under
+an address of its own, 127.x.y.z, behind which a proxy of that directed link stands.
+
+Faults act on TCP streams only. A cut (`drop: lose`) keeps the bytes, and connects hang; `reject`
+resets whoever sends. After a natural heal bytes go on when TCP would have sent them again. Links
+have `delay` and `rate`. Refused: all that is done to packets, `hold` and `kick`, frozen hosts, power
+losses. UDP passes, handshakes take no delay, and a one-way cut leaves the other way's bytes alone.
+
+Only systems whose nodes can each be told other addresses of their peers: raft, raft-rs, openraft,
+and definitions that say `network: { proxy: true }`. Kills, pauses and all else work as always.",
+    ),
+    (
         "seed",
         &["repro", "reproduce", "again", "--seed"],
         "fixes every random choice of a run",
@@ -58,7 +76,7 @@ their timing, so a violation that depends on a race may take several runs, or se
     ),
     (
         "run directory",
-        &["history", "history.jsonl", "report.json", "report.html", "plan.yaml", "files"],
+        &["history", "history.jsonl", "report.json", "report.html", "plan.yaml", "files", "capture", "capture.pcapng"],
         "what a run leaves behind",
         "
   plan.yaml       the plan with every default filled in, and the seed
@@ -67,6 +85,7 @@ their timing, so a violation that depends on a race may take several runs, or se
   nodes/n1/       stdout.log, stderr.log, data/ (kept after a violation, or with --keep)
   report.html     for people: one file, opens anywhere
   report.json     for programs
+  capture.pcapng  with `capture: true`: every packet as it left its sender, and as it arrived
   wrap/           stdout.log, stderr.log and the end of a wrapped command
 
 `chaos check DIR` judges it again, `chaos report DIR` draws it again.",
@@ -128,8 +147,8 @@ pub(super) const EXIT_CODES: &[Written] = &[
   2    unknown, or not run to its end
   3    valid, but an expectation was missed
   4    the wrapped command failed (`chaos wrap`), and nothing is violated
-  254  the plan or the arguments are wrong, or this host can't do it
-  255  our own failure, or the system under test did not come up",
+  254  the plan or the arguments are wrong, this host can't do it, or the system did not come up
+  255  our own failure",
     ),
     ("exit-code 0", &["0"], "valid, and every expectation met", "
 It promises that every check was made and holds for what was seen, that every expectation is met, and that the run came to
@@ -143,9 +162,11 @@ Safe, but slower or less available than hoped for. See `chaos explain expect`.")
     ("exit-code 4", &["4"], "the wrapped command failed", "
 `chaos wrap`: the command's exit code was not 0, or a signal ended it, and no check is violated. Its own code is in
 report.json under `wrapped`."),
-    ("exit-code 254", &["254"], "the plan or the arguments are wrong, or this host can't do it", "
-The message names the file, the line and what to write instead, or what to change on the host (`chaos doctor`). Nothing was
-run."),
-    ("exit-code 255", &["255"], "our own failure, or the system under test did not come up", "
-A node that ends or stays silent before the cluster was up is named with its last words; its log is in the run directory."),
+    ("exit-code 254", &["254"], "what the user can mend: a plan, an argument, this host, a program that does not come up", "
+The message names the file, the line and what to write instead, or what to change on the host (`chaos doctor`); then nothing
+was run. Or a program of the system under test ended or stayed silent before the cluster was up: the node is named with its
+last words, and its logs are in the run directory."),
+    ("exit-code 255", &["255"], "our own failure", "
+The harness could not do its work, or the reference node, which is ours, did not come up. What was recorded is in the run
+directory."),
 ];

@@ -30,6 +30,8 @@ use clap::Subcommand;
 use self::findings::{Findings, in_one_line};
 use self::trial::{Abort, Trial};
 use crate::failure::Failure;
+use crate::home::Home;
+use crate::means::Means;
 use crate::{run, show};
 
 /// Far above any sensible definition.
@@ -129,7 +131,8 @@ fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
 
     let directory = run::fill_directory(&scratch.path, &workload)?;
     let started = jiff::Timestamp::now();
-    let (world, driver) = run::build_world(&workload, Seed(1), &started, &directory, None)?;
+    let (world, driver) =
+        run::build_world(&workload, &Home::Namespaces, Means::default(), Seed(1), &started, &directory, None)?;
     let driver = driver.context("a defined system has its driver")?;
     show::print(&heading(&system, &driver, arguments.nodes));
     let mut trial = Trial::new(world, driver, system, workload.nodes, directory, arguments.within);

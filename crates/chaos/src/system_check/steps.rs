@@ -87,7 +87,9 @@ fn start(trial: &mut Trial) -> Result<bool, Abort> {
             | StartError::Exited { .. }
             | StartError::ProcessExited { .. }
     );
-    let words = format!("{:#}", anyhow::Error::from(error));
+    // The log is shown below, and is gone when the check is over.
+    let named = error.log().map(|log| format!("; its log is {}", log.display())).unwrap_or_default();
+    let words = format!("{:#}", anyhow::Error::from(error)).replace(&named, "");
     trial.findings.broken("start", words, remedy);
     show::print(&trial.last_words(node.unwrap_or_else(|| NodeId::new(1))));
     if !nobody_ran {
@@ -260,7 +262,7 @@ fn failover(trial: &mut Trial, leader: NodeId, term: Term) -> Result<(), Abort> 
         return Ok(());
     }
     let observer = trial.definition().observers[0].clone();
-    if let Some(error) = trial.fault(leader, FaultChange::Kill(KillSignal::Kill))? {
+    if let Some(error) = trial.fault(leader, FaultChange::Kill(KillSignal::KILL))? {
         trial.findings.broken(
             "failover",
             format!("kill {leader}: {error}"),

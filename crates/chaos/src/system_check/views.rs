@@ -43,6 +43,10 @@ pub(super) fn misunderstood(observer: &Observer, views: &Views) -> Option<Compla
     let key = trouble.key.unwrap_or_else(|| kind(&observer.ask));
     let name = &observer.name;
     let remedy = match (trouble.key, &observer.ask) {
+        (Some(_), Ask::Http { path, .. }) if examined.status.is_some_and(|status| status >= 400) => {
+            let path = path.text();
+            format!("does the node know what `observers.{name}.http` asks? `path` is `{path}`; see its API")
+        }
         (Some(key), _) => format!("change `observers.{name}.{key}` so that it fits the answer"),
         (
             None,

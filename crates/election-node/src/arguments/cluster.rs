@@ -73,8 +73,8 @@ impl fmt::Display for Peer {
 
 /// Parses `n1`, `n2`, …
 pub(super) fn parse_node_id(text: &str) -> Result<NodeId, String> {
-    let number = text.strip_prefix('n').and_then(|digits| digits.parse().ok()).filter(|number| *number > 0);
-    number.map(NodeId).ok_or_else(|| format!("`{text}` is not a node: write n1, n2, …"))
+    let number = text.strip_prefix('n').and_then(|digits| digits.parse().ok()).filter(|number: &u32| *number > 0);
+    number.map(|number| NodeId(number.into())).ok_or_else(|| format!("`{text}` is not a node: write n1, n2, …"))
 }
 
 /// Parses one entry of `--cluster`.

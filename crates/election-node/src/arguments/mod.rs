@@ -13,15 +13,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use election::NodeId;
 use election::raft::{Config, ConfigError};
-use election::specimens::SpecimenName;
+use election::specimens::{self, Specimen};
+use election::{Algorithm, NodeId, UnknownAlgorithm};
 
 pub(crate) use self::cluster::AddressBook;
 use self::cluster::{parse_node_id, parse_peer};
 use self::durations::{parse_duration, parse_range};
 use crate::clock::ClockRate;
 use crate::error::NodeError;
+use crate::work::Work;
 
 pub use self::cluster::Peer;
 pub use self::durations::DurationRange;
@@ -38,6 +39,7 @@ damaged, 4 reading or writing failed, 5 a port could not be bound.";
 
 const WHERE: &str = "Who and where";
 const PROTOCOL: &str = "The protocol";
+const WORK: &str = "Work and measurement";
 const MEMORY: &str = "Memory and clock";
 
 /// How to reach the node, where it keeps its memory, and which protocol options are on.
@@ -66,6 +68,12 @@ pub struct NodeArguments {
     #[arg(help_heading = WHERE, long, value_name = "IDS", value_delimiter = ',', value_parser = parse_node_id)]
     members: Vec<NodeId>,
 
+    /// Start as a node that is to join: with an empty log, and no part in elections before a leader has made it a member
+    /// (POST /members). For a new node, and for one that was removed and has lost its disk; without effect on a data
+    /// directory that has a past
+    #[arg(help_heading = WHERE, long)]
+    join: bool,
+
     /// Nodes of another cluster name refuse each other's connections and data directories
     #[arg(help_heading = WHERE, long, value_name = "NAME", default_value = "election")]
     cluster_name: String,
@@ -87,7 +95,15 @@ pub struct NodeArguments {
     #[arg(help_heading = MEMORY, long, value_name = "DIR")]
     data: PathBuf,
 
-    /// How long a follower waits for a leader before it campaigns, drawn anew from this range each time
+    /// The election algorithm; nodes of different ones refuse each other. An unknown name lists the known ones
+    #[arg(help_heading = PROTOCOL, long, value_name = "NAME", default_value_t = Algorithm::Raft, value_parser = parse_algorithm)]
+    algorithm: Algorithm,
+
+    /// Of --algorithm lease: the listed node that is the lock service, and no candidate
+    #[arg(help_heading = PROTOCOL, long, value_name = "ID", value_parser = parse_node_id)]
+    service: Option<NodeId>,
+
+    /// How long a follower waits for a leader before it campaigns, drawn anew from this range each time. Leases last for the longest
     #[arg(help_heading = PROTOCOL, long, value_name = "MIN..MAX", default_value = "150ms..300ms", value_parser = parse_range)]
     election_timeout: DurationRange,
 
@@ -136,6 +152,18 @@ pub struct NodeArguments {
     #[arg(help_heading = PROTOCOL, long, value_name = "NAME")]
     specimen: Option<String>,
 
+    /// Work on a resource while this node leads: HOST:PORT of a server that answers POST /access/LOCK?hold=TEXT&token=NUMBER
+    #[arg(help_heading = WORK, long, value_name = "HOST:PORT")]
+    resource: Option<String>,
+
+    /// Show the resource the term as a fencing token
+    #[arg(help_heading = WORK, long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    fencing: bool,
+
+    /// Append to this file, whenever the leader changes, how many messages of each kind were sent
+    #[arg(help_heading = WORK, long, value_name = "FILE")]
+    counts: Option<PathBuf>,
+
     /// What to log on stderr: error, warn, info, debug, trace, or a filter such as election_node::transport=debug
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
@@ -145,6 +173,9 @@ pub struct NodeArguments {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) id: NodeId,
+    pub(crate) algorithm: Algorithm,
+    /// The lock service of [`Algorithm::Lease`], and of no other.
+    pub(crate) service: Option<NodeId>,
     pub(crate) cluster_name: String,
     /// Every listed node, this one included.
     pub(crate) book: AddressBook,
@@ -153,9 +184,15 @@ pub(crate) struct Settings {
     pub(crate) config: Config,
     pub(crate) clock_rate: ClockRate,
     pub(crate) request_timeout: Duration,
+    /// What is done while this node leads.
+    pub(crate) work: Option<Work>,
+    /// Where messages are counted.
+    pub(crate) counts: Option<PathBuf>,
     pub(crate) seed: Option<u64>,
     pub(crate) fsync: bool,
-    pub(crate) specimen: Option<SpecimenName>,
+    pub(crate) specimen: Option<&'static Specimen>,
+    /// Begin another life if the data directory has no past.
+    pub(crate) join: bool,
 }
 
 impl NodeArguments {
@@ -171,6 +208,7 @@ impl NodeArguments {
     pub(crate) fn settle(self) -> Result<Settings, NodeError> {
         let book = self.address_book()?;
         let config = self.config(&book)?;
+        self.check_algorithm(&book)?;
         let own = &book[&self.id];
         let bind = self.bind.or_else(|| own.host.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let clock_rate = ClockRate::new(self.clock_rate)
@@ -185,6 +223,8 @@ impl NodeArguments {
         }
         Ok(Settings {
             id: self.id,
+            algorithm: self.algorithm,
+            service: self.service,
             cluster_name: self.cluster_name,
             book,
             bind,
@@ -192,9 +232,12 @@ impl NodeArguments {
             config,
             clock_rate,
             request_timeout: self.request_timeout,
+            work: self.resource.map(|resource| Work { resource, fencing: self.fencing }),
+            counts: self.counts,
             seed: self.seed,
             fsync: self.fsync,
             specimen,
+            join: self.join,
         })
     }
 
@@ -215,13 +258,35 @@ impl NodeArguments {
         }
     }
 
+    /// What only some algorithms know.
+    fn check_algorithm(&self, book: &AddressBook) -> Result<(), NodeError> {
+        let algorithm = self.algorithm;
+        match self.service {
+            None if algorithm == Algorithm::Lease => {
+                return Err(wrong("--algorithm lease needs a lock service: add --service ID of a listed node"));
+            }
+            Some(service) if algorithm != Algorithm::Lease => {
+                return Err(wrong(format!("--service {service}: only --algorithm lease has a lock service")));
+            }
+            Some(service) if !book.contains_key(&service) => {
+                return Err(wrong(format!("--service names {service}, which --node does not list")));
+            }
+            Some(_) | None => {}
+        }
+        if algorithm != Algorithm::Raft && (self.specimen.is_some() || self.join) {
+            return Err(wrong(format!("--specimen and --join are of --algorithm raft, and this is {algorithm}")));
+        }
+        Ok(())
+    }
+
     fn config(&self, book: &AddressBook) -> Result<Config, NodeError> {
         let stranger = self.members.iter().find(|member| !book.contains_key(member));
         if let Some(member) = stranger {
             return Err(wrong(format!("--members names {member}, which --node does not list")));
         }
         let listed: BTreeSet<NodeId> = book.keys().copied().collect();
-        let members = if self.members.is_empty() { listed } else { self.members.iter().copied().collect() };
+        let mut members = if self.members.is_empty() { listed } else { self.members.iter().copied().collect() };
+        members.retain(|member| Some(*member) != self.service);
         let config = Config {
             election_timeout_min: self.election_timeout.min,
             election_timeout_max: self.election_timeout.max,
@@ -252,9 +317,14 @@ fn explain(error: &ConfigError) -> NodeError {
     wrong(format!("{error}; {remedy}"))
 }
 
-fn parse_specimen(name: &str) -> Result<SpecimenName, NodeError> {
-    name.parse().map_err(|_| {
-        let known = SpecimenName::ALL.map(|specimen| format!("  {:<18} {}", specimen.as_str(), specimen.about()));
+fn parse_algorithm(name: &str) -> Result<Algorithm, UnknownAlgorithm> {
+    name.parse()
+}
+
+fn parse_specimen(name: &str) -> Result<&'static Specimen, NodeError> {
+    Specimen::named(name).map_err(|_| {
+        let known: Vec<String> =
+            specimens::ALL.iter().map(|specimen| format!("  {specimen:<26} {}", specimen.about)).collect();
         wrong(format!("--specimen `{name}` is unknown; known are\n{}", known.join("\n")))
     })
 }
@@ -286,6 +356,7 @@ mod tests {
         assert_eq!(settings.bind, IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert_eq!(settings.book[&NodeId(2)].peer(), "127.0.0.1:7021");
         assert_eq!(settings.book[&NodeId(3)].http(), "host:7002");
+        assert!(!settings.join && parse(&format!("{BASE} --join")).unwrap().join);
         assert!(settings.fsync && settings.specimen.is_none() && Some(settings.clock_rate) == ClockRate::new(1.0));
     }
 
@@ -313,6 +384,12 @@ mod tests {
             ("--request-timeout 0s", "above zero"),
             ("--specimen nonsense", "double-vote"),
             ("--peer-port 0", "0 is not in 1.."),
+            ("--algorithm nonsense", "known are raft, bully, ring, lease, paxos-lease, zab"),
+            ("--algorithm lease", "add --service ID"),
+            ("--algorithm lease --service n9", "names n9, which --node does not list"),
+            ("--service n3", "only --algorithm lease"),
+            ("--algorithm zab --specimen double-vote", "are of --algorithm raft"),
+            ("--algorithm ring --join", "are of --algorithm raft"),
             ("--unknown-flag", "unexpected argument"),
         ];
         for (extra, expected) in cases {
@@ -326,8 +403,18 @@ mod tests {
     }
 
     #[test]
+    fn every_algorithm_is_accepted_and_a_lock_service_is_no_candidate() {
+        for algorithm in Algorithm::ALL {
+            let service = if algorithm == Algorithm::Lease { "--service n3" } else { "" };
+            let settings = parse(&format!("{BASE} --algorithm {algorithm} {service}")).unwrap();
+            assert_eq!(settings.algorithm, algorithm);
+            assert_eq!(settings.config.members.len(), if algorithm == Algorithm::Lease { 2 } else { 3 });
+        }
+    }
+
+    #[test]
     fn every_known_specimen_is_accepted() {
-        for specimen in SpecimenName::ALL {
+        for specimen in specimens::ALL.iter().copied() {
             assert_eq!(parse(&format!("{BASE} --specimen {specimen}")).unwrap().specimen, Some(specimen));
         }
     }

@@ -11,15 +11,18 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 
-use election::raft::{Event, Input, Output, Raft, Rules, Snapshot};
+use election::raft::{Event, Input, Output, Snapshot};
+use election::{NodeId, Protocol};
 use tokio::sync::{broadcast, watch};
 
-use self::requests::Requests;
+use self::requests::{Requests, Wanted};
 use crate::clock::{Clock, Reading};
+use crate::counts::Counts;
 use crate::error::NodeError;
 use crate::inbox::{Action, Delivery, Request};
 use crate::machine::{Machine, MachineError};
@@ -53,33 +56,37 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// What the protocol would say about itself right now.
-    pub(crate) fn state_of<R: Rules>(&self, raft: &Raft<R>, at: Reading) -> State {
-        State::new(raft.status(at.node), raft.deadline(), at, self.incarnation, self.specimen)
+    pub(crate) fn state_of(&self, protocol: &impl Protocol, at: Reading) -> State {
+        State::new(protocol.status(at.node), protocol.deadline(), at, self.incarnation, self.specimen)
     }
 }
 
 /// The protocol thread's possessions.
-pub(crate) struct Driver<R: Rules> {
-    pub(crate) raft: Raft<R>,
+pub(crate) struct Driver<P: Protocol> {
+    pub(crate) protocol: P,
     pub(crate) storage: Storage,
     pub(crate) machine: Machine,
     pub(crate) clock: Clock,
     pub(crate) outbox: Outbox,
     pub(crate) publisher: Publisher,
     pub(crate) metrics: Arc<Metrics>,
+    /// Where counts are noted when the leader changes, if anywhere.
+    pub(crate) counts: Option<Counts>,
     requests: Requests,
     /// Outputs of the present batch, `Persist`s already taken out; none of it has left the node.
-    held: Vec<Output>,
+    held: Vec<Output<P::Message>>,
     /// Lines for `/events`, likewise held.
     lines: Vec<Arc<str>>,
     /// Answers to the protocol's own questions, for the next batch.
-    replies: Vec<Input>,
+    replies: Vec<Input<P::Message>>,
+    /// The life in which each peer has dialled last, by its number.
+    lives: BTreeMap<u64, NodeId>,
 }
 
-impl<R: Rules> Driver<R> {
+impl<P: Protocol> Driver<P> {
     /// A driver of these parts.
     pub(crate) fn new(
-        raft: Raft<R>,
+        protocol: P,
         storage: Storage,
         machine: Machine,
         clock: Clock,
@@ -87,16 +94,30 @@ impl<R: Rules> Driver<R> {
         publisher: Publisher,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let (held, lines, replies) = (Vec::new(), Vec::new(), Vec::new());
+        let (held, lines, replies, lives) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
         let requests = Requests::default();
-        Self { raft, storage, machine, clock, outbox, publisher, metrics, requests, held, lines, replies }
+        Self {
+            protocol,
+            storage,
+            machine,
+            clock,
+            outbox,
+            publisher,
+            metrics,
+            counts: None,
+            requests,
+            held,
+            lines,
+            replies,
+            lives,
+        }
     }
 
     /// Runs until it is told to stop.
     ///
     /// # Errors
     /// [`Fatal`]; the caller must end the process without letting this driver's unanswered requests be answered.
-    pub(crate) fn run(&mut self, inbox: &Receiver<Delivery>) -> Result<(), Fatal> {
+    pub(crate) fn run(&mut self, inbox: &Receiver<Delivery<P::Message>>) -> Result<(), Fatal> {
         let mut batch = Vec::new();
         loop {
             let go_on = self.collect(inbox, &mut batch);
@@ -106,7 +127,7 @@ impl<R: Rules> Driver<R> {
             for input in std::mem::take(&mut self.replies) {
                 self.step(input);
             }
-            if self.clock.read().node >= self.raft.deadline() {
+            if self.clock.read().node >= self.protocol.deadline() {
                 self.step(Input::Tick);
             }
             self.finish_batch()?;
@@ -117,9 +138,9 @@ impl<R: Rules> Driver<R> {
     }
 
     /// Waits for something to do, then takes what else is there; whether to go on afterwards.
-    fn collect(&self, inbox: &Receiver<Delivery>, batch: &mut Vec<Delivery>) -> bool {
+    fn collect(&self, inbox: &Receiver<Delivery<P::Message>>, batch: &mut Vec<Delivery<P::Message>>) -> bool {
         if self.replies.is_empty() {
-            let left = self.raft.deadline().since(self.clock.read().node);
+            let left = self.protocol.deadline().since(self.clock.read().node);
             match inbox.recv_timeout(self.clock.host_duration(left)) {
                 Ok(Delivery::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
                 Ok(delivery) => batch.push(delivery),
@@ -136,9 +157,10 @@ impl<R: Rules> Driver<R> {
         true
     }
 
-    fn take(&mut self, delivery: Delivery) {
+    fn take(&mut self, delivery: Delivery<P::Message>) {
         match delivery {
             Delivery::Message { from, message } => self.step(Input::Receive { from, message }),
+            Delivery::Met { from } => drop(self.lives.insert(from.number(), from)),
             Delivery::Request(request) => self.take_request(request),
             Delivery::Stop => {}
         }
@@ -149,24 +171,37 @@ impl<R: Rules> Driver<R> {
             // Its client was told `timeout` while it waited here; not doing it is one of the things that can mean.
             return;
         }
-        let key = match &action {
-            Action::Read { key, .. } => Some(key.clone()),
-            Action::Propose(_) | Action::Transfer { .. } | Action::ChangeMembership { .. } => None,
+        // Of this very moment: between the request and now the members may have changed.
+        let members = || self.protocol.status(self.clock.read().node).members;
+        let in_its_life = |name: NodeId| members().into_iter().find(|id| id.number() == name.number()).unwrap_or(name);
+        let wanted = match &action {
+            Action::Read { key, .. } => Wanted::Value(key.clone()),
+            Action::AddMember(name) => Wanted::Members(with(members(), *name, &self.lives)),
+            Action::RemoveMember(name) => Wanted::Members(without(members(), *name)),
+            Action::Propose(_) | Action::Transfer { .. } => Wanted::Outcome,
         };
-        let request = self.requests.admit(key, answer);
+        let changed = if let Wanted::Members(changed) = &wanted { changed.clone() } else { BTreeSet::new() };
+        let successor = if let Action::Transfer { to } = &action { to.map(in_its_life) } else { None };
+        let request = self.requests.admit(wanted, answer);
         let input = match action {
             Action::Propose(command) => Input::Propose { request, command: command.encode() },
             Action::Read { consistency, .. } => Input::Read { request, consistency },
-            Action::Transfer { to } => Input::Transfer { request, to },
-            Action::ChangeMembership { members } => Input::ChangeMembership { request, members },
+            Action::Transfer { .. } => Input::Transfer { request, to: successor },
+            Action::AddMember(_) | Action::RemoveMember(_) => Input::ChangeMembership { request, members: changed },
         };
         self.step(input);
     }
 
-    fn step(&mut self, input: Input) {
+    fn step(&mut self, input: Input<P::Message>) {
         let now = self.clock.read();
         let begin = self.held.len();
-        self.raft.step(now.node, input, &mut self.held);
+        self.protocol.step(now.node, input, &mut self.held);
+        // Here and not when they leave: what is published of a step has its messages counted.
+        for output in &self.held[begin..] {
+            if let Output::Send { message, .. } = output {
+                self.metrics.count_sent(P::kind(message));
+            }
+        }
         if self.held[begin..].iter().any(|output| matches!(output, Output::Event(_))) {
             self.note_events(begin, now);
         }
@@ -174,7 +209,7 @@ impl<R: Rules> Driver<R> {
 
     /// Counts the events of one step and prepares their lines, which tell the state right after that step.
     fn note_events(&mut self, begin: usize, now: Reading) {
-        let state = self.publisher.state_of(&self.raft, now);
+        let state = self.publisher.state_of(&self.protocol, now);
         for output in &self.held[begin..] {
             let Output::Event(event) = output else { continue };
             count(&self.metrics, event);
@@ -196,7 +231,12 @@ impl<R: Rules> Driver<R> {
             self.metrics.sync.record(committed.elapsed);
             self.metrics.entries_appended.fetch_add(committed.entries as u64, Relaxed);
         }
-        let state = self.publisher.state_of(&self.raft, self.clock.read());
+        let state = self.publisher.state_of(&self.protocol, self.clock.read());
+        if let Some(counts) = &mut self.counts
+            && self.publisher.state.borrow().leader != state.leader
+        {
+            counts.note(&state, &self.metrics);
+        }
         self.publisher.state.send_replace(Arc::new(state));
         for line in self.lines.drain(..) {
             // Nobody listening is fine.
@@ -211,7 +251,7 @@ impl<R: Rules> Driver<R> {
         Ok(())
     }
 
-    fn let_out(&mut self, output: Output) -> Result<(), Fatal> {
+    fn let_out(&mut self, output: Output<P::Message>) -> Result<(), Fatal> {
         match output {
             Output::Persist(_) | Output::Event(_) => {}
             Output::Send { to, message } => self.outbox.send(to, &message),
@@ -238,6 +278,21 @@ impl<R: Rules> Driver<R> {
         }
         Ok(())
     }
+}
+
+/// The members with one more, in the life in which it was met last. A name that has a member already gets no second one: the set
+/// stays as it is, and the protocol refuses it.
+fn with(mut members: BTreeSet<NodeId>, name: NodeId, lives: &BTreeMap<u64, NodeId>) -> BTreeSet<NodeId> {
+    if !members.iter().any(|id| id.number() == name.number()) {
+        members.insert(lives.get(&name.number()).copied().unwrap_or(name));
+    }
+    members
+}
+
+/// The members without this one, in whatever life it is.
+fn without(mut members: BTreeSet<NodeId>, name: NodeId) -> BTreeSet<NodeId> {
+    members.retain(|id| id.number() != name.number());
+    members
 }
 
 /// The name of an event in `/events` and what it adds; `None` for what happens with every write.

@@ -1,19 +1,29 @@
 //! Requests that wait for the protocol's verdict, and the effects of entries that were just applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use election::raft::{Entry, Outcome};
-use election::{LogIndex, RequestId};
+use election::{LogIndex, NodeId, RequestId};
 use tokio::sync::oneshot;
 
 use crate::inbox::{Answer, Denial, Success};
 use crate::machine::{Effect, Versioned};
 
+/// What the answer needs besides the outcome.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// Nothing.
+    Outcome,
+    /// What this key holds.
+    Value(String),
+    /// These members.
+    Members(BTreeSet<NodeId>),
+}
+
 /// A client that waits.
 #[derive(Debug)]
 struct Waiting {
-    /// The key of a read.
-    key: Option<String>,
+    wanted: Wanted,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -28,10 +38,10 @@ pub(super) struct Requests {
 
 impl Requests {
     /// Gives a request its number.
-    pub(super) fn admit(&mut self, key: Option<String>, answer: oneshot::Sender<Answer>) -> RequestId {
+    pub(super) fn admit(&mut self, wanted: Wanted, answer: oneshot::Sender<Answer>) -> RequestId {
         self.last += 1;
         let request = RequestId(self.last);
-        self.waiting.insert(request, Waiting { key, answer });
+        self.waiting.insert(request, Waiting { wanted, answer });
         request
     }
 
@@ -49,21 +59,26 @@ impl Requests {
         outcome: Outcome,
         read: impl FnOnce(&str) -> Option<Versioned>,
     ) {
-        let Some(Waiting { key, answer }) = self.waiting.remove(&request) else { return };
-        let verdict = match outcome {
-            // An effect or key that is missing would be a core that breaks its contract; the client must not be told a
+        let Some(Waiting { wanted, answer }) = self.waiting.remove(&request) else { return };
+        let verdict = match (outcome, wanted) {
+            // An effect, key or set that is missing would be a core that breaks its contract; the client must not be told a
             // result that nobody saw.
-            Outcome::Committed { index, term } => {
+            (Outcome::Committed { index, term }, _) => {
                 let effect = self.effects.remove(&index);
                 effect.map(|effect| Success::Applied { index, term, effect }).ok_or(Denial::Superseded)
             }
-            Outcome::ReadAt { .. } => key.map(|key| Success::Value(read(&key))).ok_or(Denial::Superseded),
-            Outcome::Transferred => Ok(Success::Transferred),
-            Outcome::MembershipChanged { index } => Ok(Success::MembershipChanged { index }),
-            Outcome::NotLeader { leader } => Err(Denial::NotLeader { leader }),
-            Outcome::Busy => Err(Denial::Busy),
-            Outcome::Invalid => Err(Denial::Invalid),
-            Outcome::Superseded => Err(Denial::Superseded),
+            (Outcome::ReadAt { .. }, Wanted::Value(key)) => Ok(Success::Value(read(&key))),
+            (Outcome::MembershipChanged { index }, Wanted::Members(members)) => {
+                Ok(Success::MembershipChanged { index, members })
+            }
+            (Outcome::ReadAt { .. } | Outcome::MembershipChanged { .. } | Outcome::Superseded, _) => {
+                Err(Denial::Superseded)
+            }
+            (Outcome::Transferred { leader, term }, _) => Ok(Success::Transferred { leader, term }),
+            (Outcome::NotLeader { leader }, _) => Err(Denial::NotLeader { leader }),
+            (Outcome::Busy, _) => Err(Denial::Busy),
+            (Outcome::Invalid, _) => Err(Denial::Invalid),
+            (Outcome::GivenUp, _) => Err(Denial::GivenUp),
         };
         // A client that went away has been told `timeout`, or nothing.
         let _ = answer.send(verdict);

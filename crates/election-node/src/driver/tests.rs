@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use election::raft::{Ballot, Config, Message, Recovered, Sound, Vote};
-use election::{LogIndex, NodeId, Term};
+use election::raft::{Ballot, Config, Message, Raft, Recovered, Sound, Vote};
+use election::specimens::ClockKind;
+use election::{Algorithm, LogIndex, NodeId, Term};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -18,7 +19,7 @@ const PEER: NodeId = NodeId(2);
 
 /// A driver without threads or sockets, and who reads what it publishes.
 struct Bench {
-    driver: Driver<Sound>,
+    driver: Driver<Raft<Sound>>,
     state: watch::Receiver<Arc<State>>,
     events: broadcast::Receiver<Arc<str>>,
     directory: TempDir,
@@ -28,7 +29,9 @@ fn options(directory: &TempDir) -> StorageOptions {
     StorageOptions {
         directory: directory.path().to_path_buf(),
         id: SELF,
+        new_life: None,
         cluster: "test".to_owned(),
+        algorithm: Algorithm::Raft,
         sync: true,
         segment_bytes_max: 1 << 20,
     }
@@ -37,8 +40,8 @@ fn options(directory: &TempDir) -> StorageOptions {
 fn bench(members: &[NodeId]) -> Bench {
     let directory = tempfile::tempdir().unwrap();
     let (storage, recovered, incarnation) = Storage::open(&options(&directory)).unwrap();
-    let clock = Clock::new(ClockRate::new(1.0).unwrap());
-    let metrics = Arc::new(Metrics::default());
+    let clock = Clock::new(ClockRate::new(1.0).unwrap(), ClockKind::Monotonic);
+    let metrics = Arc::new(Metrics::new(Raft::<Sound>::KINDS));
     let config = Config::new(members.iter().copied());
     let raft = Raft::new(SELF, config, Sound, 7, recovered, clock.read().node);
     let at = clock.read();
@@ -51,7 +54,7 @@ fn bench(members: &[NodeId]) -> Bench {
     Bench { driver, state, events, directory }
 }
 
-fn ask_for_vote(driver: &mut Driver<Sound>) {
+fn ask_for_vote(driver: &mut Driver<Raft<Sound>>) {
     let vote = Vote { term: Term(5), ballot: Ballot::Election, last_index: LogIndex(0), last_term: Term(0) };
     driver.take(Delivery::Message { from: PEER, message: Message::Vote(vote) });
 }
@@ -93,7 +96,7 @@ fn on_a_broken_disk_nothing_leaves_and_nothing_is_published() {
 fn lead_alone() -> Bench {
     let mut bench = bench(&[SELF]);
     while bench.state.borrow().leader.is_none() {
-        let wait = bench.driver.raft.deadline().since(bench.driver.clock.read().node);
+        let wait = bench.driver.protocol.deadline().since(bench.driver.clock.read().node);
         std::thread::sleep(wait);
         bench.driver.step(Input::Tick);
         bench.driver.finish_batch().unwrap();
@@ -101,7 +104,7 @@ fn lead_alone() -> Bench {
     bench
 }
 
-fn put(driver: &mut Driver<Sound>, value: &str) -> oneshot::Receiver<Answer> {
+fn put(driver: &mut Driver<Raft<Sound>>, value: &str) -> oneshot::Receiver<Answer> {
     let (answer, receiver) = oneshot::channel();
     let command = Command::Put { key: "k".to_owned(), value: value.to_owned() };
     driver.take(Delivery::Request(Request { action: Action::Propose(command), answer }));

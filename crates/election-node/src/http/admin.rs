@@ -1,6 +1,5 @@
 //! Who leads, what happens, how often, and the two things that an operator can change.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::error::Refusal;
+use super::error::{Refusal, Refused};
 use super::{Api, Body, OnTimeout, parse_body};
 use crate::inbox::{Action, Success};
 use crate::metrics::Gauges;
@@ -31,7 +30,10 @@ struct TransferBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MembersBody {
-    members: Vec<String>,
+    #[serde(default)]
+    add: Option<String>,
+    #[serde(default)]
+    remove: Option<String>,
 }
 
 /// `GET /status`.
@@ -81,25 +83,43 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], api.metrics.render(gauges))
 }
 
-/// `POST /transfer`.
-pub(super) async fn transfer(State(api): State<Arc<Api>>, body: Body) -> Result<impl IntoResponse, Refusal> {
+/// `POST /leadership/transfer`.
+pub(super) async fn transfer(State(api): State<Arc<Api>>, body: Body) -> Result<impl IntoResponse, Refused> {
     let empty = body.as_ref().is_ok_and(|bytes| bytes.is_empty());
     let TransferBody { to } = if empty { TransferBody { to: None } } else { parse_body(body)? };
     let to = to.as_deref().map(|name| api.known_node(name)).transpose()?;
     let done = api.submit(Action::Transfer { to }, OnTimeout::MayHaveHappened).await?;
-    let Success::Transferred = done else { return Err(Refusal::Superseded { definite: false }) };
-    let leader = api.published.latest().leader.map(|leader| leader.to_string());
-    Ok(Json(json!({"transferred": true, "leader": leader})))
+    let Success::Transferred { leader, term } = done else { return Err(unexpected()) };
+    Ok(Json(json!({"leader": leader.map(NodeId::name), "term": term.0})))
 }
 
 /// `POST /members`.
-pub(super) async fn members(State(api): State<Arc<Api>>, body: Body) -> Result<impl IntoResponse, Refusal> {
-    let MembersBody { members } = parse_body(body)?;
-    let members: BTreeSet<NodeId> = members.iter().map(|name| api.known_node(name)).collect::<Result<_, _>>()?;
-    let names: Vec<String> = members.iter().map(NodeId::to_string).collect();
-    let done = api.submit(Action::ChangeMembership { members }, OnTimeout::MayHaveHappened).await?;
-    let Success::MembershipChanged { index } = done else { return Err(Refusal::Superseded { definite: false }) };
-    Ok(Json(json!({"members": names, "revision": index.0})))
+pub(super) async fn members(State(api): State<Arc<Api>>, body: Body) -> Result<impl IntoResponse, Refused> {
+    let done = match parse_body(body)? {
+        MembersBody { add: Some(name), remove: None } => {
+            let added = Action::AddMember(api.known_node(&name)?);
+            match api.submit(added.clone(), OnTimeout::MayHaveHappened).await {
+                // A node that has just been started may not have been met when the leader first called it, under an older life.
+                Err(Refusal::GivenUp) => api.submit(added, OnTimeout::MayHaveHappened).await?,
+                other => other?,
+            }
+        }
+        MembersBody { add: None, remove: Some(name) } => {
+            api.submit(Action::RemoveMember(api.known_node(&name)?), OnTimeout::MayHaveHappened).await?
+        }
+        MembersBody { .. } => {
+            let message = r#"write {"add":"n4"} or {"remove":"n4"}: one change at a time"#;
+            return Err(Refusal::BadRequest(message.to_owned()).into());
+        }
+    };
+    let Success::MembershipChanged { index, members } = done else { return Err(unexpected()) };
+    let members: Vec<String> = members.into_iter().map(NodeId::name).collect();
+    Ok(Json(json!({"members": members, "index": index.0})))
+}
+
+/// A result of another kind than was asked for: a mistake of this crate, and all that is certain is that something was done.
+fn unexpected() -> Refused {
+    Refused(Refusal::Superseded { definite: false })
 }
 
 /// Everything else.

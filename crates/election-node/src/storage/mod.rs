@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use election::raft::{Persist, Recovered, Snapshot};
-use election::{LogIndex, NodeId, Term};
+use election::{Algorithm, LogIndex, NodeId, Term};
 
 use self::files::{remove_unfinished, sync_directory};
 use self::identity::Identity;
@@ -42,10 +42,14 @@ const LOCK_FILE: &str = "lock";
 pub(crate) struct StorageOptions {
     /// The data directory; created if absent.
     pub(crate) directory: PathBuf,
-    /// Who opens it.
+    /// Who opens it, in its first life.
     pub(crate) id: NodeId,
+    /// The life that begins in a directory without a past, for a node that joins; `None`: the first.
+    pub(crate) new_life: Option<u32>,
     /// The name of the cluster that the directory must belong to; one line.
     pub(crate) cluster: String,
+    /// Which protocol's memory it must be.
+    pub(crate) algorithm: Algorithm,
     /// Whether to wait for the disk. Without it a power cut (not a killed process) loses acknowledged writes.
     pub(crate) sync: bool,
     /// The size at which a journal file is followed by the next one, bytes.
@@ -65,6 +69,7 @@ pub(crate) struct Committed {
 #[derive(Debug)]
 pub(crate) struct Storage {
     directory: PathBuf,
+    id: NodeId,
     journal: Journal,
     staged: Vec<Operation>,
     /// Holds the lock on the directory.
@@ -101,10 +106,18 @@ impl Storage {
             let path = directory.join(identity::FILE_NAME);
             return Err(NodeError::corrupt(&path, 0, "the file is missing, but a node ran here before"));
         }
+        // A life is as long as the memory of it: it ends with the directory, and never with a process.
+        let id = identity.as_ref().map_or_else(|| options.id.in_life(options.new_life.unwrap_or(0)), |found| found.id);
         let incarnation = identity.map_or(0, |identity| identity.incarnation) + 1;
-        Identity { id: options.id, cluster: options.cluster.clone(), incarnation }.write(directory)?;
-        let storage = Self { directory: directory.to_path_buf(), journal, staged: Vec::new(), _lock: lock };
+        let (cluster, algorithm) = (options.cluster.clone(), options.algorithm);
+        Identity { id, cluster, algorithm, incarnation }.write(directory)?;
+        let storage = Self { directory: directory.to_path_buf(), id, journal, staged: Vec::new(), _lock: lock };
         Ok((storage, recovered, incarnation))
+    }
+
+    /// Whose memory this is: the node that opened it, in the life that began with it.
+    pub(crate) fn id(&self) -> NodeId {
+        self.id
     }
 
     /// Collects what has to be durable; nothing that follows it may leave the node before [`Storage::commit`].
@@ -169,12 +182,16 @@ fn lock_directory(directory: &Path) -> Result<File, NodeError> {
 
 fn check_owner(identity: &Identity, options: &StorageOptions) -> Result<(), NodeError> {
     let foreign = |reason| NodeError::Foreign { path: options.directory.clone(), reason };
-    if identity.id != options.id {
+    if identity.id.number() != options.id.number() {
         return Err(foreign(format!("it belongs to {}, and this is {}", identity.id, options.id)));
     }
     if identity.cluster != options.cluster {
         let (theirs, ours) = (&identity.cluster, &options.cluster);
         return Err(foreign(format!("it belongs to the cluster `{theirs}`, and this is `{ours}`")));
+    }
+    if identity.algorithm != options.algorithm {
+        let (theirs, ours) = (identity.algorithm, options.algorithm);
+        return Err(foreign(format!("it is the memory of the algorithm `{theirs}`, and this is `{ours}`")));
     }
     Ok(())
 }

@@ -14,7 +14,9 @@ fn options(directory: &Path) -> StorageOptions {
     StorageOptions {
         directory: directory.to_path_buf(),
         id: NodeId(2),
+        new_life: None,
         cluster: "test".to_owned(),
+        algorithm: Algorithm::Raft,
         sync: true,
         segment_bytes_max: 1 << 20,
     }
@@ -272,6 +274,19 @@ fn a_directory_of_another_node_another_cluster_or_in_use_is_refused() {
     drop(write_history(directory.path()));
     fs::remove_file(directory.path().join("identity")).unwrap();
     check(&ours, "a node ran here before");
+}
+
+#[test]
+fn a_life_begins_with_an_empty_directory_and_lasts_as_long_as_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let id_of = |life| {
+        let options = StorageOptions { new_life: life, ..options(directory.path()) };
+        Storage::open(&options).unwrap().0.id()
+    };
+    let first = NodeId(2).in_life(7);
+    assert_eq!([id_of(Some(7)), id_of(Some(8)), id_of(None)], [first; 3]);
+    fs::remove_dir_all(directory.path()).unwrap();
+    assert_eq!([id_of(None), id_of(Some(9))], [NodeId(2); 2], "a node that was there from the start stays what it was");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! What travels between two nodes: a hello, then messages, each in a checksummed frame.
 //!
 //! ```text
-//! connection   "election" | version u16 = 1 | frame of Hello | frame of Message | frame of Message | …
+//! connection   "election" | version u16 = 3 | frame of Hello | frame of Letter | frame of Letter | …
 //! frame        body length u32 | crc32 u32 of the body | body: postcard           integers are little-endian
 //! ```
+//!
+//! The hello names the algorithm: nodes of two could decode each other's bytes into something else. Each message names whom it is
+//! for: the node behind an address may have lost its disk, and is another one since.
 //!
 //! Postcard because its wire format is specified and stable, it is maintained, it needs no schema beside the types of the
 //! core, and a heartbeat takes about 20 bytes (bincode is no longer maintained; JSON is about eight times as large).
@@ -11,13 +14,12 @@
 //! bytes left over close the connection; memory is taken as bytes arrive, never as announced.
 
 use election::NodeId;
-use election::raft::Message;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// What a connection begins with, before its hello.
-pub(super) const PREAMBLE: [u8; 10] = *b"election\x01\x00";
+pub(super) const PREAMBLE: [u8; 10] = *b"election\x03\x00";
 /// The largest frame body, bytes: the whole snapshot of a test cluster fits.
 pub(super) const BODY_BYTES_MAX: usize = 64 << 20;
 /// The largest hello, bytes.
@@ -29,9 +31,11 @@ const HEADER_BYTES: usize = 8;
 pub(super) struct Hello {
     /// Name of the cluster.
     pub(super) cluster: String,
-    /// The dialling node.
+    /// Name of the algorithm.
+    pub(super) algorithm: String,
+    /// The dialling node, in its present life.
     pub(super) from: NodeId,
-    /// The node it means to reach.
+    /// The node it means to reach, in whatever life.
     pub(super) to: NodeId,
 }
 
@@ -42,7 +46,7 @@ pub(super) enum FrameError {
     Closed,
     #[error("read from the connection: {0}")]
     Io(#[from] std::io::Error),
-    #[error("read a frame: it does not begin as this protocol, version 1, does")]
+    #[error("read a frame: it does not begin as this protocol, version 3, does")]
     Preamble,
     #[error("read a frame: {announced} bytes are announced, {limit} are allowed")]
     TooLong { announced: usize, limit: usize },
@@ -52,9 +56,12 @@ pub(super) enum FrameError {
     Body,
 }
 
+/// For whom, and what.
+type Letter<M> = (NodeId, M);
+
 /// A message as a frame; `None` if it is larger than a receiver accepts.
-pub(super) fn encode_message(message: &Message) -> Option<Vec<u8>> {
-    encode(message)
+pub(super) fn encode_message<M: Serialize>(to: NodeId, message: &M) -> Option<Vec<u8>> {
+    encode::<Letter<&M>>(&(to, message))
 }
 
 /// Everything that a dialling node says first.
@@ -87,8 +94,10 @@ pub(super) async fn read_hello(stream: &mut (impl AsyncRead + Unpin)) -> Result<
     read_frame(stream, HELLO_BYTES_MAX).await
 }
 
-/// Reads the next message.
-pub(super) async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> Result<Message, FrameError> {
+/// Reads the next message, and for whom it is.
+pub(super) async fn read_message<M: DeserializeOwned>(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> Result<Letter<M>, FrameError> {
     read_frame(stream, BODY_BYTES_MAX).await
 }
 
@@ -124,7 +133,7 @@ async fn read_exact(stream: &mut (impl AsyncRead + Unpin), bytes: &mut [u8]) -> 
 
 #[cfg(test)]
 mod tests {
-    use election::raft::{Append, Entry, EntryPayload, InstallSnapshot, Snapshot, SnapshotMeta, TimeoutNow};
+    use election::raft::{Append, Entry, EntryPayload, InstallSnapshot, Message, Snapshot, SnapshotMeta, TimeoutNow};
     use election::{LogIndex, Term};
 
     use super::*;
@@ -154,16 +163,21 @@ mod tests {
         ]
     }
 
+    const TO: NodeId = NodeId(2);
+
     fn read(bytes: &[u8]) -> Result<Message, FrameError> {
-        futures::executor::block_on(read_message(&mut &*bytes))
+        let (to, message) = futures::executor::block_on(read_message(&mut &*bytes))?;
+        assert_eq!(to, TO);
+        Ok(message)
     }
 
     #[test]
     fn messages_arrive_as_they_were_sent() {
         for message in messages() {
-            assert_eq!(read(&encode_message(&message).unwrap()).unwrap(), message);
+            assert_eq!(read(&encode_message(TO, &message).unwrap()).unwrap(), message);
         }
-        let hello = Hello { cluster: "demo".to_owned(), from: NodeId(1), to: NodeId(2) };
+        let (cluster, algorithm) = ("demo".to_owned(), "raft".to_owned());
+        let hello = Hello { cluster, algorithm, from: NodeId(1).in_life(9), to: NodeId(2) };
         let greeting = encode_greeting(&hello);
         assert_eq!(futures::executor::block_on(read_hello(&mut greeting.as_slice())).unwrap(), hello);
     }
@@ -171,7 +185,7 @@ mod tests {
     #[test]
     fn a_frame_with_any_flipped_bit_or_cut_anywhere_is_refused() {
         for message in messages() {
-            let frame = encode_message(&message).unwrap();
+            let frame = encode_message(TO, &message).unwrap();
             for bit in 0..frame.len() * 8 {
                 let mut damaged = frame.clone();
                 damaged[bit / 8] ^= 1 << (bit % 8);
@@ -190,14 +204,14 @@ mod tests {
             [&length.to_le_bytes()[..], &crc32fast::hash(body).to_le_bytes(), body].concat()
         };
         // An Append (variant 2) of 2^63 entries, an unknown variant, an endless varint, bytes left over.
-        let mut many_entries = vec![2, 4, 8, 3];
+        let mut many_entries = vec![2, 2, 4, 8, 3];
         many_entries.extend([0xff; 9]);
         many_entries.push(1);
-        let whole = encode_message(&messages()[2]).unwrap();
+        let whole = encode_message(TO, &messages()[2]).unwrap();
         let left_over = [&whole[HEADER_BYTES..], &[0]].concat();
         for body in [
             &many_entries[..],
-            &[99],
+            &[2, 99],
             &[2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
             &left_over,
             &[],

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use election::NodeId;
+use serde::de::DeserializeOwned;
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -26,21 +27,21 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(20);
 const READ_BUFFER_BYTES: usize = 64 << 10;
 
 /// What all connections share.
-struct Door {
+struct Door<M> {
     local: Local,
     peers: BTreeSet<NodeId>,
-    inbox: Inbox,
+    inbox: Inbox<M>,
     metrics: Arc<Metrics>,
     /// The connection that each peer speaks on.
     current: Mutex<BTreeMap<NodeId, AbortHandle>>,
 }
 
 /// Accepts connections until the runtime ends.
-pub(super) async fn accept(
+pub(super) async fn accept<M: DeserializeOwned + Send + 'static>(
     listener: TcpListener,
     local: Local,
     peers: BTreeSet<NodeId>,
-    inbox: Inbox,
+    inbox: Inbox<M>,
     metrics: Arc<Metrics>,
 ) {
     let door = Arc::new(Door { local, peers, inbox, metrics, current: Mutex::default() });
@@ -66,7 +67,7 @@ pub(super) async fn accept(
     }
 }
 
-impl Door {
+impl<M: DeserializeOwned + Send + 'static> Door<M> {
     async fn admit(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
         if let Err(error) = socket::watch_silence(&stream) {
             tracing::debug!(%address, %error, "a connection ended before it began");
@@ -82,6 +83,7 @@ impl Door {
             return self.refuse(address, &reason);
         }
         let from = hello.from;
+        self.inbox.met(from);
         let door = Arc::clone(&self);
         let listening = tokio::spawn(async move { door.listen(from, stream, address).await });
         self.replace_older(from, listening.abort_handle());
@@ -91,7 +93,7 @@ impl Door {
 
     /// A peer that dials again has given up its older connection, even if this side has not noticed yet.
     fn replace_older(&self, from: NodeId, newer: AbortHandle) {
-        let older = self.current.lock().unwrap_or_else(PoisonError::into_inner).insert(from, newer);
+        let older = self.current.lock().unwrap_or_else(PoisonError::into_inner).insert(from.in_first_life(), newer);
         if let Some(older) = older {
             older.abort();
         }
@@ -101,10 +103,14 @@ impl Door {
         if hello.cluster != self.local.cluster {
             return Err(format!("it belongs to the cluster `{}`", hello.cluster.escape_debug()));
         }
-        if hello.to != self.local.id {
+        if hello.algorithm != self.local.algorithm.as_str() {
+            let (theirs, ours) = (hello.algorithm.escape_debug(), self.local.algorithm);
+            return Err(format!("it runs the algorithm `{theirs}`, and this is `{ours}`"));
+        }
+        if hello.to.in_first_life() != self.local.id.in_first_life() {
             return Err(format!("it looks for {}", hello.to));
         }
-        if !self.peers.contains(&hello.from) {
+        if !self.peers.contains(&hello.from.in_first_life()) {
             return Err(format!("{} is not listed", hello.from));
         }
         Ok(())
@@ -113,7 +119,8 @@ impl Door {
     async fn listen(&self, from: NodeId, mut stream: BufReader<TcpStream>, address: SocketAddr) {
         loop {
             match read_message(&mut stream).await {
-                Ok(message) => self.inbox.message(from, message),
+                Ok((to, message)) if to == self.local.id => self.inbox.message(from, message),
+                Ok((to, _)) => tracing::debug!(peer = %from, %to, "dropped a message for a former life"),
                 Err(error @ (FrameError::Closed | FrameError::Io(_))) => {
                     tracing::debug!(peer = %from, %error, "a peer's connection ended");
                     return;

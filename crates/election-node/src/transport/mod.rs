@@ -5,6 +5,8 @@
 //! out the kernel's doubling retransmission timer; a dial is given up after about one heartbeat and tried again at a
 //! constant pace, because a SYN would back off just the same. Queues are bounded and drop their oldest message.
 //!
+//! A message is for one life of a node ([`NodeId`]): what was meant for a former one is dropped by who receives it.
+//!
 //! It refuses to authenticate: a connection that names a listed node of the same cluster is believed. This is a node for
 //! tests on one host or in namespaces, not for an open network.
 
@@ -20,8 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use election::NodeId;
-use election::raft::Message;
+use election::{Algorithm, NodeId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use self::frame::{Hello, encode_greeting, encode_message};
 use self::queue::Queue;
@@ -60,24 +63,26 @@ impl Timing {
 pub(crate) struct Local {
     pub(crate) id: NodeId,
     pub(crate) cluster: String,
+    pub(crate) algorithm: Algorithm,
     pub(crate) bind: IpAddr,
 }
 
 /// Puts messages on their way; used by the protocol thread.
 #[derive(Debug)]
 pub(crate) struct Outbox {
+    /// By peer, whatever its life.
     queues: BTreeMap<NodeId, Arc<Queue>>,
     metrics: Arc<Metrics>,
 }
 
 impl Outbox {
     /// Queues a message; never waits. A message to an unknown node is lost, with a warning.
-    pub(crate) fn send(&self, to: NodeId, message: &Message) {
-        let Some(queue) = self.queues.get(&to) else {
+    pub(crate) fn send<M: Serialize>(&self, to: NodeId, message: &M) {
+        let Some(queue) = self.queues.get(&to.in_first_life()) else {
             tracing::warn!(peer = %to, "lost a message to a node that is not listed");
             return;
         };
-        let Some(frame) = encode_message(message) else {
+        let Some(frame) = encode_message(to, message) else {
             tracing::error!(peer = %to, limit = frame::BODY_BYTES_MAX, "lost a message above the size limit");
             return;
         };
@@ -97,7 +102,7 @@ impl Outbox {
     /// How many bytes wait for a peer.
     pub(crate) fn waiting_bytes(&self, to: NodeId) -> usize {
         let mut batch = Vec::new();
-        self.queues[&to].take(&mut batch, Instant::now(), Duration::MAX);
+        self.queues[&to.in_first_life()].take(&mut batch, Instant::now(), Duration::MAX);
         batch.len()
     }
 }
@@ -106,25 +111,27 @@ impl Outbox {
 ///
 /// # Errors
 /// `Listen` if the peer port can't be bound.
-pub(crate) fn start(
+pub(crate) fn start<M: DeserializeOwned + Send + 'static>(
     local: &Local,
     book: &AddressBook,
     timing: Timing,
-    inbox: Inbox,
+    inbox: Inbox<M>,
     metrics: &Arc<Metrics>,
 ) -> Result<Outbox, NodeError> {
-    let listen_on = SocketAddr::new(local.bind, book[&local.id].peer_port);
+    let listen_on = SocketAddr::new(local.bind, book[&local.id.in_first_life()].peer_port);
     let listener = socket::listen(listen_on).map_err(|source| NodeError::Listen {
         what: "peers",
         address: listen_on.to_string(),
         source,
     })?;
-    let peers = book.keys().copied().filter(|id| *id != local.id).collect();
+    let own = local.id.in_first_life();
+    let peers = book.keys().copied().filter(|id| *id != own).collect();
     tokio::spawn(inbound::accept(listener, local.clone(), peers, inbox, Arc::clone(metrics)));
     let mut queues = BTreeMap::new();
-    for (&to, address) in book.iter().filter(|(id, _)| **id != local.id) {
+    for (&to, address) in book.iter().filter(|(id, _)| **id != own) {
         let queue = Arc::new(Queue::default());
-        let hello = Hello { cluster: local.cluster.clone(), from: local.id, to };
+        let (cluster, algorithm) = (local.cluster.clone(), local.algorithm.as_str().to_owned());
+        let hello = Hello { cluster, algorithm, from: local.id, to };
         let link = outbound::Link {
             to,
             address: address.peer(),

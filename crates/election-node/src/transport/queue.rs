@@ -1,6 +1,6 @@
 //! The queue in front of one connection: bounded, and when it is full the oldest message goes.
 //!
-//! Raft needs no message to arrive, and a newer heartbeat says all that an older one did; what it can't bear is a protocol
+//! No protocol here needs a message to arrive, and a newer heartbeat says all that an older one did; what it can't bear is a protocol
 //! thread that waits for a socket. So putting a message in never blocks, and a message that waited longer than anybody
 //! waits for its answer is not sent at all.
 

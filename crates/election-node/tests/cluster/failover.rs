@@ -91,20 +91,6 @@ fn a_resumed_leader_does_not_repeat_a_claim_that_its_clock_has_ended() {
 }
 
 #[test]
-fn leadership_moves_to_the_node_that_is_asked_for() {
-    let cluster = Cluster::start(3, &[]);
-    let (leader, term) = cluster.wait_for_leader(&ALL, 0);
-    let heir = others(leader)[0];
-    let body = format!("{{\"to\":\"n{}\"}}", heir + 1);
-    let answer = cluster.nodes[leader].ask("POST", "/transfer", &body).unwrap();
-    assert_eq!((answer.code, &answer.json["transferred"]), (200, &true.into()), "{}", answer.text);
-    let (successor, higher) = cluster.wait_for_leader(&ALL, term);
-    assert_eq!((successor, higher), (heir, term + 1));
-    let refused = cluster.nodes[leader].ask("POST", "/transfer", "{}").unwrap();
-    assert_eq!((refused.code, &refused.json["error"]), (421, &"not_leader".into()));
-}
-
-#[test]
 fn a_follower_that_lags_behind_the_log_gets_a_snapshot_and_restarts_from_it() {
     let mut cluster = Cluster::start(3, &["--snapshot-threshold", "100", "--fsync", "false"]);
     let (leader, _) = cluster.wait_for_leader(&ALL, 0);

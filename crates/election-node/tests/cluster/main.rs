@@ -4,7 +4,9 @@
 //! processes of its own; the processes die with the test.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "in a test a panic is the report, and stderr its place")]
 
+mod algorithms;
 mod failover;
+mod operating;
 mod serving;
 mod starting;
 mod support;

@@ -29,10 +29,19 @@ pub(crate) struct Answer {
     pub(crate) json: Value,
 }
 
-/// One HTTP request on a connection of its own.
+/// One HTTP request on a connection of its own, for what a node answers within its request timeout.
 pub(crate) fn request(to: SocketAddr, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
+    request_within(Duration::from_secs(3), to, method, path, body)
+}
+
+/// One HTTP request for what may take as long as the node tries.
+pub(crate) fn request_patiently(to: SocketAddr, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
+    request_within(2 * PATIENCE, to, method, path, body)
+}
+
+fn request_within(patience: Duration, to: SocketAddr, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(1))?;
-    stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+    stream.set_read_timeout(Some(patience))?;
     let length = body.len();
     write!(
         stream,
@@ -137,12 +146,14 @@ impl Cluster {
 
     /// Addresses and directories, but no process yet.
     pub(crate) fn prepare(size: usize, arguments: &[&str]) -> Self {
+        const CLUSTERS_A_BLOCK: u8 = 30;
         static CLUSTERS: AtomicU32 = AtomicU32::new(0);
         let [.., high, low] = std::process::id().to_be_bytes();
         let cluster = u8::try_from(CLUSTERS.fetch_add(1, Ordering::Relaxed)).unwrap();
-        assert!(cluster < 30 && size < 8, "the addresses of this test process are used up");
+        assert!(cluster < 2 * CLUSTERS_A_BLOCK && size < 8, "the addresses of this test process are used up");
+        let (block, place) = (cluster / CLUSTERS_A_BLOCK, cluster % CLUSTERS_A_BLOCK);
         let nodes = (1..=size).map(|number| {
-            let ip = [127, high | 1, low, cluster * 8 + u8::try_from(number).unwrap()];
+            let ip = [127, (high | 1) ^ (block << 7), low, place * 8 + u8::try_from(number).unwrap()];
             Node { number, http: (ip, 7002).into(), peer: (ip, 7001).into(), child: None }
         });
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();

@@ -13,8 +13,7 @@ use crate::types::NodeId;
 /// `election_timeout_min`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The members at the birth of the cluster. A node that is to *join* is started with the set that does not contain it.
-    /// A snapshot or a membership entry in the log replaces it.
+    /// The members at the birth of the cluster, the same on all nodes, those that join later included. A snapshot or a membership entry in the log replaces it.
     pub members: BTreeSet<NodeId>,
     /// The shortest time without a leader after which a follower campaigns; also how long a voter keeps its promise.
     pub election_timeout_min: Duration,

@@ -13,9 +13,11 @@ impl<R: Rules> Raft<R> {
     }
 
     fn campaign(&mut self, cx: &mut Now<'_>, ballot: Ballot) {
-        let is_member = self.log.members().contains(&self.id);
-        if !self.rules.campaigns(is_member, self.log.members_index() <= self.commit) {
-            // A removed node, or one that has yet to join, follows whoever calls.
+        if !self.rules.campaigns(self.log.members().contains(&self.id), self.log.members_index() <= self.commit) {
+            // A removed node, or one that has yet to join, follows whoever calls, and nobody meanwhile.
+            if self.leader().is_some() {
+                self.become_follower(cx, self.hard.term, None);
+            }
             self.arm(cx.at);
             return;
         }
@@ -42,7 +44,7 @@ impl<R: Rules> Raft<R> {
             State::Candidate { votes } => (false, votes),
             State::Follower { .. } | State::Leader(_) => return,
         };
-        if votes.intersection(self.log.members()).count() < self.quorum() {
+        if votes.iter().filter(|voter| self.log.members().contains(voter)).count() < self.quorum() {
             return;
         }
         if pre { self.campaign(cx, Ballot::Election) } else { self.become_leader(cx) }
@@ -93,12 +95,15 @@ impl<R: Rules> Raft<R> {
             return;
         }
         let own = self.hard.term;
-        match &mut self.state {
-            State::PreCandidate { votes } if self.rules.counts_vote(own.next(), true, reply) => votes.insert(from),
-            State::Candidate { votes } if self.rules.counts_vote(own, false, reply) => votes.insert(from),
+        let votes = match &mut self.state {
+            State::PreCandidate { votes } if self.rules.counts_vote(own.next(), true, reply) => votes,
+            State::Candidate { votes } if self.rules.counts_vote(own, false, reply) => votes,
             State::Follower { .. } | State::PreCandidate { .. } | State::Candidate { .. } | State::Leader(_) => return,
         };
-        self.count_votes(cx);
+        if self.rules.counts_voter(votes, from) {
+            votes.push(from);
+            self.count_votes(cx);
+        }
     }
 
     /// "The target server starts a new election ... in the same way as if its election timer had elapsed" (thesis §3.10), but

@@ -18,7 +18,10 @@ enum Sender {
 
 impl<R: Rules> Raft<R> {
     fn hear(&mut self, cx: &mut Now<'_>, from: NodeId, term: Term) -> Sender {
-        if term < self.hard.term {
+        if self.rules.is_deposed(term, self.hard.term) {
+            if self.rules.deposed_rearms_timer() {
+                self.arm(cx.at);
+            }
             return Sender::Deposed;
         }
         if !self.observe_term(cx, term, Some(from)) {
@@ -28,7 +31,7 @@ impl<R: Rules> Raft<R> {
             State::Leader(_) => return Sender::Rival,
             State::Follower { leader } if *leader == Some(from) => {}
             State::Follower { .. } | State::PreCandidate { .. } | State::Candidate { .. } => {
-                self.become_follower(cx, term, Some(from));
+                self.become_follower(cx, term.max(self.hard.term), Some(from));
             }
         }
         self.heard = Some(cx.at);

@@ -1,4 +1,5 @@
-//! What goes into the core and what comes out: the whole contract between protocol and shell.
+//! What goes into the core and what comes out: the whole contract between protocol and shell. Other protocols say the same with messages
+//! of their own, and leave unused what they have no word for.
 //!
 //! **The ordering law.** Outputs are executed in order, and nothing after a [`Output::Persist`] may leave the node before it
 //! is durable. A shell may execute a `Persist` *earlier* than its place: so it can gather the outputs of several steps, write
@@ -88,7 +89,7 @@ pub enum ReadConsistency {
 
 /// One thing that happened to the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
+pub enum Input<M = Message> {
     /// Time passed. Needed at [`deadline`](super::Raft::deadline) at the latest; harmless at any other time.
     Tick,
     /// A message arrived.
@@ -96,7 +97,7 @@ pub enum Input {
         /// Its sender.
         from: NodeId,
         /// The message.
-        message: Message,
+        message: M,
     },
     /// A client wants a command in the log. Answered by `Committed`, `NotLeader`, `Busy` or `Superseded`.
     Propose {
@@ -112,7 +113,8 @@ pub enum Input {
         /// How fresh.
         consistency: ReadConsistency,
     },
-    /// Leadership should move. Answered by `Transferred`, `NotLeader`, `Invalid`, `Busy` or `Superseded`.
+    /// Leadership should move. Answered by `Transferred`, `NotLeader`, `Invalid`, `Busy`, `GivenUp` or `Superseded`, after
+    /// [`election_timeout_max`](super::Config::election_timeout_max) at the latest.
     Transfer {
         /// Echoed in the reply.
         request: RequestId,
@@ -120,7 +122,7 @@ pub enum Input {
         to: Option<NodeId>,
     },
     /// One member should be added or removed (thesis §4.1). Answered by `MembershipChanged`, `NotLeader`, `Invalid`,
-    /// `Busy` or `Superseded`.
+    /// `Busy`, `GivenUp` or `Superseded`. A node that is added gets the log first; it must be up for that.
     ChangeMembership {
         /// Echoed in the reply.
         request: RequestId,
@@ -162,8 +164,13 @@ pub enum Outcome {
         /// The read index.
         index: LogIndex,
     },
-    /// The chosen successor leads.
-    Transferred,
+    /// This node has handed its leadership over.
+    Transferred {
+        /// Who leads now, as a rule the chosen successor; `None` if this node has not heard of it in time.
+        leader: Option<NodeId>,
+        /// This node's term: that of the leader, if there is one.
+        term: Term,
+    },
     /// The new members are committed.
     MembershipChanged {
         /// Where.
@@ -178,7 +185,11 @@ pub enum Outcome {
     Busy,
     /// Definite: never; the request makes no sense for the current members.
     Invalid,
-    /// Indefinite: leadership was lost after the request had been acted upon.
+    /// Definite: it was tried and given up before anything was done. The successor, or the node to be added, did not catch up
+    /// in time.
+    GivenUp,
+    /// Indefinite: leadership was lost after the request had been acted upon; or, of a transfer, the successor was asked and has
+    /// not been heard of, and may yet win.
     Superseded,
 }
 
@@ -246,7 +257,7 @@ pub enum Event {
 
 /// One thing for the shell to do. See the module's ordering law.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum Output<M = Message> {
     /// Make this durable before anything that follows.
     Persist(Persist),
     /// Send; may be lost, and need not arrive in order.
@@ -254,7 +265,7 @@ pub enum Output {
         /// To whom.
         to: NodeId,
         /// What.
-        message: Message,
+        message: M,
     },
     /// These entries are committed: hand them to the state machine, in order. Each index comes once per start, without gaps.
     Apply(Vec<Entry>),
@@ -314,8 +325,10 @@ pub struct Status {
     pub last_term: Term,
     /// The last index of its snapshot; 0 without one.
     pub snapshot_index: LogIndex,
-    /// The members it goes by.
+    /// The members it goes by; none if it has joined later and has not been told.
     pub members: BTreeSet<NodeId>,
     /// As a leader with a valid lease: how long it lasts if nobody answers any more.
     pub lease_remaining: Option<Duration>,
+    /// As a leader that checks its quorum: how long until it steps down if nobody answers any more.
+    pub quorum_remaining: Option<Duration>,
 }

@@ -12,6 +12,8 @@ use crate::types::{LogIndex, Nanos, NodeId, RequestId};
 
 /// The most rounds whose send time is remembered; an answer to an older one no longer extends the lease.
 const ROUNDS_MAX: usize = 1024;
+/// How many members are few.
+const FEW: usize = 9;
 
 #[derive(Debug, Clone)]
 pub(super) struct Leadership {
@@ -21,6 +23,8 @@ pub(super) struct Leadership {
     pub(super) heartbeat_deadline: Nanos,
     /// Set for good once a successor was asked to campaign.
     pub(super) timeout_now_sent: bool,
+    /// The node that is being added, as long as it is no member.
+    pub(super) joining: Option<Joining>,
     /// Waiting for commitment, by rising index.
     pub(super) proposals: VecDeque<Proposal>,
     /// Waiting for confirmation, by rising round.
@@ -29,6 +33,20 @@ pub(super) struct Leadership {
     pub(super) round: u64,
     /// When the last rounds were sent; the newest is at the back.
     sent_at: VecDeque<Nanos>,
+}
+
+/// A node that gets the log before it becomes a member. It is one of the peers and counts for nothing.
+#[derive(Debug, Clone)]
+pub(super) struct Joining {
+    pub(super) request: RequestId,
+    pub(super) id: NodeId,
+    /// The members once it is one.
+    pub(super) members: BTreeSet<NodeId>,
+    /// The round ends when it has this.
+    pub(super) goal: LogIndex,
+    /// Counted from 1.
+    pub(super) rounds: u32,
+    pub(super) round_began: Nanos,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +76,8 @@ pub(super) struct Peer {
     pub(super) acked_round: u64,
     /// When that round was sent: at that instant or later it followed this leader.
     pub(super) acked_sent: Option<Nanos>,
+    /// When that answer came.
+    pub(super) acked_at: Option<Nanos>,
     /// When this leader began to wait for its answers.
     pub(super) since: Nanos,
 }
@@ -81,6 +101,7 @@ impl Peer {
             mode: Mode::Probe { outstanding: false },
             acked_round: 0,
             acked_sent: None,
+            acked_at: None,
             since: now,
         }
     }
@@ -144,6 +165,7 @@ impl Leadership {
             peers: BTreeMap::new(),
             heartbeat_deadline: now,
             timeout_now_sent: false,
+            joining: None,
             proposals: VecDeque::new(),
             reads: VecDeque::new(),
             round: 0,
@@ -167,13 +189,20 @@ impl Leadership {
         }
     }
 
+    /// When the newest round was sent.
+    pub(super) fn beat(&self) -> Option<Nanos> {
+        self.sent_at.back().copied()
+    }
+
     /// A follower answered a message of this round.
-    pub(super) fn answered(&mut self, from: NodeId, round: u64) {
+    pub(super) fn answered(&mut self, from: NodeId, round: u64, now: Nanos) {
         let age = self.round.checked_sub(round).and_then(|age| usize::try_from(age).ok());
         let sent = age.and_then(|age| self.sent_at.iter().rev().nth(age)).copied();
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.acked_round = peer.acked_round.max(round);
-            peer.acked_sent = peer.acked_sent.max(sent);
+            if sent > peer.acked_sent {
+                (peer.acked_sent, peer.acked_at) = (sent, Some(now));
+            }
         }
     }
 
@@ -186,7 +215,15 @@ impl Leadership {
         of: impl Fn(&Peer) -> K,
     ) -> K {
         // A member without a peer is this node itself: `track` keeps a peer for every other one.
-        let mut values: Vec<K> = members.iter().map(|id| self.peers.get(id).map_or(own, &of)).collect();
+        let values = members.iter().map(|id| self.peers.get(id).map_or(own, &of));
+        // Asked several times a message, of a handful of members: their values fit an array.
+        let mut few = [own; FEW];
+        if let Some(few) = few.get_mut(..members.len()) {
+            few.iter_mut().zip(values).for_each(|(place, value)| *place = value);
+            few.sort_unstable_by(|a, b| b.cmp(a));
+            return few[quorum - 1];
+        }
+        let mut values: Vec<K> = values.collect();
         values.sort_unstable_by(|a, b| b.cmp(a));
         values[quorum - 1]
     }

@@ -2,7 +2,7 @@
 //!
 //! [`Raft::step`] is the only way in; [`Output`] is the only way out; [`Rules`] holds every decision. The files follow the
 //! protocol: `node` (the way in and out), `roles` (who may become what), `election`, `follower` and `replication` (the two sides of the log), `requests`
-//! (the shell's side), on top of `log` and `leadership` (bookkeeping that decides nothing).
+//! (the shell's side), `membership` (who counts), on top of `log` and `leadership` (bookkeeping that decides nothing).
 //!
 //! Source: paper (all of it) and thesis §3.10 (transfer), §4.1 (one member at a time), §6.4 (reads), §9.6 (pre-vote).
 
@@ -12,6 +12,7 @@ mod follower;
 mod io;
 mod leadership;
 mod log;
+mod membership;
 mod message;
 mod node;
 mod replication;

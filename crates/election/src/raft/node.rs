@@ -43,8 +43,8 @@ pub struct Raft<R: Rules = Sound> {
 #[derive(Debug, Clone)]
 pub(super) enum State {
     Follower { leader: Option<NodeId> },
-    PreCandidate { votes: BTreeSet<NodeId> },
-    Candidate { votes: BTreeSet<NodeId> },
+    PreCandidate { votes: Vec<NodeId> },
+    Candidate { votes: Vec<NodeId> },
     Leader(Leadership),
 }
 
@@ -158,8 +158,9 @@ impl<R: Rules> Raft<R> {
             last_index: self.log.last_index(),
             last_term: self.log.last_term(),
             snapshot_index: self.log.snapshot_index(),
-            members: self.log.members().clone(),
+            members: if self.knows_members() { self.log.members().clone() } else { BTreeSet::new() },
             lease_remaining: lease,
+            quorum_remaining: self.quorum_remaining(now),
         }
     }
 
@@ -190,8 +191,13 @@ impl<R: Rules> Raft<R> {
         self.rules.quorum(self.log.members().len())
     }
 
+    pub(super) fn commit_quorum(&self) -> usize {
+        self.rules.commit_quorum(self.log.members().len())
+    }
+
     fn tick(&mut self, cx: &mut Now<'_>) {
         self.expire_transfer(cx);
+        self.expire_joining(cx);
         match &self.state {
             State::Leader(lead) if cx.at >= lead.heartbeat_deadline => self.heartbeat(cx),
             State::Leader(_) => {}

@@ -1,5 +1,7 @@
 //! The leader's side of replication: rounds, entries, snapshots, counting what a quorum holds (paper §5.3, §5.4.2).
 
+use std::time::Duration;
+
 use super::io::{Event, Outcome, Output};
 use super::leadership::Mode;
 use super::message::{Append, AppendReply, InstallReply, InstallSnapshot, Message};
@@ -18,11 +20,23 @@ impl<R: Rules> Raft<R> {
     }
 
     fn quorum_is_lost(&self, now: Nanos) -> bool {
-        let State::Leader(lead) = &self.state else { return false };
+        let Some(heard) = self.quorum_heard(now) else { return false };
+        self.rules.quorum_lost(now.since(heard), self.config.election_timeout_max)
+    }
+
+    /// As a leader: when the round was sent that a quorum answered last.
+    fn quorum_heard(&self, now: Nanos) -> Option<Nanos> {
+        let State::Leader(lead) = &self.state else { return None };
         let members = self.log.members();
         // From when the answered round was sent, not from when its answer came: a late answer is no sign of life.
-        let heard = lead.reached(members, self.quorum(), now, |peer| peer.acked_sent.unwrap_or(peer.since));
-        self.rules.quorum_lost(now.since(heard), self.config.election_timeout_max)
+        Some(lead.reached(members, self.quorum(), now, |peer| peer.acked_sent.unwrap_or(peer.since)))
+    }
+
+    /// As a leader that checks its quorum: how long until it steps down if nobody answers it any more. (A heartbeat later at most, since
+    /// it looks when it sends one.)
+    pub(super) fn quorum_remaining(&self, now: Nanos) -> Option<Duration> {
+        let heard = self.quorum_heard(now).filter(|_| self.config.check_quorum)?;
+        Some((heard + self.config.election_timeout_max).since(now))
     }
 
     /// Sends one numbered `Append` to every follower. Whoever answers it followed this leader after now.
@@ -102,7 +116,7 @@ impl<R: Rules> Raft<R> {
             return; // an answer to an earlier leadership of this node
         }
         if self.rules.renews_leadership(reply.term, current) {
-            lead.answered(from, reply.round);
+            lead.answered(from, reply.round, cx.at);
         }
         let Some(peer) = lead.peers.get_mut(&from) else { return };
         if reply.term < current || reply.index > last {
@@ -126,13 +140,15 @@ impl<R: Rules> Raft<R> {
     fn follower_moved(&mut self, cx: &mut Now<'_>, follower: NodeId) {
         self.replicate(cx, follower);
         self.ask_successor(cx);
+        self.catch_up(cx);
         self.advance_commit(cx);
     }
 
     /// Commits what a quorum holds, if the rules allow, and serves the reads that waited for it or for a round.
     pub(super) fn advance_commit(&mut self, cx: &mut Now<'_>) {
         let State::Leader(lead) = &self.state else { return };
-        let reached = lead.reached(self.log.members(), self.quorum(), self.log.last_index(), |peer| peer.matched);
+        let reached =
+            lead.reached(self.log.members(), self.commit_quorum(), self.log.last_index(), |peer| peer.matched);
         let term = self.hard.term;
         if reached > self.commit && self.log.term_at(reached).is_some_and(|entry| self.rules.may_commit(entry, term)) {
             self.commit_to(cx, reached);

@@ -1,22 +1,21 @@
-//! What the shell asks for: proposals, reads, a transfer of leadership, other members, snapshots (thesis §3.10, §4, §5, §6.4).
+//! What the shell asks for: proposals, reads, a transfer of leadership, snapshots (thesis §3.10, §5, §6.4).
 //!
 //! Every request gets exactly one reply. A definite refusal is only given before anything was done.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
 use super::io::{Entry, EntryPayload, Outcome, Output, ReadConsistency, Snapshot, SnapshotMeta};
 use super::leadership::{PendingRead, Proposal};
 use super::message::{Message, TimeoutNow};
 use super::node::{Now, Raft, State, Transfer};
-use super::rules::{ChangeRequest, ChangeVerdict, ReadPath, Rules};
+use super::rules::{ReadPath, Rules};
 use crate::types::{Nanos, NodeId, RequestId};
 
 impl<R: Rules> Raft<R> {
     pub(super) fn propose(&mut self, cx: &mut Now<'_>, request: RequestId, command: Vec<u8>) {
         if !matches!(self.state, State::Leader(_)) {
             cx.reply(request, Outcome::NotLeader { leader: self.leader() });
-        } else if self.transfer.is_some() || self.pending_is_full() {
+        } else if !self.rules.accepts_proposals(self.transfer.is_some()) || self.pending_is_full() {
             cx.reply(request, Outcome::Busy);
         } else {
             self.append_proposal(cx, request, EntryPayload::Command(command));
@@ -28,7 +27,7 @@ impl<R: Rules> Raft<R> {
         usize::try_from(uncommitted).is_ok_and(|n| n >= self.config.max_pending)
     }
 
-    fn append_proposal(&mut self, cx: &mut Now<'_>, request: RequestId, payload: EntryPayload) {
+    pub(super) fn append_proposal(&mut self, cx: &mut Now<'_>, request: RequestId, payload: EntryPayload) {
         let index = self.log.last_index().next();
         let membership = matches!(payload, EntryPayload::Membership(_));
         self.log.append(Entry { index, term: self.hard.term, payload });
@@ -44,26 +43,6 @@ impl<R: Rules> Raft<R> {
         self.replicate_to_all(cx);
     }
 
-    pub(super) fn change_membership(&mut self, cx: &mut Now<'_>, request: RequestId, members: BTreeSet<NodeId>) {
-        let State::Leader(lead) = &self.state else {
-            cx.reply(request, Outcome::NotLeader { leader: self.leader() });
-            return;
-        };
-        let verdict = self.rules.membership_change(ChangeRequest {
-            current: self.log.members(),
-            proposed: &members,
-            current_committed: self.log.members_index() <= self.commit,
-            noop_committed: self.commit >= lead.noop,
-        });
-        match verdict {
-            ChangeVerdict::Accept if self.transfer.is_none() => {
-                self.append_proposal(cx, request, EntryPayload::Membership(members));
-            }
-            ChangeVerdict::Accept | ChangeVerdict::Busy => cx.reply(request, Outcome::Busy),
-            ChangeVerdict::Invalid => cx.reply(request, Outcome::Invalid),
-        }
-    }
-
     // ---- reads ----
 
     pub(super) fn read(&mut self, cx: &mut Now<'_>, request: RequestId, consistency: ReadConsistency) {
@@ -71,7 +50,7 @@ impl<R: Rules> Raft<R> {
             cx.reply(request, Outcome::ReadAt { index: self.commit });
             return;
         }
-        let lease_valid = self.lease_end(cx.at).is_some_and(|end| end > cx.at);
+        let lease_valid = self.lease_holds(cx.at);
         let believed = self.leader();
         let State::Leader(lead) = &mut self.state else {
             cx.reply(request, Outcome::NotLeader { leader: believed });
@@ -108,15 +87,27 @@ impl<R: Rules> Raft<R> {
         }
     }
 
+    /// Whether a read may be served from the lease.
+    fn lease_holds(&self, now: Nanos) -> bool {
+        let State::Leader(lead) = &self.state else { return false };
+        let judged_at = self.rules.lease_judged_at(now, lead.beat().unwrap_or(now));
+        self.lease_end(now).is_some_and(|end| end > judged_at)
+    }
+
     /// When the lease ends; `None` without one. Computed from what is known now, never stored: a stored lease is one that some
     /// path forgets to take back.
     pub(super) fn lease_end(&self, now: Nanos) -> Option<Nanos> {
         let State::Leader(lead) = &self.state else { return None };
-        if !self.config.lease_reads || !self.rules.lease_allowed(lead.timeout_now_sent) || self.commit < lead.noop {
+        if !self.config.lease_reads
+            || !self.rules.lease_allowed(self.transfer.is_some(), lead.timeout_now_sent)
+            || self.commit < lead.noop
+        {
             return None;
         }
-        let sent = lead.reached(self.log.members(), self.quorum(), Some(now), |peer| peer.acked_sent)?;
-        Some(self.rules.lease_until(sent, self.config.election_timeout_min, self.config.lease_ratio_percent))
+        let from = lead.reached(self.log.members(), self.quorum(), Some(now), |peer| {
+            peer.acked_sent.zip(peer.acked_at).map(|(sent, answered)| self.rules.lease_from(sent, answered))
+        })?;
+        Some(self.rules.lease_until(from, self.config.election_timeout_min, self.config.lease_ratio_percent))
     }
 
     // ---- transfer of leadership ----
@@ -126,8 +117,10 @@ impl<R: Rules> Raft<R> {
             cx.reply(request, Outcome::NotLeader { leader: self.leader() });
             return;
         };
-        let longest = || lead.peers.iter().max_by_key(|(id, peer)| (peer.matched, Reverse(**id))).map(|(id, _)| *id);
-        let target = to.or_else(longest).filter(|id| lead.peers.contains_key(id));
+        // A node that is still catching up is a peer and no member.
+        let candidates = || lead.peers.iter().filter(|(id, _)| self.log.members().contains(id));
+        let longest = || candidates().max_by_key(|(id, peer)| (peer.matched, Reverse(**id))).map(|(id, _)| *id);
+        let target = to.or_else(longest).filter(|target| candidates().any(|(id, _)| id == target));
         match target {
             _ if self.transfer.is_some() => cx.reply(request, Outcome::Busy),
             None => cx.reply(request, Outcome::Invalid),
@@ -143,8 +136,8 @@ impl<R: Rules> Raft<R> {
     pub(super) fn ask_successor(&mut self, cx: &mut Now<'_>) {
         let last = self.log.last_index();
         let (Some(transfer), State::Leader(lead)) = (&mut self.transfer, &mut self.state) else { return };
-        let ready = lead.peers.get(&transfer.to).is_some_and(|peer| peer.matched == last);
-        if ready && !transfer.asked {
+        let matched = lead.peers.get(&transfer.to).map(|peer| peer.matched);
+        if !transfer.asked && matched.is_some_and(|matched| self.rules.asks_successor(matched, last)) {
             transfer.asked = true;
             lead.timeout_now_sent = true;
             cx.send(transfer.to, Message::TimeoutNow(TimeoutNow { term: self.hard.term }));
@@ -157,16 +150,25 @@ impl<R: Rules> Raft<R> {
         let outcome = match leader {
             _ if !transfer.asked => Outcome::NotLeader { leader },
             None => return,
-            Some(successor) if successor == transfer.to => Outcome::Transferred,
-            Some(_) => Outcome::Superseded,
+            Some(leader) if leader == self.id => Outcome::Superseded,
+            // Another one than was chosen, perhaps: this node has handed its leadership over all the same.
+            Some(_) => Outcome::Transferred { leader, term: self.hard.term },
         };
         self.transfer = None;
         cx.reply(transfer.request, outcome);
     }
 
+    /// "If leadership transfer does not complete after about an election timeout, the prior leader aborts the transfer and resumes
+    /// accepting client requests" (thesis §3.10).
     pub(super) fn expire_transfer(&mut self, cx: &mut Now<'_>) {
         if let Some(transfer) = self.transfer.take_if(|transfer| cx.at >= transfer.deadline) {
-            cx.reply(transfer.request, if transfer.asked { Outcome::Superseded } else { Outcome::Busy });
+            let leads = matches!(self.state, State::Leader(_));
+            let outcome = match (transfer.asked, leads) {
+                (false, _) => Outcome::GivenUp,
+                (true, true) => Outcome::Superseded,
+                (true, false) => Outcome::Transferred { leader: self.leader(), term: self.hard.term },
+            };
+            cx.reply(transfer.request, outcome);
         }
     }
 

@@ -2,8 +2,6 @@
 //!
 //! What a role leaves behind is settled here too: requests that wait on a leadership are answered before it is dropped.
 
-use std::collections::BTreeSet;
-
 use super::io::{Entry, EntryPayload, Event, Outcome, Role};
 use super::leadership::Leadership;
 use super::node::{Now, Raft, State};
@@ -30,6 +28,9 @@ impl<R: Rules> Raft<R> {
             for read in lead.reads {
                 cx.reply(read.request, Outcome::NotLeader { leader });
             }
+            if let Some(joining) = lead.joining {
+                cx.reply(joining.request, Outcome::NotLeader { leader });
+            }
             for proposal in lead.proposals {
                 cx.reply(proposal.request, Outcome::Superseded);
             }
@@ -47,7 +48,7 @@ impl<R: Rules> Raft<R> {
     pub(super) fn become_pre_candidate(&mut self, cx: &mut Now<'_>) {
         let believed = self.leader();
         assert!(self.role() != Role::Leader, "a leader does not campaign");
-        self.state = State::PreCandidate { votes: BTreeSet::from([self.id]) };
+        self.state = State::PreCandidate { votes: vec![self.id] };
         self.arm(cx.at);
         cx.event(Event::BecamePreCandidate { term: self.hard.term });
         self.forget_leader(cx, believed);
@@ -58,9 +59,9 @@ impl<R: Rules> Raft<R> {
         let believed = self.leader();
         assert!(self.role() != Role::Leader, "a leader does not campaign");
         self.hard.term = self.hard.term.next();
-        self.hard.voted_for = Some(self.id);
+        self.hard.voted_for = self.rules.own_vote(self.id);
         self.hard_unsaved = true;
-        self.state = State::Candidate { votes: BTreeSet::from([self.id]) };
+        self.state = State::Candidate { votes: vec![self.id] };
         self.arm(cx.at);
         cx.event(Event::BecameCandidate { term: self.hard.term });
         cx.event(Event::Granted { term: self.hard.term, to: self.id });

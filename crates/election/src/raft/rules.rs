@@ -73,6 +73,12 @@ pub trait Rules {
         is_member || !members_committed
     }
 
+    /// To whom a candidate's own vote of its new term goes: it "increments its current term" and "votes for itself" (paper §5.2), so that
+    /// it has none left for others.
+    fn own_vote(&self, own: NodeId) -> Option<NodeId> {
+        Some(own)
+    }
+
     /// Whether the vote of the current term may go to `candidate`. "Each server will vote for at most one candidate in a given
     /// term, on a first-come-first-served basis" (paper §5.2).
     fn grants_vote(&self, voted_for: Option<NodeId>, candidate: NodeId) -> bool {
@@ -112,6 +118,12 @@ pub trait Rules {
         reply.granted && reply.for_term == term && reply.pre == pre
     }
 
+    /// Whether a vote is one more, after those of `counted`. "Votes from a majority of the servers" (paper §5.2): voters count, not
+    /// replies, since a reply may arrive twice.
+    fn counts_voter(&self, counted: &[NodeId], voter: NodeId) -> bool {
+        !counted.contains(&voter)
+    }
+
     /// Which term a voter puts into its reply: its own, so that a candidate that lags learns of it ("currentTerm, for candidate
     /// to update itself", paper Fig. 2), in a pre-vote too.
     fn vote_reply_term(&self, own: Term) -> Term {
@@ -122,6 +134,18 @@ pub trait Rules {
     /// from current leader or granting vote to candidate: convert to candidate" (paper Fig. 2).
     fn vote_rearms_timer(&self, granted: bool) -> bool {
         granted
+    }
+
+    /// Whether what calls itself the leader of `message` term has been deposed, as this node, in its `own` term, knows. "If a server
+    /// receives a request with a stale term number, it rejects the request" (paper §5.1).
+    fn is_deposed(&self, message: Term, own: Term) -> bool {
+        message < own
+    }
+
+    /// Whether hearing a deposed leader restarts the election timer. No: "without receiving AppendEntries RPC from *current* leader"
+    /// (paper Fig. 2).
+    fn deposed_rearms_timer(&self) -> bool {
+        false
     }
 
     /// The election timeout for a uniform draw from all of `u64`: "chosen randomly from a fixed interval" (paper §5.2).
@@ -150,6 +174,12 @@ pub trait Rules {
     /// committed by counting replicas" (paper §5.4.2, Fig. 8).
     fn may_commit(&self, entry: Term, current: Term) -> bool {
         entry == current
+    }
+
+    /// On how many of `members`, the leader included, an entry must be to be committed: "once the leader that created the entry has
+    /// replicated it on a majority of the servers" (paper §5.3), the same majority that elects.
+    fn commit_quorum(&self, members: usize) -> usize {
+        self.quorum(members)
     }
 
     /// How far a follower may commit: "min(leaderCommit, index of last new entry)" (paper Fig. 2), where only what this very
@@ -187,6 +217,27 @@ pub trait Rules {
         }
     }
 
+    /// Whether a new node has caught up, by how long the last catch-up round took. "If the last round lasts less than an election
+    /// timeout, then the leader adds the new server to the cluster, under the assumption that there are not enough unreplicated
+    /// entries to create a significant availability gap" (thesis §4.2.1).
+    fn caught_up(&self, round: Duration, election_timeout: Duration) -> bool {
+        round < election_timeout
+    }
+
+    // ---- transfer of leadership ----
+
+    /// Whether a leader takes proposals. "The prior leader stops accepting new client requests" while it hands its leadership over
+    /// (thesis §3.10): otherwise its successor might never catch up.
+    fn accepts_proposals(&self, transferring: bool) -> bool {
+        !transferring
+    }
+
+    /// Whether the successor may be asked to campaign. "The prior leader fully updates the target server's log to match its own
+    /// log" first (thesis §3.10), or the voters would refuse it.
+    fn asks_successor(&self, matched: LogIndex, last: LogIndex) -> bool {
+        matched == last
+    }
+
     // ---- reads and leases ----
 
     /// How a leader answers a read. "The leader needs to make sure it has not been superseded by a newer leader of which it is
@@ -217,9 +268,21 @@ pub trait Rules {
         sent + promise * percent / 100
     }
 
-    /// Whether a leader may use a lease at all. Once it has asked a successor to campaign, voters are released from their promise
+    /// From when on a lease counts whose round was *sent* at one time and answered at another. The voter's promise began when the
+    /// round reached it, which was no earlier than it was sent (thesis §6.4.1).
+    fn lease_from(&self, sent: Nanos, _answered: Nanos) -> Nanos {
+        sent
+    }
+
+    /// The time at which a lease must still hold for a read: that of the read itself, not that of the leader's last `beat`. Any
+    /// pause may lie between them (Gray and Cheriton, "Leases", 1989, §5).
+    fn lease_judged_at(&self, now: Nanos, _beat: Nanos) -> Nanos {
+        now
+    }
+
+    /// Whether a leader may use a lease at all, while a transfer is under way or after one was. Once it has asked a successor to campaign, voters are released from their promise
     /// for the rest of the term, even if the transfer seems to have failed: the request may still be under way (thesis §6.4.1).
-    fn lease_allowed(&self, timeout_now_sent: bool) -> bool {
+    fn lease_allowed(&self, _transferring: bool, timeout_now_sent: bool) -> bool {
         !timeout_now_sent
     }
 }

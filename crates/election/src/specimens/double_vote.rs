@@ -12,8 +12,31 @@
 //! long enough to be believed by their followers. ElectionSafety fails; the two logs of one term then break LogMatching and
 //! linearizability.
 
+use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::Rules;
 use crate::types::NodeId;
+
+pub(super) static SPECIMEN: Specimen = Specimen {
+    name: "double-vote",
+    about: "a voter gives its vote of a term to everyone who asks",
+    replaces: "Rules::grants_vote",
+    instances: &[
+        "https://github.com/djjonno/kerala/issues/18",
+        "https://github.com/redpanda-data/redpanda/pull/14",
+        "https://github.com/hazelcast/hazelcast/pull/16643",
+        "https://github.com/camunda/camunda/issues/5356",
+        "https://github.com/nats-io/nats-server/pull/5314",
+        "https://github.com/microsoft/CCF/pull/8094",
+    ],
+    configuration: "default options",
+    plan: "5 nodes: kill or pause the leader, pause all followers before their timers run out (within 150 ms), resume them \
+        together after 400 ms. All campaign for the same term at once and several win it. Equal shortest and longest \
+        election timeouts make every failover such a contest",
+    property: "ElectionSafety",
+    shown: Shown::ByProcesses,
+    clock: ClockKind::Monotonic,
+    start: |start| start.with(DoubleVote),
+};
 
 /// A voter that has a vote for everyone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -9,7 +9,26 @@
 //! neither side has the old leader (kill it first) both elect in the same term: ElectionSafety. Three nodes elect themselves
 //! alone as soon as they are cut off. No option of the protocol hides it.
 
+use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::Rules;
+
+pub(super) static SPECIMEN: Specimen = Specimen {
+    name: "half-is-majority",
+    about: "half of the members, rounded down, count as a majority (at least one)",
+    replaces: "Rules::quorum",
+    instances: &[
+        "https://github.com/elastic/elasticsearch/issues/2488",
+        "https://github.com/elastic/elasticsearch/issues/10935",
+    ],
+    configuration: "default options",
+    plan: "4 or 5 nodes, clients pinned to every node: partition into halves (2|2 or 2|3) for 2 s. Both sides elect, or \
+        keep, a leader and commit: lost acknowledged writes and stale reads; with 3 nodes any node that is cut off \
+        elects itself",
+    property: "Linearizable",
+    shown: Shown::ByProcesses,
+    clock: ClockKind::Monotonic,
+    start: |start| start.with(HalfIsMajority),
+};
 
 /// A node that takes half for a majority.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

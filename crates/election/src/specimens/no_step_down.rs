@@ -12,7 +12,26 @@
 //! (BoundedReelection). Writes sent to it never end (`Info`), local reads on it are stale; linearizable reads are not, for
 //! the round is never answered. No option hides it: both causes are refused.
 
+use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::{Rules, StepDown};
+
+pub(super) static SPECIMEN: Specimen = Specimen {
+    name: "no-step-down",
+    about: "a leader stays one, whatever newer terms it hears of and however few followers answer",
+    replaces: "Rules::steps_down",
+    instances: &[
+        "https://github.com/apache/ratis/pull/149",
+        "https://github.com/etcd-io/etcd/pull/4779",
+        "https://github.com/neo4j/neo4j/pull/8266",
+        "https://github.com/databendlabs/openraft/issues/2080",
+    ],
+    configuration: "default options",
+    plan: "3 or 5 nodes: isolate or pause the leader for 1 s, then heal. It still claims its old term beside its successor",
+    property: "NoStaleLeaderAfterHeal",
+    shown: Shown::ByProcesses,
+    clock: ClockKind::Monotonic,
+    start: |start| start.with(NoStepDown),
+};
 
 /// A leader that never gives up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -13,7 +13,28 @@
 //! queue in the old leader's sockets are served at the resume if they are read before the timer or the successor's message. With
 //! `check_quorum` off the window of an isolated leader lasts as long as the partition: certain conviction.
 
+use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::{ReadConsistency, ReadPath, Rules};
+
+pub(super) static SPECIMEN: Specimen = Specimen {
+    name: "read-unconfirmed",
+    about: "a leader answers linearizable reads without asking whether it still leads",
+    replaces: "Rules::read_path",
+    instances: &[
+        "https://github.com/xnnyygn/xraft/issues/40",
+        "https://github.com/atomix/atomix/issues/1013",
+        "https://aphyr.com/posts/316",
+    ],
+    configuration: "check-quorum off widens the window from 100 ms to that of the cut",
+    plan: "3 or 5 nodes, readers pinned to every node at 100/s or more and a writer elsewhere: isolate the leader for 1 s, \
+        or pause it for 150 to 1350 ms with reads in its sockets, again and again. It serves its old state from the \
+        successor's first commit (from about 150 ms) to its own step-down (at 300 to 340 ms). Without check-quorum the \
+        window lasts as long as the partition",
+    property: "Linearizable",
+    shown: Shown::ByProcesses,
+    clock: ClockKind::Monotonic,
+    start: |start| start.with(ReadUnconfirmed),
+};
 
 /// A leader that trusts itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

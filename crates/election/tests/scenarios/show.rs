@@ -55,11 +55,12 @@ fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Committed { index, term } => format!("committed at {index}@{term}"),
         Outcome::ReadAt { index } => format!("read at {index}"),
-        Outcome::Transferred => "transferred".to_owned(),
+        Outcome::Transferred { leader, term } => format!("transferred to {} in term {term}", name(*leader)),
         Outcome::MembershipChanged { index } => format!("members changed at {index}"),
         Outcome::NotLeader { leader } => format!("not the leader, try {}", name(*leader)),
         Outcome::Busy => "busy".to_owned(),
         Outcome::Invalid => "invalid".to_owned(),
+        Outcome::GivenUp => "given up".to_owned(),
         Outcome::Superseded => "superseded, outcome unknown".to_owned(),
     }
 }

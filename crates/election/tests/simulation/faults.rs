@@ -24,12 +24,21 @@ pub(crate) enum Fault {
         leader: NodeId,
         spared: NodeId,
     },
+    /// No member any more: it loses its disk.
+    Removed(NodeId),
+    /// It waits to become a member, in its next life.
+    Absent(NodeId),
     /// Everything is healed but the link between an old leader and the new one.
     Triangle(NodeId),
 }
 
-/// How many kinds [`World::next_fault`] knows.
+/// How many kinds [`World::next_fault`] knows, besides [`REPLACE`].
 pub(crate) const KINDS: u32 = 15;
+/// Members come and go, as in [`REPLACE`], but keep their disks.
+pub(crate) const MEMBERS: u32 = 10;
+/// Members are removed, lose their disks, and return. Not together with [`MEMBERS`], which might make a node a member again before
+/// its disk is gone: two operators that don't know of each other.
+pub(crate) const REPLACE: u32 = KINDS;
 
 impl<R: Rules + Clone> World<R> {
     pub(crate) fn next_fault(&mut self) {
@@ -57,7 +66,8 @@ impl<R: Rules + Clone> World<R> {
             7 => self.pause(BTreeSet::from([leader]), lasts),
             8 => self.contest(leader),
             9 => self.transfer_and_cut(leader, random),
-            10 => self.change_members(leader, random),
+            MEMBERS => self.change_members(leader, random),
+            REPLACE => self.replace(leader, random),
             11 => {
                 self.writes_quiet = true;
                 self.after(lasts, Happening::End(Fault::Quiet));
@@ -101,6 +111,8 @@ impl<R: Rules + Clone> World<R> {
                     self.after(3 * MS, Happening::End(Fault::Crash(id)));
                 }
             }
+            Fault::Removed(id) => self.wipe(*id),
+            Fault::Absent(id) => self.bring_back(*id),
             Fault::Triangle(old) => {
                 self.cut.clear();
                 if let Some(new) = self.leader().filter(|new| new != old) {
@@ -116,7 +128,7 @@ impl<R: Rules + Clone> World<R> {
         self.calm = true;
         self.writes_quiet = false;
         self.cut.clear();
-        let changes_members = self.setup.faults.contains(&10);
+        let changes_members = [MEMBERS, REPLACE].iter().any(|kind| self.setup.faults.contains(kind));
         let absent = (!changes_members && self.rng.random_bool(0.5)).then(|| self.random_node());
         for id in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.resume(id);
@@ -190,6 +202,19 @@ impl<R: Rules + Clone> World<R> {
             let delay = self.rng.random_range(MS..6 * MS);
             self.after(delay, Happening::End(Fault::Isolate(leader)));
         }
+    }
+
+    /// Asks whoever leads, again and again, until the node is a member.
+    fn bring_back(&mut self, id: NodeId) {
+        if let Some(leader) = self.leader().filter(|leader| *leader != id) {
+            let status = self.nodes[&leader].raft.as_ref().map(|raft| raft.status(self.local(leader)));
+            if status.is_some_and(|status| status.members.contains(&id)) {
+                return;
+            }
+            self.replace(leader, id);
+        }
+        let delay = self.rng.random_range(50..250) * MS;
+        self.after(delay, Happening::End(Fault::Absent(id)));
     }
 
     /// Removes the node if it is a member, adds it otherwise.

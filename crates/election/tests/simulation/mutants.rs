@@ -82,7 +82,7 @@ mutants! {
         fn lease_until(&self, sent: Nanos, promise: Duration, _: u32) -> Nanos { sent + promise * 3 }
     }
     lease_kept_on_transfer: LeaseExclusivity, 1000 seeds, defaults => {
-        fn lease_allowed(&self, _: bool) -> bool { true }
+        fn lease_allowed(&self, _: bool, _: bool) -> bool { true }
     }
     never_counts_its_quorum: LeaderOverlap, 1000 seeds, any => {
         fn quorum_lost(&self, _: Duration, _: Duration) -> bool { false }

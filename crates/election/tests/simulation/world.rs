@@ -90,10 +90,18 @@ impl Machine {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
-    Write { value: u64 },
-    Read { known: LogIndex },
+    Write {
+        value: u64,
+    },
+    Read {
+        known: LogIndex,
+    },
+    /// Once this node is removed, its disk may go.
+    Remove(NodeId),
+    /// A node without a disk is to be a member again.
+    Return,
     Admin,
 }
 
@@ -113,6 +121,8 @@ pub(crate) struct World<R: Rules> {
     pub(crate) calm: bool,
     pub(crate) checks: Checks,
     pub(crate) steps: u64,
+    /// How often a node became a member again after it had lost its disk.
+    pub(crate) returned: u32,
 }
 
 impl<R: Rules + Clone> World<R> {
@@ -131,30 +141,36 @@ impl<R: Rules + Clone> World<R> {
             calm: false,
             checks: Checks::default(),
             steps: 0,
+            returned: 0,
             setup,
         };
         for id in world.setup.config.members.clone() {
-            let skew = world.setup.skew_per_mille;
-            let rate_per_mille = world.rng.random_range(1000 - skew..=1000 + skew);
-            let offset = world.rng.random_range(0..1000 * MS);
-            let node = Node {
-                raft: None,
-                disk: Disk::default(),
-                machine: Machine::default(),
-                rate_per_mille,
-                offset,
-                scheduled: None,
-                paused: false,
-                held: Vec::new(),
-                crash_in_step: false,
-                starts: 0,
-            };
-            world.nodes.insert(id, node);
-            world.start(id);
+            world.add(id);
         }
         world.after(0, Happening::Client);
         world.after(400 * MS, Happening::Fault);
         world
+    }
+
+    /// A node that was never there before, with a clock of its own.
+    fn add(&mut self, id: NodeId) {
+        let skew = self.setup.skew_per_mille;
+        let rate_per_mille = self.rng.random_range(1000 - skew..=1000 + skew);
+        let offset = self.rng.random_range(0..1000 * MS);
+        let node = Node {
+            raft: None,
+            disk: Disk::default(),
+            machine: Machine::default(),
+            rate_per_mille,
+            offset,
+            scheduled: None,
+            paused: false,
+            held: Vec::new(),
+            crash_in_step: false,
+            starts: 0,
+        };
+        self.nodes.insert(id, node);
+        self.start(id);
     }
 
     pub(crate) fn after(&mut self, delay: u64, what: Happening) {
@@ -169,6 +185,8 @@ impl<R: Rules + Clone> World<R> {
             let ((at, _), what) = self.queue.pop_first().unwrap();
             self.now = at;
             match what {
+                // A former life: whatever was meant for it is lost.
+                Happening::Input { to, .. } | Happening::Timer { to } if !self.nodes.contains_key(&to) => {}
                 Happening::Input { to, .. } | Happening::Timer { to } if self.nodes[&to].paused => {
                     self.nodes.get_mut(&to).unwrap().held.push(what);
                 }
@@ -190,6 +208,9 @@ impl<R: Rules + Clone> World<R> {
     }
 
     pub(crate) fn start(&mut self, id: NodeId) {
+        if !self.nodes.contains_key(&id) {
+            return;
+        }
         let (seed, now) = (self.rng.next_u64(), self.local(id));
         let node = self.nodes.get_mut(&id).unwrap();
         if node.raft.is_some() {
@@ -203,7 +224,7 @@ impl<R: Rules + Clone> World<R> {
     }
 
     pub(crate) fn crash(&mut self, id: NodeId) {
-        let node = self.nodes.get_mut(&id).unwrap();
+        let Some(node) = self.nodes.get_mut(&id) else { return };
         node.raft = None;
         node.scheduled = None;
         node.paused = false;
@@ -211,8 +232,19 @@ impl<R: Rules + Clone> World<R> {
         node.crash_in_step = false;
     }
 
+    /// A removed node loses everything, and starts again in its next life.
+    pub(crate) fn wipe(&mut self, id: NodeId) {
+        if self.nodes.remove(&id).is_none() {
+            return;
+        }
+        let next = id.in_life(u32::try_from(id.life()).unwrap() + 1);
+        self.add(next);
+        let delay = self.rng.random_range(0..100) * MS;
+        self.after(delay, Happening::End(Fault::Absent(next)));
+    }
+
     pub(crate) fn resume(&mut self, id: NodeId) {
-        let node = self.nodes.get_mut(&id).unwrap();
+        let Some(node) = self.nodes.get_mut(&id) else { return };
         node.paused = false;
         for what in std::mem::take(&mut node.held) {
             let delay = self.rng.random_range(0..200_000);
@@ -379,9 +411,22 @@ impl<R: Rules + Clone> World<R> {
     }
 
     pub(crate) fn administer(&mut self, to: NodeId, input: impl FnOnce(RequestId) -> Input) {
+        self.operate(Operation::Admin, to, input);
+    }
+
+    /// Asks for the removal of a member, or for its addition if it is none.
+    pub(crate) fn replace(&mut self, leader: NodeId, member: NodeId) {
+        let Some(raft) = self.nodes.get(&leader).and_then(|node| node.raft.as_ref()) else { return };
+        let mut members = raft.status(self.local(leader)).members;
+        let operation = if members.remove(&member) { Operation::Remove(member) } else { Operation::Return };
+        members.extend((operation == Operation::Return).then_some(member));
+        self.operate(operation, leader, |request| Input::ChangeMembership { request, members });
+    }
+
+    fn operate(&mut self, operation: Operation, to: NodeId, input: impl FnOnce(RequestId) -> Input) {
         self.requests += 1;
         let request = RequestId(self.requests);
-        self.operations.insert(request, Operation::Admin);
+        self.operations.insert(request, operation);
         self.after(0, Happening::Input { to, input: input(request) });
     }
 
@@ -396,7 +441,18 @@ impl<R: Rules + Clone> World<R> {
                 assert!(machine.applied >= index, "what a read must see is applied before its reply");
                 self.checks.read_returned(id, known, machine.revision);
             }
-            (Operation::Write { .. } | Operation::Read { .. } | Operation::Admin, _) => {}
+            (Operation::Remove(member), Outcome::MembershipChanged { .. }) => {
+                self.after(0, Happening::End(Fault::Removed(member)));
+            }
+            (Operation::Return, Outcome::MembershipChanged { .. }) => self.returned += 1,
+            (
+                Operation::Write { .. }
+                | Operation::Read { .. }
+                | Operation::Remove(_)
+                | Operation::Return
+                | Operation::Admin,
+                _,
+            ) => {}
         }
     }
 

@@ -1,5 +1,7 @@
 //! What an operation did, as the stories about a counterexample need it: values are words already.
 
+use crate::text::grouped;
+
 /// What an operation did, or was asked to do if it has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deed {
@@ -53,8 +55,10 @@ pub enum Deed {
     },
     /// All elements of a set.
     Elements {
-        /// What it saw.
+        /// What it saw, as far as it is told.
         seen: Vec<String>,
+        /// How many more it saw that are of no matter and not told.
+        others: usize,
     },
     /// An element put at the end of a log or list.
     Append {
@@ -108,9 +112,9 @@ impl Deed {
             Self::Release { .. } => "released it".to_owned(),
             Self::Add { element } => format!("added {element}"),
             Self::Remove { element } => format!("removed {element}"),
-            Self::Elements { seen } => format!("found {}", braced(seen, '{', '}')),
+            Self::Elements { seen, others } => format!("found {}", braced(seen, *others, '{', '}')),
             Self::Append { element } => format!("appended {element}"),
-            Self::Sequence { seen } => format!("found {}", braced(seen, '[', ']')),
+            Self::Sequence { seen } => format!("found {}", braced(seen, 0, '[', ']')),
             Self::Enqueue { element } => format!("enqueued {element}"),
             Self::Dequeue { element: Some(element) } => format!("dequeued {element}"),
             Self::Dequeue { element: None } => "found it empty".to_owned(),
@@ -151,8 +155,8 @@ impl Deed {
                 token.as_ref().map_or("acquire".to_owned(), |token| format!("acquire #{token}"))
             }
             Self::Release { .. } => "release".to_owned(),
-            Self::Elements { seen } => braced(seen, '{', '}'),
-            Self::Sequence { seen } => braced(seen, '[', ']'),
+            Self::Elements { seen, others } => braced(seen, *others, '{', '}'),
+            Self::Sequence { seen } => braced(seen, 0, '[', ']'),
             Self::Dequeue { element } => element.as_ref().map_or("empty".to_owned(), |got| format!("dequeue {got}")),
             Self::Other { fact, .. } => fact.clone(),
             Self::Add { .. } | Self::Remove { .. } | Self::Append { .. } | Self::Enqueue { .. } => self.order(),
@@ -190,7 +194,7 @@ impl Deed {
 impl Deed {
     /// All elements that the operation saw.
     pub(super) fn listed(&self) -> Option<&[String]> {
-        if let Self::Elements { seen } | Self::Sequence { seen } = self { Some(seen) } else { None }
+        if let Self::Elements { seen, .. } | Self::Sequence { seen } = self { Some(seen) } else { None }
     }
 
     /// The element that the operation took out of a set.
@@ -214,10 +218,12 @@ pub(super) fn content(value: Option<&String>) -> String {
     value.map_or_else(|| "nothing".to_owned(), Clone::clone)
 }
 
-fn braced(seen: &[String], open: char, close: char) -> String {
-    let listed = seen[..seen.len().min(LISTED_MAX)].join(" ");
-    match seen.len().saturating_sub(LISTED_MAX) {
-        0 => format!("{open}{listed}{close}"),
-        more => format!("{open}{listed} … {more} more{close}"),
+/// A list in brackets, with the number of what is not listed.
+fn braced(seen: &[String], others: usize, open: char, close: char) -> String {
+    let mut listed = seen[..seen.len().min(LISTED_MAX)].to_vec();
+    let more = seen.len() - listed.len() + others;
+    if more > 0 {
+        listed.push(format!("… {} more", grouped(more)));
     }
+    format!("{open}{}{close}", listed.join(" "))
 }

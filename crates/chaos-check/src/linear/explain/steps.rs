@@ -42,7 +42,7 @@ fn step(cast: &Cast) -> String {
     );
     if cast.weaker {
         step.push_str(match &described.deed {
-            Deed::Elements { seen } | Deed::Sequence { seen } if seen.is_empty() => "",
+            Deed::Elements { seen, others: 0 } | Deed::Sequence { seen } if seen.is_empty() => "",
             Deed::Elements { .. } | Deed::Sequence { .. } => "; of what it found only some is of matter here",
             Deed::Read { .. }
             | Deed::Write { .. }

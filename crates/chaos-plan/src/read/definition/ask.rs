@@ -60,10 +60,10 @@ impl Reader {
         let method = fields.get("method").map_or(Some("GET".to_owned()), |field| self.method(field));
         let port = self.port_of(&fields, "`http`", around);
         let path = self.required(&fields, "`http`", "path", "for example `path: /status`");
-        let path = path.and_then(|field| self.url_path(field, around, Site::Node));
+        let path = path.and_then(|field| self.url_path(field, around, around.site));
         let headers = fields.get("headers");
-        let headers = headers.map(|field| self.templates_by_name(field, "a header", around.sight, Site::Node));
-        let body = fields.get("body").map(|field| self.template(field, around.sight, Site::Node));
+        let headers = headers.map(|field| self.templates_by_name(field, "a header", around.sight, around.site));
+        let body = fields.get("body").map(|field| self.template(field, around.sight, around.site));
         if body.as_ref().is_some_and(Option::is_none) {
             return None;
         }
@@ -75,7 +75,7 @@ impl Reader {
         let fields = self.open(field, &[&words::PROMETHEUS])?;
         let port = self.port_of(&fields, "`prometheus`", around);
         let path = match fields.get("path") {
-            Some(field) => self.url_path(field, around, Site::Node),
+            Some(field) => self.url_path(field, around, around.site),
             None => Template::new("/metrics").ok(),
         };
         Some(Ask::Prometheus { port: port?, path: path? })
@@ -125,7 +125,7 @@ impl Reader {
         let fields = self.open(field, &[&words::RESP])?;
         let port = self.port_of(&fields, "`resp`", around);
         let command = self.required(&fields, "`resp`", "command", "for example `command: [ROLE]`");
-        let command = command.and_then(|field| self.command(field, around.sight, Site::Node));
+        let command = command.and_then(|field| self.command(field, around.sight, around.site));
         let pairs = fields.get("pairs").and_then(|field| self.boolean(field)).unwrap_or(false);
         Some(Ask::Resp { port: port?, command: command?, pairs })
     }
@@ -136,14 +136,14 @@ impl Reader {
         let method = self.required(&fields, "`unix-json-rpc`", "method", "for example `method: cluster/status`");
         let socket = socket.and_then(|field| {
             let text = self.text(field, "a path")?;
-            self.path_of(text, field.node.place, around.sight, Site::Node)
+            self.path_of(text, field.node.place, around.sight, around.site)
         });
         let method = method.and_then(|field| self.text(field, "a text").map(str::to_owned));
         let params = match fields.get("params") {
             None => Some(Vec::new()),
             Some(field) => {
                 let items = self.list(field, "a list of texts")?;
-                self.templates(field, items, around.sight, Site::Node)
+                self.templates(field, items, around.sight, around.site)
             }
         };
         Some(Ask::UnixJsonRpc { socket: socket?, method: method?, params: params? })
@@ -152,7 +152,7 @@ impl Reader {
     /// The command itself, or under `run:`.
     pub(super) fn exec(&mut self, field: Field<'_>, around: &Surroundings<'_>) -> Option<Vec<Template>> {
         if let NodeKind::List(_) = field.node.kind {
-            return self.command(field, around.sight, Site::Node);
+            return self.command(field, around.sight, around.site);
         }
         if !matches!(field.node.kind, NodeKind::Map(_)) {
             self.wrong_type(field, "a list: the program, then its arguments");
@@ -160,7 +160,7 @@ impl Reader {
         }
         let fields = self.open(field, &[&words::EXEC])?;
         let run = self.required(&fields, "`exec`", "run", "for example `exec: [mytool, status]`")?;
-        self.command(run, around.sight, Site::Node)
+        self.command(run, around.sight, around.site)
     }
 
     fn ask_log(&mut self, field: Field<'_>, pattern: bool, around: &Surroundings<'_>) -> Option<Ask> {
@@ -183,7 +183,7 @@ impl Reader {
     fn ask_address(&mut self, field: Field<'_>, around: &Surroundings<'_>) -> Option<Ask> {
         let parse = |text: &str| text.parse::<std::net::Ipv4Addr>().map_err(|_| "four numbers with dots are wanted");
         let wanted = "an IPv4 address, for example `10.9.0.1`";
-        let address = self.renders_to(field, around.sight, Site::Node, wanted, parse)?;
+        let address = self.renders_to(field, around.sight, around.site, wanted, parse)?;
         Some(Ask::Address { address })
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::observers::Surroundings;
 use super::sight::{Sight, Site};
-use crate::definition::{ClientDefinition, HttpExchange, HttpOperation};
+use crate::definition::{ClientDefinition, Expression, HttpExchange, HttpOperation, TemplateValue, beside};
 use crate::error::Mistake;
 use crate::read::{Field, Fields, Reader, name_trouble};
 use crate::words;
@@ -23,7 +23,7 @@ impl Reader {
         let names: Vec<&'static str> = words::DRIVERS.names().collect();
         let driver = self.required(&fields, "`client`", "driver", "for example `driver: http`");
         let driver = driver.and_then(|field| self.one_of(field, "client driver", &names));
-        let around = Surroundings { ports, processes: Vec::new(), client: true, sight };
+        let around = Surroundings { ports, processes: Vec::new(), client: true, sight, site: Site::Operation };
         let port = match driver {
             // A program finds its own way.
             Some("program") | None => fields.get("port").and_then(|field| self.port(field, ports)),
@@ -112,6 +112,9 @@ impl Reader {
         let (fail, value, swapped) = (optional("fail"), optional("value"), optional("swapped"));
         let (revision, leader) = (optional("revision"), optional("leader"));
         let headers = headers.unwrap_or_default();
+        if let (Some(ok), Some(fail), Some(field)) = (&ok, &fail, fields.get("fail")) {
+            self.told_apart(ok, fail, field, around.sight);
+        }
         Some(HttpExchange {
             method: method?,
             path: path?,
@@ -124,5 +127,24 @@ impl Reader {
             revision,
             leader,
         })
+    }
+
+    /// No answer may mean both that an operation happened and that it didn't. Of expressions about nothing but the status that can
+    /// be tried out; what others make of an answer, only an answer can tell, and then the outcome is unknown.
+    fn told_apart(&mut self, ok: &Expression, fail: &Expression, field: Field<'_>, sight: &Sight) {
+        if [ok, fail].iter().any(|expression| expression.free_names().iter().any(|name| name.starts_with("answer"))) {
+            return;
+        }
+        let Some((_, scope)) = sight.values(Site::Operation).first() else { return };
+        let both = (200..600).find(|&status| {
+            let context = beside(scope, vec![("status", TemplateValue::from(status))]);
+            [ok, fail].iter().all(|expression| expression.value(&context).is_ok_and(|value| value.is_true()))
+        });
+        if let Some(status) = both {
+            let mistake = Mistake::at(field.node.place, "an answer that is both `ok` and `fail`");
+            self.note(mistake.label(format!("`ok: {}` holds for status {status} too", ok.text())).help(
+                "`fail` means that the operation definitely did not happen; what is neither is of unknown outcome",
+            ));
+        }
     }
 }

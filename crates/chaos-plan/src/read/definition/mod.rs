@@ -6,6 +6,7 @@
 mod ask;
 mod client;
 mod observers;
+mod operations;
 mod part;
 mod sight;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use super::{Field, Fields, Reader, name_trouble};
 use crate::definition::{
     AcknowledgedWrites, Install, OneLeader, Program, Promises, Reads, Scope, SystemDefinition, TimingTemplates, Tuned,
-    VersionQuestion,
+    VersionQuestion, part_of,
 };
 use crate::error::{Mistake, one_of};
 use crate::scalar;
@@ -56,7 +57,7 @@ impl Reader {
             version,
             ..Scope::default()
         };
-        let sight = Sight::new(&scope, &tune, service_nodes);
+        let sight = Sight::new(&scope, &tune, service_nodes, fields.get("operations").is_some());
         let nodes = self.part(&fields, &sight, Site::Node);
         let client = fields.get("client").and_then(|field| self.client_definition(field, &ports, &sight));
         let place = observers::Surroundings {
@@ -64,8 +65,10 @@ impl Reader {
             processes: nodes.processes.iter().map(|process| process.name.clone()).collect(),
             client: client.is_some() || fields.get("client").is_some(),
             sight: &sight,
+            site: Site::Node,
         };
         let observers = self.observers(&fields, &place);
+        self.can_be_set_up_again(&fields);
         Some(SystemDefinition {
             name: name.and_then(|field| self.name(field)).unwrap_or_default(),
             about: self.about(&fields),
@@ -77,12 +80,31 @@ impl Reader {
             service: fields.get("service").and_then(|field| self.service(field, service_nodes, &sight)),
             ready: fields.get("ready").map(|field| self.ready(field, &observers, &place)).unwrap_or_default(),
             compare: fields.get("compare").and_then(|field| self.compare(field, &place)),
+            operations: fields.get("operations").map(|field| self.operations(field, &place)).unwrap_or_default(),
+            proxied: fields.get("network").is_some_and(|field| self.proxied(field)),
             ports,
             tune,
             nodes,
             observers,
             client,
         })
+    }
+
+    /// Who joins again starts from an empty disk, with the files that are rendered for it and without a set-up.
+    fn can_be_set_up_again(&mut self, fields: &Fields<'_>) {
+        let changes = |node: &crate::yaml::Node| super::workload::has(node, "add-member");
+        let (Some(operations), Some(setup)) = (fields.get("operations"), fields.get("setup")) else { return };
+        if changes(operations.node) {
+            let mistake = Mistake::at(setup.key, "`setup` in a system with `add-member`")
+                .label("who joins again is not set up again")
+                .also(operations.key, "it is added with an empty disk");
+            self.note(mistake);
+        }
+    }
+
+    fn proxied(&mut self, field: Field<'_>) -> bool {
+        let Some(fields) = self.open(field, &[&words::SYSTEM_NETWORK]) else { return false };
+        fields.get("proxy").and_then(|field| self.boolean(field)).unwrap_or(false)
     }
 
     /// A field that has to be there.
@@ -204,27 +226,14 @@ impl Reader {
             if node.kind != NodeKind::Null
                 && let Some(fields) = self.open(entry, &[&words::PROGRAM])
             {
-                program.of = fields.get("of").and_then(|field| self.part_of(field));
+                let wanted = "an installed system with its version";
+                let of = fields.get("of");
+                program.of = of.and_then(|field| self.renders_to(field, sight, Site::Cluster, wanted, part_of));
                 program.version = fields.get("version").and_then(|field| self.version_question(field, sight));
             }
             programs.insert(key.value.clone(), program);
         }
         programs
-    }
-
-    /// `etcd@3.4.23`.
-    fn part_of(&mut self, field: Field<'_>) -> Option<(String, String)> {
-        let text = self.text(field, "an installed system with its version, for example `etcd@3.4.23`")?;
-        match text.split_once('@') {
-            Some((name, version)) if name_trouble(name).is_none() && name_trouble(version).is_none() => {
-                Some((name.to_owned(), version.to_owned()))
-            }
-            Some(_) | None => {
-                let mistake = Mistake::at(field.node.place, format!("`{text}` is no installed system"));
-                self.note(mistake.label("its name and its version are wanted, for example `etcd@3.4.23`"));
-                None
-            }
-        }
     }
 
     fn version_question(&mut self, field: Field<'_>, sight: &Sight) -> Option<VersionQuestion> {

@@ -23,6 +23,8 @@ pub(super) struct Surroundings<'s> {
     pub(super) client: bool,
     /// What templates may speak of.
     pub(super) sight: &'s Sight,
+    /// What the questions are about.
+    pub(super) site: Site,
 }
 
 impl Reader {
@@ -59,6 +61,7 @@ impl Reader {
         let role = expression(role);
         let (term, leader) = (expression(fields.get("term")), expression(fields.get("leader")));
         let (identity, voted_for) = (expression(fields.get("identity")), expression(fields.get("voted-for")));
+        let lease_remaining = expression(fields.get("lease-remaining"));
         let every = fields.get("every").and_then(|field| self.duration_within(field, EVERY));
         let confirm = fields.get("confirm").and_then(|field| self.boolean(field)).unwrap_or(false);
         let snapshot = fields.get("snapshot").and_then(|field| self.boolean(field)).unwrap_or(false);
@@ -84,6 +87,7 @@ impl Reader {
             leader,
             identity,
             voted_for,
+            lease_remaining,
             confirm,
             snapshot,
             every,

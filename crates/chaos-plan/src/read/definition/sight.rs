@@ -6,10 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::definition::{Expression, Pattern, PlaceOfNode, Scope, Template, TemplateValue, Tuned, beside};
+use crate::definition::{Expression, Pattern, PlaceOfNode, Scope, Template, TemplateValue, Tuned, beside, value_of};
 use crate::error::{Mistake, nearest};
 use crate::read::{Field, Reader};
 use crate::source::Place;
+
+/// How much the trial of all templates of a definition may take, in steps and bytes: a second of work.
+const RENDERING_MAX: u64 = 16 << 20;
 
 /// How many nodes the trial cluster has.
 const NODES: usize = 3;
@@ -18,11 +21,16 @@ const NODES: usize = 3;
 const OF_A_NODE: [&str; 6] = ["id", "number", "ip", "dir", "data", "run"];
 
 /// Words of all templates.
-const OF_ALL: [&str; 11] =
-    ["nodes", "others", "first", "service", "tune", "port", "program", "install", "version", "seed", "resource"];
+const OF_ALL: [&str; 13] = [
+    "nodes", "others", "first", "service", "tune", "port", "program", "install", "version", "seed", "resource",
+    "members", "joining",
+];
 
 /// Words of what an operation over HTTP sends.
 const OF_AN_OPERATION: [&str; 3] = ["key", "value", "expect"];
+
+/// Words of what the cluster is told.
+const OF_A_CHANGE: [&str; 2] = ["target", "to"];
 
 /// Functions of the template language.
 const FUNCTIONS: [&str; 5] = ["at", "range", "dict", "namespace", "debug"];
@@ -38,6 +46,12 @@ pub(super) enum Site {
     Cluster,
     /// A client's operation at a node under test.
     Operation,
+    /// Something that the cluster is told, without a destination.
+    Change,
+    /// The same with one.
+    TransferTo,
+    /// The same with one or without.
+    Transfer,
 }
 
 /// A cluster that exists only to try templates on.
@@ -48,23 +62,31 @@ pub(super) struct Sight {
     service: Vec<(String, TemplateValue)>,
     cluster: Vec<(String, TemplateValue)>,
     operation: Vec<(String, TemplateValue)>,
+    /// First with a destination, then, as many, without.
+    change: Vec<(String, TemplateValue)>,
 }
 
 impl Sight {
-    /// The cluster in each profile.
-    pub(super) fn new(scope: &Scope, profiles: &BTreeMap<String, BTreeMap<String, Tuned>>, service: usize) -> Self {
+    /// The cluster in each profile; `changing`: and its nodes as joining ones, if members come and go.
+    pub(super) fn new(
+        scope: &Scope,
+        profiles: &BTreeMap<String, BTreeMap<String, Tuned>>,
+        service: usize,
+        changing: bool,
+    ) -> Self {
         let nodes: Vec<PlaceOfNode> = (1..=NODES).map(place).collect();
         let places: Vec<PlaceOfNode> = (NODES + 1..=NODES + service).map(place).collect();
         let tune = profiles.values().next().cloned().unwrap_or_default();
         let scope = Scope { nodes, service: places, tune, ..scope.clone() };
         let none = BTreeMap::from([("default".to_owned(), BTreeMap::new())]);
         let profiles = if profiles.is_empty() { &none } else { profiles };
-        let mut sight =
-            Self { scope, node: Vec::new(), service: Vec::new(), cluster: Vec::new(), operation: Vec::new() };
+        let (node, service, cluster, operation) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut sight = Self { scope, node, service, cluster, operation, change: Vec::new() };
+        let mut alone = Vec::new();
         for (profile, tune) in profiles {
             let scope = Scope { tune: tune.clone(), ..sight.scope.clone() };
             sight.cluster.push((format!("in the profile `{profile}`"), scope.at(None)));
-            for own in 0..NODES + service {
+            for own in 0..NODES + sight.scope.service.len() {
                 let whose = format!("at n{} in the profile `{profile}`", own + 1);
                 let value = scope.at(Some(own));
                 if own >= NODES {
@@ -73,19 +95,32 @@ impl Sight {
                 }
                 let operation = OF_AN_OPERATION.map(|word| (word, TemplateValue::from(1))).to_vec();
                 sight.operation.push((whose.clone(), beside(&value, operation)));
+                if changing {
+                    let member = |index: usize| value_of(&scope.nodes[index]);
+                    let called = |index| beside(&member(index), vec![("identity", TemplateValue::from("1"))]);
+                    let target = ("target", called(own));
+                    let to = ("to", called((own + 1) % NODES));
+                    sight.change.push((whose.clone(), beside(&value, vec![target.clone(), to])));
+                    alone.push((whose.clone(), beside(&value, vec![target, ("to", TemplateValue::from(()))])));
+                    sight.node.push((format!("{whose}, joining,"), scope.joining(own, &[0, own])));
+                }
                 sight.node.push((whose, value));
             }
         }
+        sight.change.append(&mut alone);
         sight
     }
 
     /// What the template sees in each profile and at each node.
-    fn values(&self, site: Site) -> &[(String, TemplateValue)] {
+    pub(super) fn values(&self, site: Site) -> &[(String, TemplateValue)] {
         match site {
             Site::Node => &self.node,
             Site::Service => &self.service,
             Site::Cluster => &self.cluster,
             Site::Operation => &self.operation,
+            Site::TransferTo => &self.change[..self.change.len() / 2],
+            Site::Change => &self.change[self.change.len() / 2..],
+            Site::Transfer => &self.change,
         }
     }
 
@@ -95,6 +130,9 @@ impl Sight {
         match site {
             Site::Node | Site::Service => words.extend(OF_A_NODE),
             Site::Operation => words.extend(OF_A_NODE.into_iter().chain(OF_AN_OPERATION)),
+            Site::Change | Site::TransferTo | Site::Transfer => {
+                words.extend(OF_A_NODE.into_iter().chain(OF_A_CHANGE));
+            }
             Site::Cluster => {}
         }
         words
@@ -121,6 +159,12 @@ impl Reader {
 
     /// A template that is a text at a place: a key, say.
     pub(super) fn template_of(&mut self, text: &str, place: Place, sight: &Sight, site: Site) -> Option<Template> {
+        self.tried(text, place, sight, site).map(|(template, _)| template)
+    }
+
+    /// A template and what it renders to, for each of [`Sight::values`]; nothing once the definition's templates have taken what
+    /// all of them together may take, which is one mistake.
+    fn tried(&mut self, text: &str, place: Place, sight: &Sight, site: Site) -> Option<(Template, Vec<String>)> {
         let template = match Template::new(text) {
             Ok(template) => template,
             Err(error) => {
@@ -133,21 +177,36 @@ impl Reader {
             return None;
         }
         self.names_are_known(&template.free_names(), place, sight, &Sight::words(site, &[]), None)?;
+        let mut texts = Vec::new();
         for (whose, value) in sight.values(site) {
-            if let Err(error) = template.render(value) {
-                let mistake = Mistake::at(place, format!("this can't be rendered {whose}")).label(error.what);
-                self.note(mistake.help("it is tried for a cluster of three nodes, in each tuning profile"));
-                return None;
+            if self.rendering_took > RENDERING_MAX {
+                return Some((template, Vec::new()));
+            }
+            match template.render_counted(value) {
+                Ok((text, took)) => {
+                    texts.push(text);
+                    self.rendering_took += took;
+                }
+                Err(error) => {
+                    let mistake = Mistake::at(place, format!("this can't be rendered {whose}")).label(error.what);
+                    self.note(mistake.help("it is tried for a cluster of three nodes, in each tuning profile"));
+                    return None;
+                }
+            }
+            if self.rendering_took > RENDERING_MAX {
+                let mistake = Mistake::at(place, "the definition's templates render to too much");
+                self.note(mistake.label(format!("here they have taken {RENDERING_MAX} steps and bytes")).help(
+                    "all templates together, tried for a cluster of three nodes, in each tuning profile, may take that much",
+                ));
             }
         }
-        Some(template)
+        Some((template, texts))
     }
 
     /// A template that renders to a path inside the node's own directories.
     pub(super) fn path_of(&mut self, text: &str, place: Place, sight: &Sight, site: Site) -> Option<Template> {
-        let template = self.template_of(text, place, sight, site)?;
-        for (_, value) in sight.values(site) {
-            let path = template.render(value).unwrap_or_default();
+        let (template, paths) = self.tried(text, place, sight, site)?;
+        for path in paths {
             let inside = !path.starts_with('/') || path.starts_with("/nodes/n") || path.starts_with("/run/n");
             if path.is_empty() || !inside || path.split('/').any(|step| step == "..") {
                 let mistake = Mistake::at(place, format!("`{path}` is no path in the node's directory"))
@@ -168,9 +227,9 @@ impl Reader {
         wanted: &str,
         parse: fn(&str) -> Result<T, &'static str>,
     ) -> Option<Template> {
-        let template = self.template(field, sight, site)?;
-        for (whose, value) in sight.values(site) {
-            let rendered = template.render(value).unwrap_or_default();
+        let text = self.text(field, "a text")?;
+        let (template, texts) = self.tried(text, field.node.place, sight, site)?;
+        for ((whose, _), rendered) in sight.values(site).iter().zip(texts) {
             if let Err(why) = parse(rendered.trim()) {
                 let mistake = Mistake::at(field.node.place, format!("`{}` must be {wanted}", field.name))
                     .label(why)

@@ -3,7 +3,8 @@
 use super::*;
 
 /// Pieces of messages about what a definition means: names that others refer to, and what templates come to.
-const OF_MEANING: [&str; 29] = [
+const OF_MEANING: [&str; 30] = [
+    "an answer that is both",
     "nothing to confirm by",
     "no port `",
     "no process `",

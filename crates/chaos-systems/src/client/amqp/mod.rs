@@ -6,8 +6,9 @@
 //!
 //! An addition is a persistent message with a publisher's confirm. Registers and locks it has no words for.
 //!
-//! **Reading a set** fetches all its messages without acknowledging them, and gives them back by closing the channel; they count as
-//! redelivered from then on (a queue with a delivery limit would drop them some day; none is set). While this goes on, nobody else
+//! **Reading a set** has all its messages delivered, then fetches what may be left until the queue says that it is empty, acknowledges
+//! none, and gives them back by closing the channel; they count as redelivered from then on (a queue with a delivery limit would drop
+//! them some day; none is set). While this goes on, nobody else
 //! finds them: so this client reads one set at a time, and waits until the queue has as many again (at most [`GIVING_BACK_MAX`]).
 //! A message that is delivered twice because the queue's leader changed meanwhile is one element: each is told once. At most
 //! [`MESSAGES_MAX`] messages are read; a longer queue is not, and the operation `info`.
@@ -39,6 +40,10 @@ use crate::driver::{Answer, Client, ProbeError};
 const MESSAGES_MAX: usize = 200_000;
 /// How many messages are asked for before the first of them is read.
 const ASKED_AT_ONCE: usize = 64;
+/// How long a queue that delivers no more is taken for empty, before it is asked whether it is.
+const QUIET: Duration = Duration::from_millis(250);
+/// A reader's name on its channel.
+const CONSUMER: &str = "reader";
 /// How long a reader waits until its messages are in the queue again.
 const GIVING_BACK_MAX: Duration = Duration::from_secs(2);
 /// How long between two looks at the queue.
@@ -128,39 +133,25 @@ impl Shared {
 
     async fn elements(&self, node: NodeId, queue: &str) -> Result<OpResult, Trouble> {
         let _alone = self.reading.lock().await;
-        let unread = |broken: Broken| Trouble::Unknown(broken.error);
         // The messages go back when the channel is closed, so that it is never used again.
         let mut session = self.pool.connect(node).await?;
-        let mut values = BTreeSet::new();
-        let (mut asked, mut fetched, mut is_over) = (0, 0, false);
-        while !is_over || asked > 0 {
-            while !is_over && asked < ASKED_AT_ONCE {
-                const TO_BE_ACKNOWLEDGED: u8 = 0;
-                let get = Method::new(60, 70).short(0).text(queue).octet(TO_BE_ACKNOWLEDGED);
-                session.call(get).await.map_err(unread)?;
-                asked += 1;
-            }
-            match session.said().await {
-                Ok(Said::Message(body)) => {
-                    fetched += 1;
-                    values.insert(written_as_bytes(&body));
-                }
-                Ok(Said::Empty) => is_over = true,
-                Ok(other) => return Err(Trouble::Unknown(shortened(&format!("not a message: {other:?}")))),
-                // There is no such queue: nothing was ever added.
-                Err(Broken { code: Some(NOT_FOUND), .. }) if fetched == 0 => break,
-                Err(broken) => return Err(unread(broken)),
-            }
-            asked -= 1;
-            if fetched > MESSAGES_MAX {
-                return Err(Trouble::Unknown(format!("more than {MESSAGES_MAX} messages")));
-            }
+        let mut messages = Vec::new();
+        let read = match delivered(&mut session, queue, &mut messages).await {
+            Ok(()) => fetched(&mut session, queue, &mut messages).await,
+            Err(broken) => Err(broken),
+        };
+        match read {
+            Ok(()) => {}
+            // There is no such queue: nothing was ever added.
+            Err(Broken { code: Some(NOT_FOUND), .. }) if messages.is_empty() => {}
+            Err(broken) => return Err(Trouble::Unknown(broken.error)),
         }
         drop(session);
-        if fetched > 0 {
+        if !messages.is_empty() {
             // What comes back later than that is missed by the next reader, which is no concern of this one.
-            let _ = tokio::time::timeout(GIVING_BACK_MAX, self.given_back(node, queue, fetched)).await;
+            let _ = tokio::time::timeout(GIVING_BACK_MAX, self.given_back(node, queue, messages.len())).await;
         }
+        let values: BTreeSet<Value> = messages.iter().map(|body| written_as_bytes(body)).collect();
         Ok(OpResult::Elements { values: values.into_iter().collect(), revision: None })
     }
 
@@ -180,6 +171,54 @@ impl Shared {
             tokio::time::sleep(GIVING_BACK_PAUSE).await;
         }
     }
+}
+
+/// Has the queue deliver what it has, until it delivers no more for [`QUIET`]: fast, but no proof that this was all.
+async fn delivered(session: &mut AmqpSession, queue: &str, messages: &mut Vec<Vec<u8>>) -> Result<(), Broken> {
+    session.call(Method::new(60, 10).long(0).short(u16::MAX).octet(0)).await?;
+    session.expect(60, 11).await?;
+    session.call(Method::new(60, 20).short(0).text(queue).text(CONSUMER).octet(0).long_text(&[])).await?;
+    let mut is_told_to_stop = false;
+    loop {
+        if !is_told_to_stop && !session.says_more_within(QUIET).await? {
+            session.call(Method::new(60, 30).text(CONSUMER).octet(0)).await?;
+            is_told_to_stop = true;
+        }
+        match session.said().await? {
+            Said::Message(body) => keep(messages, body)?,
+            Said::Done(60, 21, _) => {}
+            Said::Done(60, 31, _) => return Ok(()),
+            other @ (Said::Ack(_) | Said::Nack(_) | Said::Returned(..) | Said::Empty | Said::Done(..)) => {
+                return Err(shortened(&format!("not a delivery: {other:?}")).into());
+            }
+        }
+    }
+}
+
+/// Fetches messages one after the other, until there is none: slow, since each is agreed upon by the replicas, but complete.
+async fn fetched(session: &mut AmqpSession, queue: &str, messages: &mut Vec<Vec<u8>>) -> Result<(), Broken> {
+    let (mut asked, mut is_over) = (0, false);
+    while !is_over || asked > 0 {
+        while !is_over && asked < ASKED_AT_ONCE {
+            const TO_BE_ACKNOWLEDGED: u8 = 0;
+            session.call(Method::new(60, 70).short(0).text(queue).octet(TO_BE_ACKNOWLEDGED)).await?;
+            asked += 1;
+        }
+        match session.said().await? {
+            Said::Message(body) => keep(messages, body)?,
+            Said::Empty => is_over = true,
+            other @ (Said::Ack(_) | Said::Nack(_) | Said::Returned(..) | Said::Done(..)) => {
+                return Err(shortened(&format!("not a message: {other:?}")).into());
+            }
+        }
+        asked -= 1;
+    }
+    Ok(())
+}
+
+fn keep(messages: &mut Vec<Vec<u8>>, body: Vec<u8>) -> Result<(), Broken> {
+    messages.push(body);
+    if messages.len() > MESSAGES_MAX { Err(format!("more than {MESSAGES_MAX} messages").into()) } else { Ok(()) }
 }
 
 /// A set's queue.

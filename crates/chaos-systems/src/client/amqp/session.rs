@@ -7,6 +7,8 @@
 //!
 //! Refuses TLS, heartbeats (who waits has a limit of its own) and every login but PLAIN.
 
+use std::time::Duration;
+
 use crate::client::shortened;
 use crate::client::wire::{Session, Wire};
 
@@ -86,7 +88,7 @@ pub(super) enum Said {
     Nack(u64),
     /// The published message fits no queue: code and text. The acknowledgement follows.
     Returned(u16, String),
-    /// A fetched message.
+    /// A message that was delivered or fetched.
     Message(Vec<u8>),
     /// There is no message to fetch.
     Empty,
@@ -196,6 +198,17 @@ impl AmqpSession {
         Ok(self.wire.send(&frames.concat()).await?)
     }
 
+    /// Whether the node says something before so much time is over.
+    pub(super) async fn says_more_within(&mut self, time: Duration) -> Result<bool, Broken> {
+        if !self.wire.pending().is_empty() {
+            return Ok(true);
+        }
+        match tokio::time::timeout(time, self.wire.fill()).await {
+            Ok(filled) => Ok(filled.map(|()| true)?),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// What the node says next.
     pub(super) async fn said(&mut self) -> Result<Said, Broken> {
         let method = self.method().await?;
@@ -214,7 +227,7 @@ impl AmqpSession {
                 self.content().await?;
                 Ok(Said::Returned(code, text))
             }
-            (BASIC, 71) => Ok(Said::Message(self.content().await?)),
+            (BASIC, 60 | 71) => Ok(Said::Message(self.content().await?)),
             (BASIC, 72) => Ok(Said::Empty),
             (BASIC, 80) => Ok(Said::Ack(tag()?)),
             (BASIC, 120) => Ok(Said::Nack(tag()?)),

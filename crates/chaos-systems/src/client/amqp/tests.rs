@@ -53,6 +53,16 @@ fn message(body: &str) -> Vec<u8> {
     [method(60, 71, &[0; 8 + 1 + 1 + 1 + 4]), content(body)].concat()
 }
 
+fn delivery(body: &str) -> Vec<u8> {
+    [method(60, 60, &[0; 1 + 8 + 1 + 1 + 1]), content(body)].concat()
+}
+
+/// A reader's first part: a limit, deliveries, the end of them.
+fn deliveries(bodies: &[&str]) -> Vec<Vec<u8>> {
+    let consumed = [method(60, 21, b"\x06reader"), bodies.iter().flat_map(|body| delivery(body)).collect()].concat();
+    vec![method(60, 11, &[]), consumed, method(60, 31, b"\x06reader")]
+}
+
 fn empty() -> Vec<u8> {
     method(60, 72, &[0])
 }
@@ -151,15 +161,23 @@ async fn a_node_of_another_protocol_is_told_nothing() {
 #[tokio::test]
 async fn a_set_is_read_as_a_whole_or_not_at_all() {
     // As many questions as are asked at once are on their way when the first "empty" comes.
-    let whole: Vec<Vec<u8>> = ["7", "x", "7"].map(message).into_iter().chain((0..64).map(|_| empty())).collect();
+    let rest = ["8", "7"].map(message).into_iter().chain((0..64).map(|_| empty()));
+    let whole: Vec<Vec<u8>> = deliveries(&["7", "x", "7"]).into_iter().chain(rest).collect();
     let OpPhase::Ok(OpResult::Elements { values, .. }) = ends(elements(), whole).await else { panic!("a set") };
-    assert_eq!(values.len(), 2, "what was delivered twice is there once");
-    assert_eq!(values[0], Value(7));
-    assert!(values[1].0 >= 1 << 63);
-    assert_eq!(kind(&ends(elements(), vec![message("7"), closed(320)]).await), "info");
-    assert_eq!(kind(&ends(elements(), vec![message("7")]).await), "info");
+    assert_eq!(values.len(), 3, "what was delivered twice is there once, and what was not is fetched");
+    assert_eq!(values[..2], [Value(7), Value(8)]);
+    assert!(values[2].0 >= 1 << 63);
+    let mut cases = [deliveries(&[]), deliveries(&["7"]), deliveries(&["7"]), deliveries(&["7"])];
+    cases[0].extend([message("7"), closed(320)]);
+    cases[1].extend([message("7")]);
+    cases[2].truncate(2);
+    cases[3].extend([closed(404)]);
+    for script in cases {
+        let told = format!("{script:?}");
+        assert_eq!(kind(&ends(elements(), script).await), "info", "{told}");
+    }
     let none = OpResult::Elements { values: vec![], revision: None };
-    assert_eq!(ends(elements(), vec![closed(404)]).await, OpPhase::Ok(none));
+    assert_eq!(ends(elements(), vec![method(60, 11, &[]), closed(404)]).await, OpPhase::Ok(none));
 }
 
 #[tokio::test]

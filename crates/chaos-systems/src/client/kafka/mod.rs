@@ -247,7 +247,8 @@ impl Shared {
         }
     }
 
-    /// Makes a topic, unless it is there, and waits for a leader of it.
+    /// Makes a topic, unless it is there, and waits for a leader of it. A broker tells that it leads a new topic a moment before it
+    /// serves it: where it is this one, that is waited for, too.
     async fn make_topic(&self, node: NodeId, topic: &str) -> Result<(), Trouble> {
         let mut session = self.pool.take(node).await?;
         let told = session.metadata(topic).await.map_err(Trouble::Unknown)?;
@@ -263,7 +264,9 @@ impl Shared {
         }
         for _ in 0..NEW_TOPIC_LOOKS {
             let told = session.metadata(topic).await.map_err(Trouble::Unknown)?;
-            if told.topic.code == Code::NONE && told.topic.leader >= 0 {
+            let is_led = told.topic.code == Code::NONE && told.topic.leader >= 0;
+            let is_elsewhere = self.node(&told, told.topic.leader) != Some(node);
+            if is_led && (is_elsewhere || session.end(topic).await.map_err(Trouble::Unknown)?.is_ok()) {
                 self.pool.put_back(node, session);
                 return Ok(());
             }

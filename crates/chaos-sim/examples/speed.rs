@@ -1,0 +1,135 @@
+//! How many seeds a minute: run by `scripts/sim-speed.sh`, which puts the lines into a table.
+//!
+//! ```text
+//! speed <what> <seconds> <threads>     what: clients, elections, partitions
+//! speed double <runs> <threads>        each seed twice; says how many hashes differed
+//! ```
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use chaos_check::Property;
+use chaos_history::Seed;
+use chaos_plan::{Source, Workload, load_source};
+use chaos_sim::{Keep, SimOptions, Simulated, Watching, simulate};
+
+/// Five nodes, ten virtual seconds in all, of which one is the start and the warm-up.
+fn workload(clients: &str, faults: &str) -> Workload {
+    let text = format!(
+        "name: speed\nabout: A benchmark.\nsystem: raft\nnodes: 5\nobserve: {{ every: 100ms }}\nclients:\n  - {clients}\n\
+         checks: [election-safety, linearizable]\nsettle: 500ms\nfaults:\n  name: speed\n  about: Of a benchmark.\n  steps:\n{faults}\n"
+    );
+    let source = Source { name: "speed.yaml".to_owned(), text };
+    let loaded = load_source(source, &[], &|_| Err(std::io::ErrorKind::NotFound.into()));
+    loaded.unwrap_or_else(|errors| panic!("{errors}")).workload
+}
+
+const THREE_CLIENTS: &str =
+    "{ register: { keys: 4, rate: 105/s, mix: { read: 2, write: 1, cas: 1 }, roaming: 3, pinned: false } }";
+const IDLE: &str = "{ register: { keys: 1, rate: 1/s, roaming: 1, pinned: false } }";
+const WAIT: &str = "    - wait: 8200ms";
+const ISOLATIONS: &str = "    - repeat: 3\n      steps:\n        - partition: { isolate: leader }\n          for: 1300ms\n        - wait: 1433ms";
+const KILLS: &str =
+    "    - repeat: 3\n      steps:\n        - kill: leader\n          for: 1300ms\n        - wait: 1433ms";
+
+fn of(what: &str) -> Option<(Workload, Vec<Property>)> {
+    let online = vec![Property::ElectionSafety, Property::SingleVote, Property::Linearizable];
+    match what {
+        "clients" => Some((workload(THREE_CLIENTS, WAIT), online)),
+        "partitions" => Some((workload(THREE_CLIENTS, ISOLATIONS), online)),
+        "elections" => Some((workload(IDLE, KILLS), vec![Property::ElectionSafety, Property::SingleVote])),
+        "quiet" => Some((workload(IDLE, WAIT), vec![Property::ElectionSafety, Property::SingleVote])),
+        _ => None,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it measures how long simulating takes")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Processor time of the whole process, from Linux; zero elsewhere.
+fn processor_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    Duration::from_millis((ticks(11) + ticks(12)) * 10)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [what, amount, threads] = arguments.as_slice() else { return Err("speed <what> <amount> <threads>".into()) };
+    let (amount, threads): (u64, u64) = (amount.parse()?, threads.parse()?);
+    if what == "double" {
+        return double(amount, threads);
+    }
+    let (workload, properties) = of(what).ok_or("what: clients, partitions, elections, quiet or double")?;
+    let options = SimOptions { keep: Keep::Nothing, watching: Watching::For(properties), ..SimOptions::default() };
+    let (seeds, sums) = (AtomicU64::new(0), [const { AtomicU64::new(0) }; 3]);
+    let (begin, used) = (now(), processor_time());
+    let until = begin + Duration::from_secs(amount);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while now() < until {
+                    let seed = Seed(seeds.fetch_add(1, Ordering::Relaxed));
+                    let simulated = simulate(&workload, seed, &options).unwrap_or_else(|error| panic!("{error}"));
+                    count(&simulated, &sums);
+                }
+            });
+        }
+    });
+    let (took, used) = (begin.elapsed(), processor_time() - used);
+    let seeds = seeds.into_inner();
+    let [happened, operations, virtual_ms] = sums.map(AtomicU64::into_inner);
+    tell(what, seeds, took, used, [happened / seeds, operations / seeds, virtual_ms / seeds]);
+    Ok(())
+}
+
+fn count(simulated: &Simulated, sums: &[AtomicU64; 3]) {
+    assert!(simulated.alarm.is_none(), "the sound node is convicted: {:?}", simulated.alarm);
+    let counts = simulated.operations;
+    let added = [simulated.happened, counts.ok + counts.fail + counts.info, simulated.end.0 / 1_000_000];
+    for (sum, more) in sums.iter().zip(added) {
+        sum.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+/// One line of the table: seeds a minute by the clock and by processor time on two of them, then what a seed was.
+#[expect(clippy::print_stdout, reason = "it is what the script reads")]
+fn tell(what: &str, seeds: u64, took: Duration, used: Duration, [happened, operations, virtual_ms]: [u64; 3]) {
+    let minute = |time: Duration| seeds * 60_000 / u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+    let cpu_us = u64::try_from(used.as_micros()).unwrap_or(u64::MAX) / seeds.max(1);
+    println!(
+        "{what} seeds={seeds} wall_per_minute={} two_cores_per_minute={} cpu_us={cpu_us} happenings={happened} operations={operations} virtual_ms={virtual_ms}",
+        minute(took),
+        2 * minute(used)
+    );
+}
+
+#[expect(clippy::print_stdout, reason = "it is what the script reads")]
+fn double(runs: u64, threads: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let workloads = ["clients", "partitions", "elections"].map(|what| of(what).map(|(workload, _)| workload));
+    let workloads: Vec<Workload> = workloads.into_iter().flatten().collect();
+    let options = SimOptions { keep: Keep::Nothing, ..SimOptions::default() };
+    let (next, differing) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= runs {
+                        return;
+                    }
+                    let workload = &workloads[usize::try_from(seed % 3).unwrap_or(0)];
+                    let hash = || simulate(workload, Seed(seed), &options).map(|simulated| simulated.hash);
+                    let (one, other) = (hash(), hash());
+                    let same = matches!((one, other), (Ok(one), Ok(other)) if one == other);
+                    differing.fetch_add(u64::from(!same), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    println!("double runs={runs} differing={}", differing.into_inner());
+    Ok(())
+}
