@@ -198,6 +198,7 @@ impl FaultsUnderWay {
         for (id, fault) in &mut self.faults {
             let Some(pulse) = &mut fault.aimed.pulse else { continue };
             pulse.node(node, life, now);
+            self.edition += 1;
             match &fault.stage {
                 Stage::Active { wanted: Some(lift), .. } if !pulse.is_dying() => over.push((*id, lift.clone())),
                 Stage::Active { .. } | Stage::Beginning { .. } | Stage::Ending => {}
@@ -213,6 +214,7 @@ impl FaultsUnderWay {
                 continue;
             };
             for (node, stroke) in pulse.strokes(now) {
+                self.edition += 1;
                 let change = match stroke {
                     Stroke::Kill => FaultChange::Kill(KillSignal::KILL),
                     Stroke::Start => FaultChange::Restart,
@@ -344,6 +346,12 @@ impl FaultsUnderWay {
     pub(crate) fn whole(&self, impact: Impact) -> BTreeSet<NodeId> {
         let held = |fault: &&UnderWay| fault.kind().impact() == impact && fault.process().is_none();
         self.faults.values().filter(held).flat_map(|fault| fault.hit.iter().copied()).collect()
+    }
+
+    /// The nodes that are being killed by their crash loop: up, by what the world has told, but not for long.
+    pub(crate) fn dying(&self) -> BTreeSet<NodeId> {
+        let under_way = self.faults.values().filter(|fault| !matches!(fault.stage, Stage::Ending));
+        under_way.filter_map(|fault| fault.aimed.pulse.as_ref()).flat_map(Pulse::dying).collect()
     }
 
     /// The nodes that faults hinder, by the faults' kinds.

@@ -84,8 +84,13 @@ impl Pulse {
         self.nodes.values().filter_map(due).min()
     }
 
-    /// Whether a node that was killed has not been heard to end.
+    /// The nodes that were killed and have not been heard to end.
+    pub(crate) fn dying(&self) -> impl Iterator<Item = NodeId> {
+        self.nodes.iter().filter(|(_, beat)| **beat == Beat::Dying).map(|(node, _)| *node)
+    }
+
+    /// Whether there is such a node.
     pub(crate) fn is_dying(&self) -> bool {
-        self.nodes.values().any(|beat| *beat == Beat::Dying)
+        self.dying().next().is_some()
     }
 }

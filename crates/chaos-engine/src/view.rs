@@ -142,7 +142,7 @@ impl ClusterView {
             return;
         }
         let held = Held {
-            killed: faults.whole(Impact::Ends),
+            killed: &faults.whole(Impact::Ends) | &faults.dying(),
             stopped: faults.whole(Impact::Stops),
             hindered: faults.hindered(),
             processes: faults.processes(),

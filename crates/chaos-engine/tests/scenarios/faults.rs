@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use chaos_engine::{Command, Cut, FaultChange, Finished};
 use chaos_history::{FaultEdge, FaultKind, Link, Mark, NodeId};
-use chaos_plan::{Choice, Partition, StepAction, Target};
+use chaos_plan::{Choice, Partition, Phase, StepAction, Target};
 
 use crate::audit::{Run, audited, run};
 use crate::fake_world::Quirks;
 use crate::plans::{
-    HEARTBEAT, await_leader, await_stable, crash_loop, isolate, kill, lasting, ms, nodes, open, pause, range, repeat,
-    slow, step, wait, workload,
+    HEARTBEAT, await_leader, await_stable, crash_loop, isolate, kill, lasting, ms, nodes, open, pause, phased, range,
+    repeat, slow, step, together, wait, workload,
 };
 
 fn under(count: usize, steps: Vec<StepAction>) -> Run {
@@ -119,6 +119,16 @@ fn a_frozen_leader_is_out_of_reach_for_all_until_it_thaws() {
         assert_eq!(fault.change, FaultChange::Thaw(Cut::default()));
     }
     assert_eq!(run.edges(FaultEdge::End).len(), 2);
+}
+
+#[test]
+fn a_node_that_its_crash_loop_is_killing_is_not_paused() {
+    for seed in 0..40 {
+        let at_once = |fault| phased(lasting(fault, 0, 900), Phase::AtOnce);
+        let branches = vec![vec![at_once(crash_loop(Target::Majority))], vec![at_once(pause(Target::Follower))]];
+        // That no fault hits what was hit already is a part of the audit.
+        audited(&workload(5, vec![repeat(5, vec![together(branches)])]), seed, Quirks::default());
+    }
 }
 
 #[test]
