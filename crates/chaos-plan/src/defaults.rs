@@ -22,6 +22,7 @@ impl Default for RaftOptions {
             request_timeout: Duration::from_millis(900),
             specimen: None,
             arguments: Vec::new(),
+            record: false,
             nodes: BTreeMap::new(),
         }
     }

@@ -165,6 +165,8 @@ pub struct RaftOptions {
     pub specimen: Option<String>,
     /// Further arguments, handed to every node as they are.
     pub arguments: Vec<String>,
+    /// Each process records what its core was told; of all nodes or none.
+    pub record: bool,
     /// The nodes that run otherwise, each with all of its own options; how clients read is not one of them, and these have no nodes.
     pub nodes: BTreeMap<NodeId, RaftOptions>,
 }

@@ -98,6 +98,9 @@ fn write_raft(out: &mut String, options: &RaftOptions) -> fmt::Result {
     };
     writeln!(out, "    read: {read}")?;
     write_raft_node(out, "    ", options)?;
+    if options.record {
+        writeln!(out, "    record: true")?;
+    }
     if options.nodes.is_empty() {
         return Ok(());
     }

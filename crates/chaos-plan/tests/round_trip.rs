@@ -333,7 +333,7 @@ fn raft() -> impl Strategy<Value = RaftOptions> {
             // What is all nodes' alone, and what a node can't take back.
             let program = own.program.clone().or_else(|| all.program.clone());
             let lease_reads = own.lease_reads || all.read == ReadConsistency::Lease;
-            (NodeId::from_index(index), RaftOptions { read: all.read, lease_reads, program, ..own })
+            (NodeId::from_index(index), RaftOptions { read: all.read, record: all.record, lease_reads, program, ..own })
         };
         RaftOptions { nodes: others.into_iter().map(own).collect(), ..all.clone() }
     })
@@ -344,7 +344,7 @@ fn raft_node() -> impl Strategy<Value = RaftOptions> {
         prop_oneof![Just(ReadConsistency::Linearizable), Just(ReadConsistency::Local), Just(ReadConsistency::Lease)];
     let program = option::of(text().prop_filter("a program has a name", |text| !text.is_empty()));
     let specimen = option::of("[a-z0-9-]{5,20}");
-    (program, duration(), range(), any::<[bool; 4]>(), read, duration(), specimen, vec(text(), 0..4)).prop_map(
+    (program, duration(), range(), any::<[bool; 5]>(), read, duration(), specimen, vec(text(), 0..4)).prop_map(
         |(program, heartbeat, above, flags, read, request_timeout, specimen, arguments)| RaftOptions {
             program: program.map(PathBuf::from),
             election_timeout: DurationRange { min: heartbeat + above.min, max: heartbeat + above.max },
@@ -357,6 +357,7 @@ fn raft_node() -> impl Strategy<Value = RaftOptions> {
             request_timeout,
             specimen,
             arguments,
+            record: flags[4],
             nodes: BTreeMap::new(),
         },
     )

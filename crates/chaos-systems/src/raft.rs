@@ -193,6 +193,10 @@ impl Driver for RaftDriver {
         if let Some(specimen) = &options.specimen {
             flag("--specimen", specimen.clone());
         }
+        if options.record {
+            // Beside the node's memory, which a plan may wipe or damage.
+            flag("--record", data.with_file_name("core.jsonl").display().to_string());
+        }
         arguments.extend(options.arguments.iter().map(OsString::from));
         let command = CommandLine { program, arguments, ..CommandLine::default() };
         Launch { processes: vec![LaunchProcess { name: "node".to_owned(), command }], ..Launch::default() }

@@ -1,5 +1,7 @@
 //! `chaos replay FILE`: run a plan again, under one seed after another, until it shows what it is kept for.
 //!
+//! `chaos replay --core FILE`: run the core of one node again through what it was told in a run with `record: true`.
+//!
 //! A violation on real processes is a matter of luck: how much, the file of a bug says (`chaos_explore::share_of`), and so how
 //! many attempts
 //! are worth making. Each attempt is a run of its own by this very program, so verdicts and exit codes are those of `chaos run`.
@@ -11,6 +13,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::Context;
 use chaos_explore::share_of;
 use chaos_history::Seed;
+use election_node::{Moment, ReplayError, Replayed};
 
 use crate::changes::Changes;
 use crate::failure::Failure;
@@ -28,7 +31,12 @@ const CONFIDENCE: f64 = 0.95;
 #[command(after_help = HELP)]
 pub(crate) struct ReplayArguments {
     /// A workload, for example a bug that `chaos explore` has found.
-    file: String,
+    #[arg(required_unless_present = "core")]
+    file: Option<String>,
+    /// Instead: what one node was told (`nodes/n1/core.jsonl` of a run with `record: true`, or of `chaos node --record`).
+    /// Its core takes it all again, and every output must be the recorded one.
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    core: Option<PathBuf>,
     /// Where it runs: real, in processes; or sim, in virtual time.
     #[arg(long, value_name = "WORLD", value_enum, default_value_t)]
     world: WorldKind,
@@ -55,8 +63,10 @@ Examples:
                                               on real processes, as often as it should take
   chaos replay bugs/linearizable.isolate-leader.yaml --world sim
                                               once, in the simulator: the run that was found
+  chaos run partition --set system.raft.record=true --out run
+  chaos replay --core run/nodes/n1/core.jsonl what n1's core was told, again, event by event
 
-Exit codes are those of `chaos run`, of the attempt that showed a violation or of the last one: 0 if what the file expects to be
+Exit codes of --core: 0 if the core did all that was recorded and nothing else, 1 if not, 254 if the file is no recording. Other exit codes are those of `chaos run`, of the attempt that showed a violation or of the last one: 0 if what the file expects to be
 violated is, 1 if something else is (or anything, where it expects nothing), 3 if it did not show.";
 
 /// How often to try.
@@ -76,7 +86,11 @@ fn attempts(text: &str) -> Result<Attempts, String> {
 
 /// Runs it again.
 pub(crate) fn replay(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
-    let loaded = chaos_plan::load(Path::new(&arguments.file), &arguments.changes.overrides())?;
+    if let Some(recording) = &arguments.core {
+        return core(recording);
+    }
+    let file = arguments.file.as_deref().unwrap_or_default();
+    let loaded = chaos_plan::load(Path::new(file), &arguments.changes.overrides())?;
     let text = loaded.sources.first().map(|source| source.text.as_str()).unwrap_or_default();
     let wanted = match (arguments.until_violation, arguments.attempts) {
         (false, _) => 1,
@@ -97,7 +111,7 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
     for attempt in 0..wanted {
         let seed = Seed(seed.0.wrapping_add(attempt.into()));
         let run = directory.join(format!("{:03}", attempt + 1));
-        code = once(arguments, seed, &run)?;
+        code = once(arguments, file, seed, &run)?;
         let shown = (expects && code == 0) || code == 1;
         let what = match code {
             0 if expects => "shows what is expected",
@@ -115,11 +129,32 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(code))
 }
 
+/// Runs a recorded core again and tells what it does.
+fn core(recording: &Path) -> Result<ExitCode, Failure> {
+    let mut tell = |moment: Moment| {
+        let Some(name) = moment.name() else { return };
+        let (seconds, Moment { line, start, id, term, .. }) = (moment.after.as_secs_f64(), moment);
+        show::print(&format!("line {line:<8} start {start}  {seconds:>11.6} s  {id}  term {term:<4} {name}\n"));
+    };
+    match election_node::replay(recording, &mut tell) {
+        Ok(Replayed { starts, steps, outputs, torn }) => {
+            let torn = if torn > 0 { format!(" ({torn} torn lines passed over)") } else { String::new() };
+            show::print(&format!("starts {starts}  inputs {steps}  outputs {outputs}: all as recorded{torn}\n"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error @ ReplayError::Differs { .. }) => {
+            show::print(&format!("{error}"));
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error @ (ReplayError::Io { .. } | ReplayError::Malformed { .. })) => Err(Failure::refused(error)),
+    }
+}
+
 /// One attempt; its exit code.
-fn once(arguments: &ReplayArguments, seed: Seed, run: &Path) -> Result<u8, Failure> {
+fn once(arguments: &ReplayArguments, file: &str, seed: Seed, run: &Path) -> Result<u8, Failure> {
     let own = std::env::current_exe().context("find this program's own file")?;
     let mut command = Command::new(own);
-    command.args(["run", &arguments.file, "--quiet", "--seed", &seed.to_string()]).args(arguments.world.words());
+    command.args(["run", file, "--quiet", "--seed", &seed.to_string()]).args(arguments.world.words());
     command.arg("--part-of").arg(std::process::id().to_string()).arg("--out").arg(run);
     for change in arguments.changes.overrides() {
         command.arg("--set").arg(change);

@@ -15,6 +15,7 @@
 //! What it refuses: a protocol decision, forwarding requests to the leader, client sessions, and going on after a disk error.
 
 mod arguments;
+mod choice;
 mod clock;
 mod counts;
 mod driver;
@@ -23,6 +24,7 @@ mod http;
 mod inbox;
 mod machine;
 mod metrics;
+mod recording;
 mod run;
 mod state;
 mod storage;
@@ -30,4 +32,5 @@ mod transport;
 mod work;
 
 pub use arguments::{DurationRange, NodeArguments, Peer};
+pub use recording::{Moment, ReplayError, Replayed, replay};
 pub use run::main;

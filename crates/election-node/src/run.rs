@@ -11,19 +11,15 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread;
 
-use election::bully::Bully;
-use election::lease::Lease;
-use election::paxos_lease::PaxosLease;
-use election::raft::{Raft, Recovered, Sound};
-use election::ring::Ring;
+use election::Protocol;
+use election::raft::Recovered;
 use election::specimens::{ClockKind, Start};
-use election::zab::Zab;
-use election::{Algorithm, Protocol, Setup};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, watch};
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{NodeArguments, Settings};
+use crate::choice::WithProtocol;
 use crate::clock::Clock;
 use crate::counts::Counts;
 use crate::driver::{Driver, Fatal, Publisher};
@@ -32,6 +28,7 @@ use crate::http::{self, Api, Patience};
 use crate::inbox::{Delivery, Inbox};
 use crate::machine::Machine;
 use crate::metrics::Metrics;
+use crate::recording::Recorder;
 use crate::state::Published;
 use crate::storage::{Storage, StorageOptions};
 use crate::transport::{self, Local, Timing};
@@ -69,25 +66,17 @@ fn start_log(filter: &str) -> Result<(), NodeError> {
 }
 
 fn run(settings: &Settings) -> Result<(), NodeError> {
-    let setup = Setup::from(&settings.config);
-    match settings.algorithm {
-        Algorithm::Raft => match settings.specimen {
-            None => run_with(settings, |start| {
-                Raft::new(start.id, start.config, Sound, start.seed, start.recovered, start.now)
-            }),
-            Some(specimen) => run_with(settings, specimen.start),
-        },
-        Algorithm::Bully => run_with(settings, |own| Bully::new(own.id, setup, own.seed, &own.recovered, own.now)),
-        Algorithm::Ring => run_with(settings, |own| Ring::new(own.id, setup, own.seed, &own.recovered, own.now)),
-        Algorithm::Lease => {
-            let service =
-                settings.service.ok_or_else(|| NodeError::Argument("--algorithm lease needs --service".into()))?;
-            run_with(settings, |own| Lease::new(own.id, service, setup, own.seed, &own.recovered, own.now))
-        }
-        Algorithm::PaxosLease => {
-            run_with(settings, |own| PaxosLease::new(own.id, setup, own.seed, &own.recovered, own.now))
-        }
-        Algorithm::Zab => run_with(settings, |own| Zab::new(own.id, setup, own.seed, &own.recovered, own.now)),
+    settings.choice.with(Running(settings))
+}
+
+/// The node of these settings, until it is asked to stop.
+struct Running<'a>(&'a Settings);
+
+impl WithProtocol for Running<'_> {
+    type Outcome = Result<(), NodeError>;
+
+    fn run<P: Protocol + Send + 'static>(self, begin: impl FnOnce(Start) -> P) -> Self::Outcome {
+        run_with(self.0, begin)
     }
 }
 
@@ -100,23 +89,31 @@ fn run_with<P: Protocol + Send + 'static>(
         id: settings.id,
         new_life: if settings.join { Some(random_life()?) } else { None },
         cluster: settings.cluster_name.clone(),
-        algorithm: settings.algorithm,
+        algorithm: settings.choice.algorithm(),
         sync: settings.fsync,
         segment_bytes_max: SEGMENT_BYTES_MAX,
     })?;
     let machine = restore(settings, &recovered)?;
-    let kind = settings.specimen.map_or(ClockKind::Monotonic, |specimen| specimen.clock);
+    let kind = settings.choice.specimen().map_or(ClockKind::Monotonic, |specimen| specimen.clock);
     let clock = Clock::new(settings.clock_rate, kind);
     let seed = settings.seed.map_or_else(random_seed, Ok)?;
     let (id, term, last) = (storage.id(), recovered.hard.term.0, recovered.entries.last().map(|entry| entry.index.0));
-    let specimen = settings.specimen.map(|specimen| specimen.name);
-    let algorithm = settings.algorithm.as_str();
+    let specimen = settings.choice.specimen().map(|specimen| specimen.name);
+    let algorithm = settings.choice.algorithm().as_str();
     tracing::info!(node = %id, algorithm, incarnation, seed, term, last, specimen, "starting");
     let seed = mix_seed(seed, id.number(), incarnation);
-    let protocol = begin(Start { id, config: settings.config.clone(), seed, recovered, now: clock.read().node });
+    let start = Start { id, config: settings.config.clone(), seed, recovered, now: clock.read().node };
+    let recorder = settings.record.as_deref().map(|path| Recorder::open(path, settings.choice, &start)).transpose()?;
+    let protocol = begin(start);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| NodeError::Start { what: "the runtime", source })?;
-    runtime.block_on(serve(settings, clock, incarnation, protocol, storage, machine))
+    runtime.block_on(serve(settings, clock, incarnation, Core { protocol, recorder }, storage, machine))
+}
+
+/// The protocol, and who notes what it is told.
+struct Core<P> {
+    protocol: P,
+    recorder: Option<Recorder>,
 }
 
 /// Wires the parts, starts the protocol thread, and waits for the wish to stop.
@@ -124,7 +121,7 @@ async fn serve<P: Protocol + Send + 'static>(
     settings: &Settings,
     clock: Clock,
     incarnation: u64,
-    protocol: P,
+    Core { protocol, recorder }: Core<P>,
     storage: Storage,
     machine: Machine,
 ) -> Result<(), NodeError> {
@@ -132,14 +129,14 @@ async fn serve<P: Protocol + Send + 'static>(
     let (inbox, deliveries) = Inbox::new(Arc::clone(&metrics));
     let own = &settings.book[&settings.id];
     let http_listener = http::listen(settings.bind, own.http_port)?;
-    let (cluster, algorithm) = (settings.cluster_name.clone(), settings.algorithm);
+    let (cluster, algorithm) = (settings.cluster_name.clone(), settings.choice.algorithm());
     let local = Local { id: storage.id(), cluster, algorithm, bind: settings.bind };
     let timing = Timing::suited_to(
         clock.host_duration(settings.config.heartbeat),
         clock.host_duration(settings.config.election_timeout_max),
     );
     let outbox = transport::start(&local, &settings.book, timing, inbox.clone(), &metrics)?;
-    let specimen = settings.specimen.map(|specimen| specimen.name);
+    let specimen = settings.choice.specimen().map(|specimen| specimen.name);
     let (events, _) = broadcast::channel(EVENT_LINES_MAX);
     let at = clock.read();
     let first = crate::state::State::new(protocol.status(at.node), protocol.deadline(), at, incarnation, specimen);
@@ -155,13 +152,14 @@ async fn serve<P: Protocol + Send + 'static>(
         events,
         settings.book.clone(),
         Arc::clone(&metrics),
-        settings.algorithm,
+        settings.choice.algorithm(),
         Patience {
             clients: settings.request_timeout,
             operators: settings.request_timeout + clock.host_duration(settings.config.election_timeout_max) * 6,
         },
     );
     let mut driver = Driver::new(protocol, storage, machine, clock, outbox, publisher, metrics);
+    driver.recorder = recorder;
     driver.counts = settings.counts.as_deref().map(Counts::open).transpose()?;
     let thread = spawn_protocol(driver, deliveries)?;
     let stop = stop_signal()?;

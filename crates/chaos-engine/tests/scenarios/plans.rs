@@ -32,6 +32,7 @@ pub(crate) fn workload(nodes: usize, steps: Vec<StepAction>) -> Workload {
         request_timeout: ms(1_000),
         specimen: None,
         arguments: Vec::new(),
+        record: false,
         nodes: std::collections::BTreeMap::new(),
     };
     let mut steps: Vec<Step> = steps.into_iter().map(step).collect();

@@ -91,6 +91,7 @@ impl Reader {
                 None => default.specimen,
             },
             arguments: fields.get("arguments").map_or(default.arguments, |field| self.arguments(field)),
+            record: self.flag(&fields, "record", default.record),
             nodes: default.nodes,
         };
         self.raft_makes_sense(&fields, &options);

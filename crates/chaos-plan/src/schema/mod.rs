@@ -191,7 +191,7 @@ fn raft(table: &'static Table) -> Value {
     object(&[table], &[], |word| match word {
         "election-timeout" => range(),
         "heartbeat" | "request-timeout" => duration(),
-        "pre-vote" | "check-quorum" | "stickiness" | "lease-reads" => boolean(),
+        "pre-vote" | "check-quorum" | "stickiness" | "lease-reads" | "record" => boolean(),
         "read" => one_of(&["linearizable", "lease", "local"].map(Value::from)),
         "specimen" => json!({ "type": ["string", "integer", "boolean"], "pattern": "^[a-z0-9-]{1,64}$" }),
         "program" => json!({ "type": ["string", "number", "boolean"], "minLength": 1 }),

@@ -125,6 +125,7 @@ pub(crate) static RAFT: Table = Table {
         word("specimen", "double-vote", "the broken variant to run [none: the sound node]"),
         word("program", "./my-node", "the node program to start [this program's own node]"),
         word("arguments", "[--verbose]", "further arguments for every node [none]"),
+        word("record", "true", "record what each core is told, for `chaos replay --core` [false]"),
     ],
 };
 

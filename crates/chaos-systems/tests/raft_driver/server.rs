@@ -57,6 +57,7 @@ pub(crate) fn driver_with_patience(addresses: &[Ipv4Addr], connect_timeout: Dura
         request_timeout: millis(1000),
         specimen: None,
         arguments: vec!["--further".to_owned()],
+        record: false,
         nodes: std::collections::BTreeMap::new(),
     };
     let own = (PathBuf::from("/bin/chaos"), vec!["node".into()]);

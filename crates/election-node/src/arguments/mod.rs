@@ -20,6 +20,7 @@ use election::{Algorithm, NodeId, UnknownAlgorithm};
 pub(crate) use self::cluster::AddressBook;
 use self::cluster::{parse_node_id, parse_peer};
 use self::durations::{parse_duration, parse_range};
+use crate::choice::Choice;
 use crate::clock::ClockRate;
 use crate::error::NodeError;
 use crate::work::Work;
@@ -164,6 +165,10 @@ pub struct NodeArguments {
     #[arg(help_heading = WORK, long, value_name = "FILE")]
     counts: Option<PathBuf>,
 
+    /// Append to this file every input of the protocol, and a check of what it led to, for `chaos replay --core FILE`
+    #[arg(help_heading = WORK, long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
     /// What to log on stderr: error, warn, info, debug, trace, or a filter such as election_node::transport=debug
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
@@ -173,9 +178,7 @@ pub struct NodeArguments {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) id: NodeId,
-    pub(crate) algorithm: Algorithm,
-    /// The lock service of [`Algorithm::Lease`], and of no other.
-    pub(crate) service: Option<NodeId>,
+    pub(crate) choice: Choice,
     pub(crate) cluster_name: String,
     /// Every listed node, this one included.
     pub(crate) book: AddressBook,
@@ -188,9 +191,10 @@ pub(crate) struct Settings {
     pub(crate) work: Option<Work>,
     /// Where messages are counted.
     pub(crate) counts: Option<PathBuf>,
+    /// Where the protocol's inputs are recorded.
+    pub(crate) record: Option<PathBuf>,
     pub(crate) seed: Option<u64>,
     pub(crate) fsync: bool,
-    pub(crate) specimen: Option<&'static Specimen>,
     /// Begin another life if the data directory has no past.
     pub(crate) join: bool,
 }
@@ -208,12 +212,11 @@ impl NodeArguments {
     pub(crate) fn settle(self) -> Result<Settings, NodeError> {
         let book = self.address_book()?;
         let config = self.config(&book)?;
-        self.check_algorithm(&book)?;
+        let choice = self.choice(&book)?;
         let own = &book[&self.id];
         let bind = self.bind.or_else(|| own.host.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let clock_rate = ClockRate::new(self.clock_rate)
             .ok_or_else(|| wrong(format!("--clock-rate {}: it must be from 0.001 to 1000", self.clock_rate)))?;
-        let specimen = self.specimen.as_deref().map(parse_specimen).transpose()?;
         if self.request_timeout.is_zero() {
             return Err(wrong("--request-timeout must be above zero"));
         }
@@ -223,8 +226,7 @@ impl NodeArguments {
         }
         Ok(Settings {
             id: self.id,
-            algorithm: self.algorithm,
-            service: self.service,
+            choice,
             cluster_name: self.cluster_name,
             book,
             bind,
@@ -234,9 +236,9 @@ impl NodeArguments {
             request_timeout: self.request_timeout,
             work: self.resource.map(|resource| Work { resource, fencing: self.fencing }),
             counts: self.counts,
+            record: self.record,
             seed: self.seed,
             fsync: self.fsync,
-            specimen,
             join: self.join,
         })
     }
@@ -258,25 +260,29 @@ impl NodeArguments {
         }
     }
 
-    /// What only some algorithms know.
-    fn check_algorithm(&self, book: &AddressBook) -> Result<(), NodeError> {
+    /// The algorithm, with what only some of them know.
+    fn choice(&self, book: &AddressBook) -> Result<Choice, NodeError> {
         let algorithm = self.algorithm;
-        match self.service {
-            None if algorithm == Algorithm::Lease => {
-                return Err(wrong("--algorithm lease needs a lock service: add --service ID of a listed node"));
-            }
-            Some(service) if algorithm != Algorithm::Lease => {
-                return Err(wrong(format!("--service {service}: only --algorithm lease has a lock service")));
-            }
-            Some(service) if !book.contains_key(&service) => {
-                return Err(wrong(format!("--service names {service}, which --node does not list")));
-            }
-            Some(_) | None => {}
-        }
         if algorithm != Algorithm::Raft && (self.specimen.is_some() || self.join) {
             return Err(wrong(format!("--specimen and --join are of --algorithm raft, and this is {algorithm}")));
         }
-        Ok(())
+        if let Some(service) = self.service.filter(|_| algorithm != Algorithm::Lease) {
+            return Err(wrong(format!("--service {service}: only --algorithm lease has a lock service")));
+        }
+        Ok(match algorithm {
+            Algorithm::Raft => Choice::Raft(self.specimen.as_deref().map(parse_specimen).transpose()?),
+            Algorithm::Bully => Choice::Bully,
+            Algorithm::Ring => Choice::Ring,
+            Algorithm::Lease => match self.service {
+                None => return Err(wrong("--algorithm lease needs a lock service: add --service ID of a listed node")),
+                Some(service) if !book.contains_key(&service) => {
+                    return Err(wrong(format!("--service names {service}, which --node does not list")));
+                }
+                Some(service) => Choice::Lease { service },
+            },
+            Algorithm::PaxosLease => Choice::PaxosLease,
+            Algorithm::Zab => Choice::Zab,
+        })
     }
 
     fn config(&self, book: &AddressBook) -> Result<Config, NodeError> {
@@ -357,7 +363,9 @@ mod tests {
         assert_eq!(settings.book[&NodeId(2)].peer(), "127.0.0.1:7021");
         assert_eq!(settings.book[&NodeId(3)].http(), "host:7002");
         assert!(!settings.join && parse(&format!("{BASE} --join")).unwrap().join);
-        assert!(settings.fsync && settings.specimen.is_none() && Some(settings.clock_rate) == ClockRate::new(1.0));
+        assert!(
+            settings.fsync && settings.choice == Choice::Raft(None) && Some(settings.clock_rate) == ClockRate::new(1.0)
+        );
     }
 
     #[test]
@@ -407,7 +415,7 @@ mod tests {
         for algorithm in Algorithm::ALL {
             let service = if algorithm == Algorithm::Lease { "--service n3" } else { "" };
             let settings = parse(&format!("{BASE} --algorithm {algorithm} {service}")).unwrap();
-            assert_eq!(settings.algorithm, algorithm);
+            assert_eq!(settings.choice.algorithm(), algorithm);
             assert_eq!(settings.config.members.len(), if algorithm == Algorithm::Lease { 2 } else { 3 });
         }
     }
@@ -415,7 +423,7 @@ mod tests {
     #[test]
     fn every_known_specimen_is_accepted() {
         for specimen in specimens::ALL.iter().copied() {
-            assert_eq!(parse(&format!("{BASE} --specimen {specimen}")).unwrap().specimen, Some(specimen));
+            assert_eq!(parse(&format!("{BASE} --specimen {specimen}")).unwrap().choice, Choice::Raft(Some(specimen)));
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::error::NodeError;
 use crate::inbox::{Action, Delivery, Request};
 use crate::machine::{Machine, MachineError};
 use crate::metrics::Metrics;
+use crate::recording::Recorder;
 use crate::state::{Detail, Name, State};
 use crate::storage::Storage;
 use crate::transport::Outbox;
@@ -72,6 +73,8 @@ pub(crate) struct Driver<P: Protocol> {
     pub(crate) metrics: Arc<Metrics>,
     /// Where counts are noted when the leader changes, if anywhere.
     pub(crate) counts: Option<Counts>,
+    /// Where every step is noted, if anywhere.
+    pub(crate) recorder: Option<Recorder>,
     requests: Requests,
     /// Outputs of the present batch, `Persist`s already taken out; none of it has left the node.
     held: Vec<Output<P::Message>>,
@@ -105,6 +108,7 @@ impl<P: Protocol> Driver<P> {
             publisher,
             metrics,
             counts: None,
+            recorder: None,
             requests,
             held,
             lines,
@@ -195,7 +199,11 @@ impl<P: Protocol> Driver<P> {
     fn step(&mut self, input: Input<P::Message>) {
         let now = self.clock.read();
         let begin = self.held.len();
+        let told = self.recorder.is_some().then(|| input.clone());
         self.protocol.step(now.node, input, &mut self.held);
+        if let (Some(recorder), Some(told)) = (&mut self.recorder, told) {
+            recorder.note(now.node, &told, &self.held[begin..], self.protocol.deadline());
+        }
         // Here and not when they leave: what is published of a step has its messages counted.
         for output in &self.held[begin..] {
             if let Output::Send { message, .. } = output {
@@ -222,6 +230,9 @@ impl<P: Protocol> Driver<P> {
 
     /// Makes the batch durable, then lets it out.
     fn finish_batch(&mut self) -> Result<(), Fatal> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.flush();
+        }
         for output in &mut self.held {
             if let Output::Persist(persist) = output {
                 self.storage.stage(std::mem::take(persist))?;
@@ -296,7 +307,7 @@ fn without(mut members: BTreeSet<NodeId>, name: NodeId) -> BTreeSet<NodeId> {
 }
 
 /// The name of an event in `/events` and what it adds; `None` for what happens with every write.
-fn describe(event: &Event) -> Option<(&'static str, Detail)> {
+pub(crate) fn describe(event: &Event) -> Option<(&'static str, Detail)> {
     let none = Detail::default();
     match event {
         Event::Granted { to, .. } => Some(("granted", Detail { to: Some(Name(*to)), ..none })),

@@ -7,6 +7,7 @@
 mod algorithms;
 mod failover;
 mod operating;
+mod recording;
 mod serving;
 mod starting;
 mod support;

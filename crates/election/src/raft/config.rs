@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::types::NodeId;
 
 /// The settings of one node. The nodes of a cluster should agree on everything; leases are only safe if they agree on
 /// `election_timeout_min`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// The members at the birth of the cluster, the same on all nodes, those that join later included. A snapshot or a membership entry in the log replaces it.
     pub members: BTreeSet<NodeId>,

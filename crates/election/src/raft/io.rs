@@ -66,7 +66,7 @@ pub struct Snapshot {
 
 /// What the disk held at start. The shell restores its state machine from `snapshot` itself, before the first step;
 /// committed entries after it come as [`Output::Apply`] once their commitment is known again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovered {
     /// Term and vote; the default on first start.
     pub hard: HardState,
@@ -88,7 +88,7 @@ pub enum ReadConsistency {
 }
 
 /// One thing that happened to the node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input<M = Message> {
     /// Time passed. Needed at [`deadline`](super::Raft::deadline) at the latest; harmless at any other time.
     Tick,
@@ -135,7 +135,7 @@ pub enum Input<M = Message> {
 
 /// What the shell must write. The parts are to be applied in the order of the fields; all of it is durable or none of what
 /// follows happens. A write that fails must stop the node: the core has already gone on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Persist {
     /// Replace term and vote, as one record. First, so that a torn write never leaves entries of a term that the node has not
     /// entered.
@@ -150,7 +150,7 @@ pub struct Persist {
 }
 
 /// How a request ended. *Definite* means that nothing happened and nothing will.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The command is committed and was handed to `Apply` before this reply.
     Committed {
@@ -256,7 +256,7 @@ pub enum Event {
 }
 
 /// One thing for the shell to do. See the module's ordering law.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output<M = Message> {
     /// Make this durable before anything that follows.
     Persist(Persist),

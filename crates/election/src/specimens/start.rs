@@ -3,6 +3,8 @@
 //! A wrapper stands where disk, clock and clients meet the protocol. It changes what the node recovers, hears or does, and nothing of
 //! what it decides: so a mistake of a storage layer or a front end is told apart from one of the protocol.
 
+use serde::{Deserialize, Serialize};
+
 use crate::protocol::{Algorithm, Kind, Protocol};
 use crate::raft::{Config, Input, Message, Output, Raft, Recovered, Rules, Sound, Status};
 use crate::types::{Nanos, NodeId};
@@ -55,7 +57,7 @@ impl<R: Rules> AnyRaft for Raft<R> {
 }
 
 /// What a node is started with; see [`Raft::new`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// Who.
     pub id: NodeId,
