@@ -93,3 +93,18 @@ fn the_main_workload_isolates_the_leader_fifteen_times() {
     let place = &steps[0].place;
     assert_eq!((place.file.as_str(), place.line, place.column), ("faults/isolate-leader.yaml", 10, 9));
 }
+
+#[test]
+fn every_step_beside_one_of_jepsens_names_loads() {
+    let page = std::fs::read_to_string(root().join("faults/README.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let steps = rows.flat_map(|row| row.rsplit("| ").next().unwrap().split('`').skip(1).step_by(2));
+    let steps: Vec<&str> = steps.filter(|step| step.starts_with('{')).collect();
+    assert!(steps.len() >= 30, "{} steps", steps.len());
+    for step in steps {
+        // Undoing needs something done.
+        let plan = format!("faults={{ steps: [{{ kill: n1 }}, {{ pause: n2 }}, {{ partition: halves }}, {step}] }}");
+        load(Path::new("partition"), &[plan, "expect={}".to_owned()])
+            .unwrap_or_else(|errors| panic!("{step}\n{errors}"));
+    }
+}
