@@ -41,7 +41,7 @@ const THREADS: usize = 4;
 #[derive(Debug)]
 pub struct MountDisk {
     directory: PathBuf,
-    held: PathBuf,
+    held: Beside,
     /// The directory below the mount.
     below: OwnedFd,
     durability: Durability,
@@ -61,11 +61,11 @@ impl MountDisk {
         let directory = fs::canonicalize(directory).map_err(DiskError::files("find the data directory", directory))?;
         let mut held = directory.clone().into_os_string();
         held.push(".held");
-        let held = PathBuf::from(held);
+        let held = Beside(PathBuf::from(held));
         let below = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&directory);
         let below = OwnedFd::from(below.map_err(DiskError::files("open", &directory))?);
         let control = Control::default();
-        let (core, session) = start(&directory, &below, &held, durability, &control)?;
+        let (core, session) = start(&directory, &below, &held.0, durability, &control)?;
         Ok(Self { directory, held, below, durability, control, core, session })
     }
 
@@ -111,7 +111,7 @@ impl MountDisk {
         // Unmounted first: no cache of the kernel may outlive what it is a copy of.
         unmount(&self.directory)?;
         let loss = tree.and_then(|tree| tree.lose(keep)).map_err(lost)?;
-        let started = start(&self.directory, &self.below, &self.held, self.durability, &self.control)?;
+        let started = start(&self.directory, &self.below, &self.held.0, self.durability, &self.control)?;
         (self.core, self.session) = started;
         Ok(loss)
     }
@@ -125,8 +125,17 @@ impl Drop for MountDisk {
             tracing::warn!(%error, directory = %self.directory.display(), "a disk stays mounted");
         }
         drop(self.core.take_tree());
+    }
+}
+
+/// A directory of ours beside somebody else's, whether it has been made yet or not. Dropped, it is gone.
+#[derive(Debug)]
+struct Beside(PathBuf);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
         // That there is something in it, or that it is gone with the run's directory, is no matter.
-        let _ = fs::remove_dir_all(&self.held);
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

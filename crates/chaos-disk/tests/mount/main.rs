@@ -11,6 +11,7 @@ mod faults;
 mod losses;
 #[path = "../support/program.rs"]
 mod program;
+mod refusals;
 mod witnesses;
 
 use std::panic::catch_unwind;
@@ -23,16 +24,24 @@ use nix::unistd::{getegid, geteuid};
 /// A test: the claim that it holds to, and how.
 pub(crate) type Case = (&'static str, fn());
 
+/// What this program is called with to be refused a mount.
+pub(crate) const IN_VAIN: &str = "mount-in-vain";
+
 fn main() -> ExitCode {
     // What cargo and nextest may add (`--nocapture`, …) changes nothing here.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    if let [word, directory] = &words[..]
+        && word == IN_VAIN
+    {
+        return refusals::mount_in_vain(directory);
+    }
     enter_namespaces();
     if let Err(error) = chaos_disk::trial::mount() {
         println!("SKIPPED, all of it: {}", chain(&error));
         return ExitCode::SUCCESS;
     }
     let mut failed = 0;
-    for (claim, body) in [faults::CASES, losses::CASES, witnesses::CASES].concat() {
+    for (claim, body) in [faults::CASES, losses::CASES, refusals::CASES, witnesses::CASES].concat() {
         if words.iter().all(|word| claim.contains(word.as_str())) {
             let passed = catch_unwind(body).is_ok();
             println!("test {claim} ... {}", if passed { "ok" } else { "FAILED" });
@@ -44,16 +53,21 @@ fn main() -> ExitCode {
 }
 
 fn enter_namespaces() {
-    let (uid, gid) = (geteuid(), getegid());
-    if uid.is_root() {
+    if geteuid().is_root() {
         unshare(CloneFlags::CLONE_NEWNS).unwrap();
     } else {
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER).unwrap();
-        std::fs::write("/proc/self/setgroups", "deny").unwrap();
-        std::fs::write("/proc/self/uid_map", format!("{uid} {uid} 1")).unwrap();
-        std::fs::write("/proc/self/gid_map", format!("{gid} {gid} 1")).unwrap();
+        enter_user_namespace(CloneFlags::CLONE_NEWNS);
     }
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
+}
+
+/// As the same user, and whatever else is new with it.
+pub(crate) fn enter_user_namespace(beside: CloneFlags) {
+    let (uid, gid) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER | beside).unwrap();
+    std::fs::write("/proc/self/setgroups", "deny").unwrap();
+    std::fs::write("/proc/self/uid_map", format!("{uid} {uid} 1")).unwrap();
+    std::fs::write("/proc/self/gid_map", format!("{gid} {gid} 1")).unwrap();
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
