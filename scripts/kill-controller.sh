@@ -5,9 +5,10 @@
 #   scripts/kill-controller.sh 10 power-loss   ten rounds of one plan, or of several
 #
 # Each round waits for the plan's first fault, and up to 1.5 s more; kills one of the run's own processes (the stub that the shell
-# started, the pid 1 below it, the controller below that), waits a second, and looks for processes of the run, for processes in its
-# namespaces, for mounts and for temporary files. (Links, rules and most mounts live in namespaces, and those end with their last
-# process.) Then the torn run is judged. A plan that this host refuses is said to be refused; it leaves nothing, either.
+# started, the pid 1 below it, the controller below that); and looks for processes of the run, for processes in its namespaces, for
+# mounts and for temporary files until there are none, for ten seconds at most. The round says how long that took. (Links, rules and
+# most mounts live in namespaces, and those end with their last process.) Then the torn run is judged. A plan that this host refuses is
+# said to be refused; it leaves nothing, either.
 #
 # CHAOS names the program to use; without it, a release build is made. To be run as an ordinary user, too.
 set -euo pipefail
@@ -76,11 +77,16 @@ for round in $(seq "$rounds"); do
   chosen=$((RANDOM % ${#victims[@]}))
   kill -9 "${victims[$chosen]}"
   wait "$stub" 2>/dev/null || true
-  sleep 1
-  left=$(processes_of "$out")
-  mapfile -t everybody < <(ls /proc | grep -x '[0-9]*')
-  held=$(namespaces_of "${everybody[@]}" | grep -xFf <(printf '%s\n' "${namespaces[@]}") || true)
-  beside=$(outside | sort | comm -13 <(echo "$before") -)
+  killed=$(date +%s%N)
+  for _ in $(seq 100); do
+    left=$(processes_of "$out")
+    mapfile -t everybody < <(ls /proc | grep -x '[0-9]*')
+    held=$(namespaces_of "${everybody[@]}" | grep -xFf <(printf '%s\n' "${namespaces[@]}") || true)
+    beside=$(outside | sort | comm -13 <(echo "$before") -)
+    gone=$((($(date +%s%N) - killed) / 1000000))
+    if [ -z "$left$held$beside" ] || [ "$gone" -gt 10000 ]; then break; fi
+    sleep 0.1
+  done
   if [ -n "$left$held$beside" ]; then
     echo "round $round: $plan: something is left: processes [$left], namespaces [$held], beside them [$beside]"
     exit 1
@@ -88,7 +94,7 @@ for round in $(seq "$rounds"); do
   code=0
   "$chaos" check "$out" >"$folder/check" 2>&1 || code=$?
   lines=$(wc -l <"$out/history.jsonl" 2>/dev/null || echo 0)
-  echo "round $round: $plan: killed ${roles[$chosen]}, one of ${#all[@]} processes in ${#namespaces[@]} namespaces; nothing left; $lines history lines judged with exit $code: $(head -1 "$folder/check")"
+  echo "round $round: $plan: killed ${roles[$chosen]}, one of ${#all[@]} processes in ${#namespaces[@]} namespaces; nothing left after $gone ms; $lines history lines judged with exit $code: $(head -1 "$folder/check")"
   case $code in 0 | 2 | 3) ;; *) if [ "$lines" -gt 0 ]; then exit 1; fi ;; esac
   rm -rf "$out"
 done
