@@ -3,6 +3,7 @@
 //! ```text
 //! speed <what> <seconds> <threads>     what: clients, elections, partitions
 //! speed double <runs> <threads>        each seed twice; says how many hashes differed
+//! speed sound <runs> <threads>         each seed once, checked while it runs; says how many convicted the sound node
 //! ```
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,10 +61,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, amount, threads] = arguments.as_slice() else { return Err("speed <what> <amount> <threads>".into()) };
     let (amount, threads): (u64, u64) = (amount.parse()?, threads.parse()?);
-    if what == "double" {
-        return double(amount, threads);
+    match what.as_str() {
+        "double" => return double(amount, threads),
+        "sound" => return sound(amount, threads),
+        _ => {}
     }
-    let (workload, properties) = of(what).ok_or("what: clients, partitions, elections, quiet or double")?;
+    let (workload, properties) = of(what).ok_or("what: clients, partitions, elections, quiet, double or sound")?;
     let options = SimOptions { keep: Keep::Nothing, watching: Watching::For(properties), ..SimOptions::default() };
     let (seeds, sums) = (AtomicU64::new(0), [const { AtomicU64::new(0) }; 3]);
     let (begin, used) = (now(), processor_time());
@@ -107,12 +110,12 @@ fn tell(what: &str, seeds: u64, took: Duration, used: Duration, [happened, opera
     );
 }
 
-#[expect(clippy::print_stdout, reason = "it is what the script reads")]
-fn double(runs: u64, threads: u64) -> Result<(), Box<dyn std::error::Error>> {
-    let workloads = ["clients", "partitions", "elections"].map(|what| of(what).map(|(workload, _)| workload));
-    let workloads: Vec<Workload> = workloads.into_iter().flatten().collect();
-    let options = SimOptions { keep: Keep::Nothing, ..SimOptions::default() };
-    let (next, differing) = (AtomicU64::new(0), AtomicU64::new(0));
+/// The workloads that a seed may be of.
+const VARIED: [&str; 3] = ["clients", "partitions", "elections"];
+
+/// Calls `one` with each seed below `runs`, on all threads; how often it said yes.
+fn each(runs: u64, threads: u64, one: impl Fn(u64) -> bool + Sync) -> u64 {
+    let (next, count) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -121,15 +124,46 @@ fn double(runs: u64, threads: u64) -> Result<(), Box<dyn std::error::Error>> {
                     if seed >= runs {
                         return;
                     }
-                    let workload = &workloads[usize::try_from(seed % 3).unwrap_or(0)];
-                    let hash = || simulate(workload, Seed(seed), &options).map(|simulated| simulated.hash);
-                    let (one, other) = (hash(), hash());
-                    let same = matches!((one, other), (Ok(one), Ok(other)) if one == other);
-                    differing.fetch_add(u64::from(!same), Ordering::Relaxed);
+                    count.fetch_add(u64::from(one(seed)), Ordering::Relaxed);
                 }
             });
         }
     });
-    println!("double runs={runs} differing={}", differing.into_inner());
+    count.into_inner()
+}
+
+fn one_of<T>(all: &[T], seed: u64) -> &T {
+    &all[usize::try_from(seed % all.len() as u64).unwrap_or(0)]
+}
+
+#[expect(clippy::print_stdout, reason = "it is what the script reads")]
+fn double(runs: u64, threads: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let workloads: Vec<Workload> = VARIED.into_iter().filter_map(of).map(|(workload, _)| workload).collect();
+    let options = SimOptions { keep: Keep::Nothing, ..SimOptions::default() };
+    let differing = each(runs, threads, |seed| {
+        let hash = || simulate(one_of(&workloads, seed), Seed(seed), &options).map(|simulated| simulated.hash);
+        let (one, other) = (hash(), hash());
+        !matches!((one, other), (Ok(one), Ok(other)) if one == other)
+    });
+    println!("double runs={runs} differing={differing}");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "it is what the script reads")]
+fn sound(runs: u64, threads: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let begin = now();
+    let watched = |(workload, properties)| {
+        (workload, SimOptions { keep: Keep::Nothing, watching: Watching::For(properties), ..SimOptions::default() })
+    };
+    let varied: Vec<(Workload, SimOptions)> = VARIED.into_iter().filter_map(of).map(watched).collect();
+    let convicted = each(runs, threads, |seed| {
+        let (workload, options) = one_of(&varied, seed);
+        let simulated = simulate(workload, Seed(seed), options).unwrap_or_else(|error| panic!("{error}"));
+        if let Some(alarm) = &simulated.alarm {
+            println!("{} seed {seed}: {alarm:?}", one_of(&VARIED, seed));
+        }
+        simulated.alarm.is_some()
+    });
+    println!("sound runs={runs} convicted={convicted} seconds={}", begin.elapsed().as_secs());
     Ok(())
 }
