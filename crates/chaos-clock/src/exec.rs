@@ -32,15 +32,28 @@ const VDSO_AT: u64 = libc::AT_SYSINFO_EHDR;
 const SYSCALL_LENGTH: u64 = 2;
 
 /// Lets an exec happen. To be called on a thread that traces nothing, has no children, and ends afterwards.
-pub(crate) fn follow(listener: BorrowedFd<'_>, request: Request, page: BorrowedFd<'_>) -> Exec {
+///
+/// What came of it is noted while the program still waits for its first instruction, so that whoever sees it end finds it noted; and
+/// returned when nothing is traced any more.
+pub(crate) fn follow(
+    listener: BorrowedFd<'_>,
+    request: Request,
+    page: BorrowedFd<'_>,
+    note: impl FnOnce(&Exec),
+) -> Exec {
     let traced = trace(listener, request, page);
     // Whatever came of that, the exec goes on; that it can't means that the thread is gone.
     let _ = sys::allow(listener, request);
-    match traced {
+    let (exec, held) = match traced {
         Ok(lent) => watch(request.thread, lent),
-        Err(Errno::ESRCH | Errno::ENOENT) => Exec::Nothing,
-        Err(errno) => Exec::Missed(request.thread, failed("trace a program as it starts")(errno)),
+        Err(Errno::ESRCH | Errno::ENOENT) => (Exec::Nothing, None),
+        Err(errno) => (Exec::Missed(request.thread, failed("trace a program as it starts")(errno)), None),
+    };
+    note(&exec);
+    if let Some(tracee) = held {
+        tracee.release();
     }
+    exec
 }
 
 /// Begins to trace the thread, and returns the page's descriptor there.
@@ -54,17 +67,18 @@ fn trace(listener: BorrowedFd<'_>, request: Request, page: BorrowedFd<'_>) -> ni
     Ok(lent)
 }
 
-fn watch(asked: Pid, lent: u64) -> Exec {
+/// What comes of the exec, and the program if it waits to be let go.
+fn watch(asked: Pid, lent: u64) -> (Exec, Option<Tracee>) {
     loop {
         let (thread, signal) = match sys::wait_for_stop() {
             Ok(Stop::At { thread, event: libc::PTRACE_EVENT_EXEC, .. }) => return swapped(thread, lent),
             Ok(Stop::At { thread, event: libc::PTRACE_EVENT_STOP, .. }) => {
                 take_back(thread, lent);
-                return Exec::Nothing;
+                return (Exec::Nothing, None);
             }
             Ok(Stop::At { thread, signal, .. }) => (thread, signal),
-            Ok(Stop::Gone) => return Exec::Nothing,
-            Err(errno) => return Exec::Missed(asked, failed("wait for a program to start")(errno)),
+            Ok(Stop::Gone) => return (Exec::Nothing, None),
+            Err(errno) => return (Exec::Missed(asked, failed("wait for a program to start")(errno)), None),
         };
         // A signal before the stop that we asked for; that will come again. A thread that is gone is seen next.
         let _ = ptrace::interrupt(thread);
@@ -84,17 +98,16 @@ fn take_back(thread: Pid, lent: u64) {
     tracee.release();
 }
 
-fn swapped(thread: Pid, lent: u64) -> Exec {
+fn swapped(thread: Pid, lent: u64) -> (Exec, Option<Tracee>) {
     let mut tracee = match Tracee::after_exec(thread) {
         Ok(tracee) => tracee,
-        Err(miss) => return Exec::Missed(thread, miss),
+        Err(miss) => return (Exec::Missed(thread, miss), None),
     };
-    let swapped = swap(&mut tracee, lent);
-    tracee.release();
-    match swapped {
+    let exec = match swap(&mut tracee, lent) {
         Ok(()) => Exec::Given(thread),
         Err(miss) => Exec::Missed(thread, miss),
-    }
+    };
+    (exec, Some(tracee))
 }
 
 /// Puts the replacement of the vDSO into a program that is about to execute its first instruction.

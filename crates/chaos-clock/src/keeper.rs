@@ -57,23 +57,30 @@ impl Shared {
         std::mem::take(&mut self.missed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn note(&self, exec: Exec, told: &Told) {
-        // Whoever started the program listens for the first word only.
+    fn note(&self, exec: &Exec) {
         match exec {
             Exec::Nothing => {}
             Exec::Given(pid) => {
                 tracing::debug!(pid = pid.as_raw(), "a program got its clock");
                 self.given.fetch_add(1, Ordering::Relaxed);
-                let _ = told.send(Ok(()));
             }
             Exec::Missed(pid, miss) => {
                 tracing::warn!(pid = pid.as_raw(), %miss, "a program runs with true time");
-                let _ = told.send(Err(miss.clone()));
-                let missed = Missed { pid: pid.as_raw().cast_unsigned(), miss };
+                let missed = Missed { pid: pid.as_raw().cast_unsigned(), miss: miss.clone() };
                 self.missed.lock().unwrap_or_else(PoisonError::into_inner).push(missed);
             }
         }
     }
+}
+
+/// Whoever started the program listens for the first word only.
+fn tell(exec: Exec, told: &Told) {
+    let word = match exec {
+        Exec::Nothing => return,
+        Exec::Given(_) => Ok(()),
+        Exec::Missed(_, miss) => Err(miss),
+    };
+    let _ = told.send(word);
 }
 
 /// Answers, on a thread of its own, for the program that sends its listener through this socket.
@@ -112,12 +119,14 @@ fn answer(listener: &Arc<OwnedFd>, shared: &Arc<Shared>, told: &Told, request: R
     let following = thread::Builder::new().name("chaos-exec".to_owned());
     let (its_listener, its_shared, its_told) = (listener.clone(), shared.clone(), told.clone());
     let started = following.spawn(move || {
-        let exec = exec::follow(its_listener.as_fd(), request, its_shared.page.file());
-        its_shared.note(exec, &its_told);
+        let note = |exec: &Exec| its_shared.note(exec);
+        tell(exec::follow(its_listener.as_fd(), request, its_shared.page.file(), note), &its_told);
     });
     if let Err(error) = started {
         let _ = sys::allow(listener.as_fd(), request);
         let errno = error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw);
-        shared.note(Exec::Missed(request.thread, failed("start a thread that follows an exec")(errno)), told);
+        let missed = Exec::Missed(request.thread, failed("start a thread that follows an exec")(errno));
+        shared.note(&missed);
+        tell(missed, told);
     }
 }
