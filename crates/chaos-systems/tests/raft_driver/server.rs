@@ -91,11 +91,15 @@ pub(crate) struct Server {
 impl Server {
     /// Plays one script per connection in turn, the last one for all further ones.
     pub(crate) async fn start(scripts: Vec<Vec<Step>>) -> Self {
-        Self::start_at(address(), scripts).await
-    }
-
-    pub(crate) async fn start_at(address: Ipv4Addr, scripts: Vec<Vec<Step>>) -> Self {
-        let listener = TcpListener::bind((address, HTTP_PORT)).await.unwrap();
+        let (address, listener) = loop {
+            let address = address();
+            match TcpListener::bind((address, HTTP_PORT)).await {
+                Ok(listener) => break (address, listener),
+                // Addresses come round again, and a server that was dropped may still be listening.
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+                Err(error) => panic!("{address}: {error}"),
+            }
+        };
         let received = Arc::new(Mutex::new(Vec::new()));
         let books = Arc::clone(&received);
         let task = tokio::spawn(async move {
