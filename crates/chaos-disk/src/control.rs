@@ -120,8 +120,8 @@ impl Control {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_a_hanging_disk_holds_goes_on_when_it_is_well_again() {
+    /// What comes of a sync that a hanging disk held, when this fault follows.
+    fn held_until(next: DiskFault) -> Option<Failure> {
         let control = Control::default();
         control.set(DiskFault::slow_syncs(Duration::MAX));
         let waiting = control.clone();
@@ -129,20 +129,17 @@ mod tests {
         while control.touched().delayed == 0 {
             std::thread::yield_now();
         }
-        control.set(DiskFault::default());
-        assert_eq!(held.join().expect("the waiter has not panicked"), None);
+        control.set(next);
+        held.join().expect("the waiter has not panicked")
+    }
+
+    #[test]
+    fn what_a_hanging_disk_holds_goes_on_when_it_is_well_again() {
+        assert_eq!(held_until(DiskFault::default()), None);
     }
 
     #[test]
     fn what_is_held_is_judged_by_the_fault_that_follows() {
-        let control = Control::default();
-        control.set(DiskFault::slow_syncs(Duration::MAX));
-        let waiting = control.clone();
-        let held = std::thread::spawn(move || waiting.endure(Deed::Sync, Duration::from_secs(60), || false));
-        while control.touched().delayed == 0 {
-            std::thread::yield_now();
-        }
-        control.set(DiskFault::failing_syncs(Failure::Io));
-        assert_eq!(held.join().expect("the waiter has not panicked"), Some(Failure::Io));
+        assert_eq!(held_until(DiskFault::failing_syncs(Failure::Io)), Some(Failure::Io));
     }
 }

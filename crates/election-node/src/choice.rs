@@ -33,6 +33,22 @@ pub(crate) trait WithProtocol {
 }
 
 impl Choice {
+    /// From its parts, of which each algorithm takes what it knows; `None` for a lease without its service.
+    pub(crate) fn of(
+        algorithm: Algorithm,
+        specimen: Option<&'static Specimen>,
+        service: Option<NodeId>,
+    ) -> Option<Self> {
+        Some(match algorithm {
+            Algorithm::Raft => Self::Raft(specimen),
+            Algorithm::Bully => Self::Bully,
+            Algorithm::Ring => Self::Ring,
+            Algorithm::Lease => Self::Lease { service: service? },
+            Algorithm::PaxosLease => Self::PaxosLease,
+            Algorithm::Zab => Self::Zab,
+        })
+    }
+
     /// Its name.
     pub(crate) fn algorithm(self) -> Algorithm {
         match self {

@@ -269,20 +269,12 @@ impl NodeArguments {
         if let Some(service) = self.service.filter(|_| algorithm != Algorithm::Lease) {
             return Err(wrong(format!("--service {service}: only --algorithm lease has a lock service")));
         }
-        Ok(match algorithm {
-            Algorithm::Raft => Choice::Raft(self.specimen.as_deref().map(parse_specimen).transpose()?),
-            Algorithm::Bully => Choice::Bully,
-            Algorithm::Ring => Choice::Ring,
-            Algorithm::Lease => match self.service {
-                None => return Err(wrong("--algorithm lease needs a lock service: add --service ID of a listed node")),
-                Some(service) if !book.contains_key(&service) => {
-                    return Err(wrong(format!("--service names {service}, which --node does not list")));
-                }
-                Some(service) => Choice::Lease { service },
-            },
-            Algorithm::PaxosLease => Choice::PaxosLease,
-            Algorithm::Zab => Choice::Zab,
-        })
+        if let Some(service) = self.service.filter(|service| !book.contains_key(service)) {
+            return Err(wrong(format!("--service names {service}, which --node does not list")));
+        }
+        let specimen = self.specimen.as_deref().map(parse_specimen).transpose()?;
+        Choice::of(algorithm, specimen, self.service)
+            .ok_or_else(|| wrong("--algorithm lease needs a lock service: add --service ID of a listed node"))
     }
 
     fn config(&self, book: &AddressBook) -> Result<Config, NodeError> {

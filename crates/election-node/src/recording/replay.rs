@@ -128,17 +128,8 @@ fn choice(header: &Header<Start>) -> Result<Choice, String> {
     header.node.config.validate().map_err(|error| error.to_string())?;
     let algorithm: Algorithm =
         header.algorithm.parse().map_err(|error: election::UnknownAlgorithm| error.to_string())?;
-    Ok(match algorithm {
-        Algorithm::Raft => {
-            let specimen = header.specimen.as_deref().map(Specimen::named).transpose();
-            Choice::Raft(specimen.map_err(|error| error.to_string())?)
-        }
-        Algorithm::Bully => Choice::Bully,
-        Algorithm::Ring => Choice::Ring,
-        Algorithm::Lease => Choice::Lease { service: header.service.ok_or("a lease has no `service`")? },
-        Algorithm::PaxosLease => Choice::PaxosLease,
-        Algorithm::Zab => Choice::Zab,
-    })
+    let specimen = header.specimen.as_deref().map(Specimen::named).transpose().map_err(|error| error.to_string())?;
+    Choice::of(algorithm, specimen, header.service).ok_or_else(|| "a lease has no `service`".to_owned())
 }
 
 type Lines = Peekable<std::iter::Zip<std::ops::RangeFrom<u64>, io::Lines<BufReader<File>>>>;
