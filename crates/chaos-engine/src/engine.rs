@@ -443,11 +443,12 @@ impl Engine {
 
     fn begin_reading(&mut self) -> bool {
         let first = self.view.working_leader(self.now).map_or(NodeId::new(1), |(leader, _)| leader);
-        let within = if self.is_interrupted() { READ_AFTER_INTERRUPT } else { final_reads::WITHIN };
+        let objects = self.load.objects();
+        let within = if self.is_interrupted() { READ_AFTER_INTERRUPT } else { final_reads::within(&objects) };
         let until = self.now + within;
         self.final_reads = Some(FinalReads::new(
             ToRead {
-                objects: self.load.objects(),
+                objects,
                 nodes: self.nodes,
                 first,
                 timeout: self.load.timeout().min(within),

@@ -16,8 +16,11 @@ use crate::random;
 use crate::set_reads::SetReads;
 use crate::world::{Command, Completed};
 
-/// For how long all keys together are tried.
-pub(crate) const WITHIN: Duration = Duration::from_secs(10);
+/// For how long all registers together are tried.
+const REGISTERS_WITHIN: Duration = Duration::from_secs(10);
+/// For how long all sets together are tried, and how long one read of one may take at least: they are as long as the load has made them.
+const SETS_WITHIN: Duration = Duration::from_secs(40);
+const SET_READ_MIN: Duration = Duration::from_secs(15);
 /// How many clients share the work.
 const CLIENTS_MAX: usize = 8;
 
@@ -57,6 +60,11 @@ pub(crate) struct FinalReads {
     sets: SetReads,
 }
 
+/// For how long these are tried.
+pub(crate) fn within(objects: &[Object]) -> Duration {
+    if objects.iter().any(|object| object.must_hold.is_some()) { SETS_WITHIN } else { REGISTERS_WITHIN }
+}
+
 impl FinalReads {
     /// Reads that begin now.
     pub(crate) fn new(to_read: ToRead, numbers: &mut Numbers) -> Self {
@@ -80,7 +88,7 @@ impl FinalReads {
             timeout,
             until,
             counts: Counts::default(),
-            sets: SetReads::new(sets, nodes, timeout, until, seed, numbers),
+            sets: SetReads::new(sets, nodes, timeout.max(SET_READ_MIN), until, seed, numbers),
         }
     }
 

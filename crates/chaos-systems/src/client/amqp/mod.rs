@@ -8,8 +8,11 @@
 //!
 //! **Reading a set** has all its messages delivered, then fetches what may be left until the queue says that it is empty, acknowledges
 //! none, and gives them back by closing the channel; they count as redelivered from then on (a queue with a delivery limit would drop
-//! them some day; none is set). While this goes on, nobody else
-//! finds them: so this client reads one set at a time, and waits until the queue has as many again (at most [`GIVING_BACK_MAX`]).
+//! them some day; none is set). While this goes on, and for as long afterwards as the queue takes to see that the channel is closed, nobody
+//! else finds them, and the queue doesn't tell how many they are. So this client reads one set at a time, finishes a read for which nobody
+//! waits any longer, and waits until the queue has as many again. Once a read was cut off, or its messages were not seen
+//! to come back ([`GIVING_BACK_MAX`]), a set that lacks acknowledged elements is no answer any more: the operation is `info` until a read
+//! has found all of them. (A queue that was read at a bad moment looks empty, and would be convicted of losing everything.)
 //! A message that is delivered twice because the queue's leader changed meanwhile is one element: each is told once. At most
 //! [`MESSAGES_MAX`] messages are read; a longer queue is not, and the operation `info`.
 //!
@@ -22,8 +25,8 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chaos_history::{Action, NodeId, OpResult, Value};
@@ -40,12 +43,16 @@ use crate::driver::{Answer, Client, ProbeError};
 const MESSAGES_MAX: usize = 200_000;
 /// How many messages are asked for before the first of them is read.
 const ASKED_AT_ONCE: usize = 64;
+/// How many messages are fetched before the queue is asked to deliver again.
+const FETCHED_MAX: usize = 256;
 /// How long a queue that delivers no more is taken for empty, before it is asked whether it is.
 const QUIET: Duration = Duration::from_millis(250);
 /// A reader's name on its channel.
 const CONSUMER: &str = "reader";
+/// How long a read may take, whether or not somebody still waits for it.
+const READ_MAX: Duration = Duration::from_secs(20);
 /// How long a reader waits until its messages are in the queue again.
-const GIVING_BACK_MAX: Duration = Duration::from_secs(2);
+const GIVING_BACK_MAX: Duration = Duration::from_secs(5);
 /// How long between two looks at the queue.
 const GIVING_BACK_PAUSE: Duration = Duration::from_millis(10);
 /// The code with which a message comes back that fits no queue.
@@ -68,6 +75,7 @@ pub(super) fn open(setup: &ClientSetup) -> Result<Arc<dyn Client>, ClientError> 
         pool: Pool::new(setup.endpoints.clone(), login, setup.connect_timeout),
         queues: queues.map(queue).collect(),
         reading: tokio::sync::Mutex::default(),
+        known: Mutex::default(),
     }))))
 }
 
@@ -78,12 +86,22 @@ struct Shared {
     queues: Vec<String>,
     /// Held by who reads a set: two readers at once would each find a part.
     reading: tokio::sync::Mutex<()>,
+    known: Mutex<BTreeMap<String, Known>>,
+}
+
+/// What is known of a queue.
+#[derive(Debug, Default)]
+struct Known {
+    /// What it must have.
+    acknowledged: BTreeSet<Value>,
+    /// Whether a reader may still have messages of it that nobody else finds.
+    is_lent: bool,
 }
 
 impl Client for Amqp {
     fn invoke(&self, node: NodeId, action: &Action) -> BoxFuture<'static, Answer> {
         let (shared, action) = (Arc::clone(&self.0), action.clone());
-        async move { answered(shared.carry_out(node, &action).await) }.boxed()
+        async move { answered(shared.carry_out(node, action).await) }.boxed()
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<(), ProbeError>> {
@@ -93,19 +111,27 @@ impl Client for Amqp {
 }
 
 impl Shared {
-    async fn carry_out(&self, node: NodeId, action: &Action) -> Result<OpResult, Trouble> {
+    async fn carry_out(self: Arc<Self>, node: NodeId, action: Action) -> Result<OpResult, Trouble> {
         match action {
             Action::Add { key, value } => {
+                let queue = queue(&key);
                 let work = async |session: &mut AmqpSession| {
                     session.is_busy = true;
-                    let result = add(session, &queue(key), *value).await;
+                    let result = add(session, &queue, value).await;
                     // After a closed channel or a broken connection, nothing more can be said on it.
                     session.is_busy = matches!(&result, Err(Ended::Broken(_)));
                     result.map_err(Trouble::from)
                 };
-                self.pool.on(node, work).await
+                let added = self.pool.on(node, work).await?;
+                self.known(&queue, |known| known.acknowledged.insert(value));
+                Ok(added)
             }
-            Action::Elements { key } => self.elements(node, &queue(key)).await,
+            Action::Elements { key } => {
+                let (told, answer) = tokio::sync::oneshot::channel();
+                // A task of its own: a read that is dropped half-way would leave its messages with nobody.
+                tokio::spawn(self.elements(node, queue(&key), told));
+                answer.await.unwrap_or_else(|_| Err(Trouble::Unknown("the reader has ended".to_owned())))
+            }
             Action::Read { .. }
             | Action::Write { .. }
             | Action::Cas { .. }
@@ -115,6 +141,12 @@ impl Shared {
                 Err(Trouble::Definite("a queue has no words for registers and locks".to_owned()))
             }
         }
+    }
+
+    /// Looks at, or notes, what is known of a queue.
+    fn known<T>(&self, queue: &str, work: impl FnOnce(&mut Known) -> T) -> T {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        work(known.entry(queue.to_owned()).or_default())
     }
 
     /// Makes the queues, once every node can be reached.
@@ -131,28 +163,47 @@ impl Shared {
         Ok(())
     }
 
-    async fn elements(&self, node: NodeId, queue: &str) -> Result<OpResult, Trouble> {
+    /// Reads a set, tells what it is, and sees to it that the queue gets its messages back.
+    async fn elements(
+        self: Arc<Self>,
+        node: NodeId,
+        queue: String,
+        told: tokio::sync::oneshot::Sender<Result<OpResult, Trouble>>,
+    ) {
         let _alone = self.reading.lock().await;
-        // The messages go back when the channel is closed, so that it is never used again.
-        let mut session = self.pool.connect(node).await?;
-        let mut messages = Vec::new();
-        let read = match delivered(&mut session, queue, &mut messages).await {
-            Ok(()) => fetched(&mut session, queue, &mut messages).await,
-            Err(broken) => Err(broken),
+        if told.is_closed() {
+            return; // it has waited for its turn for too long
+        }
+        let mut session = match self.pool.connect(node).await {
+            Ok(session) => session,
+            Err(trouble) => return drop(told.send(Err(trouble))),
         };
-        match read {
-            Ok(()) => {}
-            // There is no such queue: nothing was ever added.
-            Err(Broken { code: Some(NOT_FOUND), .. }) if messages.is_empty() => {}
-            Err(broken) => return Err(Trouble::Unknown(broken.error)),
-        }
+        let (must_have, was_lent) =
+            self.known(&queue, |known| (known.acknowledged.clone(), std::mem::replace(&mut known.is_lent, true)));
+        let mut messages = Vec::new();
+        let read = tokio::time::timeout(READ_MAX, whole(&mut session, &queue, &mut messages)).await;
+        // The messages go back when the channel is closed, so that it is never used again.
         drop(session);
-        if !messages.is_empty() {
-            // What comes back later than that is missed by the next reader, which is no concern of this one.
-            let _ = tokio::time::timeout(GIVING_BACK_MAX, self.given_back(node, queue, messages.len())).await;
+        let values = match read {
+            Ok(Ok(())) => messages.iter().map(|body| written_as_bytes(body)).collect::<BTreeSet<Value>>(),
+            Ok(Err(broken)) => return drop(told.send(Err(Trouble::Unknown(broken.error)))),
+            Err(_) => return drop(told.send(Err(Trouble::Unknown(format!("not read within {READ_MAX:?}"))))),
+        };
+        let missing = must_have.difference(&values).count();
+        if was_lent && missing > 0 {
+            let why = format!("{missing} acknowledged elements may be with an earlier reader that was cut off");
+            return drop(told.send(Err(Trouble::Unknown(why))));
         }
-        let values: BTreeSet<Value> = messages.iter().map(|body| written_as_bytes(body)).collect();
-        Ok(OpResult::Elements { values: values.into_iter().collect(), revision: None })
+        // Whoever has stopped waiting needs no answer.
+        let _ = told.send(Ok(OpResult::Elements { values: values.into_iter().collect(), revision: None }));
+        let is_back = match messages.len() {
+            0 => true,
+            count => {
+                let back = tokio::time::timeout(GIVING_BACK_MAX, self.given_back(node, &queue, count)).await;
+                matches!(back, Ok(Some(())))
+            }
+        };
+        self.known(&queue, |known| known.is_lent = !is_back);
     }
 
     /// Waits until the queue has so many messages again.
@@ -169,6 +220,23 @@ impl Shared {
                 return Some(());
             }
             tokio::time::sleep(GIVING_BACK_PAUSE).await;
+        }
+    }
+}
+
+/// All messages of a queue; none of one that there is not, since nothing was ever added to it.
+async fn whole(session: &mut AmqpSession, queue: &str, messages: &mut Vec<Vec<u8>>) -> Result<(), Broken> {
+    loop {
+        let read = match delivered(session, queue, messages).await {
+            Ok(()) => fetched(session, queue, messages).await,
+            Err(broken) => Err(broken),
+        };
+        match read {
+            // The queue had only paused: what is left is delivered faster than it is fetched.
+            Ok(false) => {}
+            Ok(true) => return Ok(()),
+            Err(Broken { code: Some(NOT_FOUND), .. }) if messages.is_empty() => return Ok(()),
+            Err(broken) => return Err(broken),
         }
     }
 }
@@ -195,11 +263,13 @@ async fn delivered(session: &mut AmqpSession, queue: &str, messages: &mut Vec<Ve
     }
 }
 
-/// Fetches messages one after the other, until there is none: slow, since each is agreed upon by the replicas, but complete.
-async fn fetched(session: &mut AmqpSession, queue: &str, messages: &mut Vec<Vec<u8>>) -> Result<(), Broken> {
-    let (mut asked, mut is_over) = (0, false);
-    while !is_over || asked > 0 {
-        while !is_over && asked < ASKED_AT_ONCE {
+/// Fetches messages one after the other, until there is none (true) or there are many: slow, since each is agreed upon by the replicas, but
+/// the only way to hear that this was all.
+async fn fetched(session: &mut AmqpSession, queue: &str, messages: &mut Vec<Vec<u8>>) -> Result<bool, Broken> {
+    let (mut asked, mut is_over, before) = (0, false, messages.len());
+    let asks_on = |is_over: bool, messages: &[Vec<u8>]| !is_over && messages.len() - before < FETCHED_MAX;
+    while asks_on(is_over, messages) || asked > 0 {
+        while asks_on(is_over, messages) && asked < ASKED_AT_ONCE {
             const TO_BE_ACKNOWLEDGED: u8 = 0;
             session.call(Method::new(60, 70).short(0).text(queue).octet(TO_BE_ACKNOWLEDGED)).await?;
             asked += 1;
@@ -213,7 +283,7 @@ async fn fetched(session: &mut AmqpSession, queue: &str, messages: &mut Vec<Vec<
         }
         asked -= 1;
     }
-    Ok(())
+    Ok(is_over)
 }
 
 fn keep(messages: &mut Vec<Vec<u8>>, body: Vec<u8>) -> Result<(), Broken> {

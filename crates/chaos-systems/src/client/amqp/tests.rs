@@ -181,6 +181,53 @@ async fn a_set_is_read_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_set_whose_messages_an_earlier_reader_may_have_is_no_answer_until_all_were_found() {
+    let none = [deliveries(&[]), (0..64).map(|_| empty()).collect()].concat();
+    let all = [deliveries(&["1"]), (0..64).map(|_| empty()).collect()].concat();
+    let count = [&b"\x03s-s"[..], &1_u32.to_be_bytes(), &[0; 4]].concat();
+    let scripts = [
+        vec![ack(1)],
+        // The second connection breaks while its reader has the message.
+        deliveries(&["1"])[..2].to_vec(),
+        none.clone(),
+        all,
+        vec![method(50, 11, &count)],
+        none,
+    ];
+    let address =
+        serve(move |number, stream| act_out(stream, scripts.get(number as usize).cloned().unwrap_or_default())).await;
+    let client = client("amqp", &[address], &[]);
+    ok(&*client, add(1)).await;
+    assert_eq!(kind(&invoke(&*client, elements()).await), "info");
+    let OpPhase::Info { error } = invoke(&*client, elements()).await else { panic!("a set that looks empty") };
+    assert_eq!(error, "1 acknowledged elements may be with an earlier reader that was cut off");
+    let set =
+        |values: &[u64]| OpResult::Elements { values: values.iter().copied().map(Value).collect(), revision: None };
+    assert_eq!(ok(&*client, elements()).await, set(&[1]));
+    assert_eq!(ok(&*client, elements()).await, set(&[]), "nobody has it now, so it is lost");
+}
+
+#[tokio::test]
+async fn a_read_for_which_nobody_waits_is_finished_before_the_next_one() {
+    let all = [deliveries(&["1"]), (0..64).map(|_| empty()).collect()].concat();
+    let count = [&b"\x03s-s"[..], &1_u32.to_be_bytes(), &[0; 4]].concat();
+    let scripts = [all.clone(), vec![method(50, 11, &count)], all];
+    let address = serve(move |number, stream| {
+        let script = scripts.get(number as usize).cloned().unwrap_or_default();
+        async move {
+            tokio::time::sleep(std::time::Duration::from_millis(if number == 0 { 300 } else { 0 })).await;
+            act_out(stream, script).await;
+        }
+    })
+    .await;
+    let client = client("amqp", &[address], &[]);
+    let patience = std::time::Duration::from_millis(100);
+    let first = tokio::time::timeout(patience, invoke(&*client, elements())).await;
+    assert!(first.is_err(), "it takes longer");
+    assert_eq!(ok(&*client, elements()).await, OpResult::Elements { values: vec![Value(1)], revision: None });
+}
+
+#[tokio::test]
 async fn the_real_one_keeps_sets() {
     let Some(prefix) = installed("rabbitmq", "3.10.8") else { return };
     let (address, distribution, names) = (free_address(), free_address(), free_address());
