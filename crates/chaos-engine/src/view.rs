@@ -70,6 +70,9 @@ pub(crate) struct ClusterView {
     /// Whom all nodes that matter have named, and since when without a change of that or of the faults.
     settled: Option<(Leader, RunNanos)>,
     tidings: Tidings,
+    /// Until when [`ClusterView::advance`] finds nothing new, unless something is taken in: the next moment at which a belief is
+    /// too old to count.
+    same_until: Option<RunNanos>,
 }
 
 impl ClusterView {
@@ -90,6 +93,7 @@ impl ClusterView {
             old: None,
             settled: None,
             tidings: Tidings::default(),
+            same_until: None,
         }
     }
 
@@ -100,6 +104,7 @@ impl ClusterView {
 
     /// Takes in an observation. Answers may arrive out of order; the youngest counts.
     pub(crate) fn observed(&mut self, observation: &Observation) {
+        self.same_until = None;
         match &observation.outcome {
             ObservationOutcome::Answered(belief) => {
                 self.silence.remove(&observation.node);
@@ -118,6 +123,7 @@ impl ClusterView {
 
     /// Takes in the start or the end of a process. What an earlier process of the node believed is forgotten.
     pub(crate) fn node(&mut self, node: NodeId, life: &NodeLife) {
+        self.same_until = None;
         match life {
             NodeLife::Started { .. } => {
                 self.exited.remove(&node);
@@ -152,11 +158,17 @@ impl ClusterView {
         if held != self.held {
             self.held = held;
             self.settled = None;
+            self.same_until = None;
         }
     }
 
     /// Brings what depends on the time up to date; to be called after every event.
     pub(crate) fn advance(&mut self, now: RunNanos) {
+        if self.same_until.is_some_and(|until| now <= until) {
+            return;
+        }
+        let fresh = self.beliefs.values().map(|last| last.received + self.fresh).filter(|until| now <= *until);
+        self.same_until = Some(fresh.min().unwrap_or(RunNanos(u64::MAX)));
         let named = self.majority_leader(now);
         let last_is_named = self.tidings.leader.is_some_and(|last| self.is_named(last, now));
         self.tidings.named(named, last_is_named);
@@ -538,6 +550,7 @@ pub(crate) mod tests {
     fn who_claims_to_lead_beyond_a_cut_disturbs_no_one() {
         let mut view = of_claims();
         claim(&mut view, 10, &[1, 2, 0]);
+        view.same_until = None;
         view.held.cut = [(1, 2), (2, 1), (1, 3), (3, 1)].map(|(from, to)| Link { from: n(from), to: n(to) }).into();
         view.advance(RunNanos(11 * MS));
         assert_eq!(view.awaited_leader(RunNanos(11 * MS)), Some((n(2), Term(2))));

@@ -1,13 +1,16 @@
 //! What is still to come, in the order of its time; of one time, in the order in which it was planned.
 //!
-//! Two heaps, since a run plans two sorts of things: messages that arrive within microseconds, of which a few are under way, and
-//! deadlines that lie far ahead and mostly come to nothing, of which there are many. A heap of the former stays small.
+//! Two heaps and a line, since a run plans three sorts of things: messages that arrive within microseconds, of which a few are under way;
+//! timers that lie far ahead; and clients' deadlines, of which there are many, mostly come to nothing, and are planned in the order in which
+//! they come. The heaps stay small, and the line costs nothing.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 /// What comes later than this counts as far, nanoseconds.
 const FAR: u64 = 10_000_000;
+/// What comes later than this may stand in the line: few timers, or a single one of them would keep all deadlines before it out.
+const LAST: u64 = 500_000_000;
 const SLOT_BITS: u32 = 24;
 const ORDER_BITS: u32 = 40;
 
@@ -19,6 +22,8 @@ type Key = Reverse<u128>;
 pub(crate) struct Queue<T> {
     near: BinaryHeap<Key>,
     far: BinaryHeap<Key>,
+    /// Each comes after the one before it.
+    line: VecDeque<u128>,
     slots: Vec<Option<T>>,
     free: Vec<u32>,
     planned: u64,
@@ -26,7 +31,14 @@ pub(crate) struct Queue<T> {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { near: BinaryHeap::new(), far: BinaryHeap::new(), slots: Vec::new(), free: Vec::new(), planned: 0 }
+        Self {
+            near: BinaryHeap::new(),
+            far: BinaryHeap::new(),
+            line: VecDeque::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            planned: 0,
+        }
     }
 }
 
@@ -46,24 +58,29 @@ impl<T> Queue<T> {
         assert!(slot < 1 << SLOT_BITS, "sixteen million things under way are a run away");
         self.planned += 1;
         let order = u128::from(self.planned & ((1 << ORDER_BITS) - 1));
-        let key = Reverse(u128::from(at) << 64 | order << SLOT_BITS | u128::from(slot));
-        if at.saturating_sub(now) < FAR { self.near.push(key) } else { self.far.push(key) }
+        let key = u128::from(at) << 64 | order << SLOT_BITS | u128::from(slot);
+        match at.saturating_sub(now) {
+            ..FAR => self.near.push(Reverse(key)),
+            LAST.. if self.line.back().is_none_or(|last| *last < key) => self.line.push_back(key),
+            FAR.. => self.far.push(Reverse(key)),
+        }
     }
 
-    /// When the next thing comes; `u64::MAX` if nothing does.
-    pub(crate) fn next_at(&self) -> u64 {
-        let at = |heap: &BinaryHeap<Key>| heap.peek().map_or(u128::MAX, |Reverse(key)| *key);
-        time_of(at(&self.near).min(at(&self.far)))
-    }
-
-    /// Takes the next thing out.
-    pub(crate) fn pop(&mut self) -> Option<(u64, T)> {
-        let near = match (self.near.peek(), self.far.peek()) {
-            (Some(near), Some(far)) => near > far,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        let Reverse(key) = if near { self.near.pop() } else { self.far.pop() }?;
+    /// Takes the next thing out, if it comes by then.
+    pub(crate) fn pop_by(&mut self, latest: u64) -> Option<(u64, T)> {
+        let of = |heap: &BinaryHeap<Key>| heap.peek().map_or(u128::MAX, |Reverse(key)| *key);
+        let (near, far) = (of(&self.near), of(&self.far));
+        let key = self.line.front().copied().unwrap_or(u128::MAX).min(near).min(far);
+        if key == u128::MAX || time_of(key) > latest {
+            return None;
+        }
+        if key == near {
+            self.near.pop();
+        } else if key == far {
+            self.far.pop();
+        } else {
+            self.line.pop_front();
+        }
         let slot = u32::try_from(key & ((1 << SLOT_BITS) - 1)).expect("so many bits fit");
         let what = self.slots[slot as usize].take().expect("a slot whose number is in a heap is full");
         self.free.push(slot);
@@ -80,17 +97,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn things_come_in_the_order_of_their_times_then_of_their_planning_near_or_far() {
+    fn things_come_in_the_order_of_their_times_then_of_their_planning_near_far_or_in_the_line() {
         let mut queue = Queue::default();
-        for (at, what) in [(FAR * 3, 'f'), (5, 'b'), (FAR * 2, 'd'), (5, 'c'), (1, 'a')] {
+        for (at, what) in [(LAST * 2, 'i'), (LAST * 3, 'k'), (FAR * 3, 'f'), (5, 'b'), (FAR * 2, 'd'), (LAST, 'h')] {
+            queue.push(0, at, what);
+        }
+        for (at, what) in [(5, 'c'), (LAST * 3, 'l'), (1, 'a'), (FAR * 4, 'g'), (LAST * 2, 'j')] {
             queue.push(0, at, what);
         }
         // Near by now, and planned after what was far once.
         queue.push(FAR * 2 - 1, FAR * 2, 'e');
-        assert_eq!(queue.next_at(), 1);
-        let order: String = std::iter::from_fn(|| queue.pop()).map(|(_, what)| what).collect();
-        assert_eq!(order, "abcdef");
-        assert_eq!(queue.next_at(), u64::MAX);
+        assert_eq!(queue.pop_by(0), None, "nothing comes so soon");
+        let order: String = std::iter::from_fn(|| queue.pop_by(u64::MAX)).map(|(_, what)| what).collect();
+        assert_eq!(order, "abcdefghijkl");
     }
 
     #[test]
@@ -98,9 +117,9 @@ mod tests {
         let mut queue = Queue::default();
         for round in 0..1_000 {
             queue.push(round, round + 1, round);
-            queue.push(round, round + 2, round);
-            assert!(queue.pop().is_some());
-            assert!(queue.pop().is_some());
+            queue.push(round, round + 2 * LAST, round);
+            assert!(queue.pop_by(u64::MAX).is_some());
+            assert!(queue.pop_by(u64::MAX).is_some());
         }
         assert_eq!(queue.slots.len(), 2);
     }

@@ -466,11 +466,10 @@ impl<P: Program, S: Sink> World for SimWorld<'_, P, S> {
             if let Some(ready) = self.ready.pop_front() {
                 return Ok(ready);
             }
-            if self.queue.next_at() > deadline.0 {
+            let Some((at, what)) = self.queue.pop_by(deadline.0) else {
                 self.now = self.now.max(deadline.0);
                 return Ok((self.now(), Event::Tick));
-            }
-            let Some((at, what)) = self.queue.pop() else { unreachable!("what comes before a deadline is there") };
+            };
             // What falls into the moment that a command took comes right after it.
             self.now = self.now.max(at);
             self.happened += 1;

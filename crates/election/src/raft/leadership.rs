@@ -214,8 +214,12 @@ impl Leadership {
         own: K,
         of: impl Fn(&Peer) -> K,
     ) -> K {
-        // A member without a peer is this node itself: `track` keeps a peer for every other one.
-        let values = members.iter().map(|id| self.peers.get(id).map_or(own, &of));
+        // A member without a peer is this node itself: `track` keeps a peer for every other one. Both are in the order of their ids.
+        let mut peers = self.peers.iter().peekable();
+        let values = members.iter().map(|id| {
+            while peers.next_if(|(peer, _)| *peer < id).is_some() {}
+            peers.next_if(|(peer, _)| *peer == id).map_or(own, |(_, peer)| of(peer))
+        });
         // Asked several times a message, of a handful of members: their values fit an array.
         let mut few = [own; FEW];
         if let Some(few) = few.get_mut(..members.len()) {

@@ -72,6 +72,10 @@ impl<R: Rules> Raft<R> {
         let State::Leader(lead) = &mut self.state else { return false };
         let number = lead.round;
         let Some(peer) = lead.peers.get_mut(&to) else { return false };
+        let waits_for_snapshot = matches!(peer.mode, Mode::Snapshot { .. });
+        if !round && !waits_for_snapshot && peer.next > self.log.last_index() {
+            return false; // it was sent everything, as most are most of the time
+        }
         let prev = match &peer.mode {
             Mode::Snapshot { resend_at } => (cx.at < *resend_at).then_some(self.log.base()),
             Mode::Probe { .. } | Mode::Replicate { .. } => {
@@ -147,9 +151,13 @@ impl<R: Rules> Raft<R> {
     /// Commits what a quorum holds, if the rules allow, and serves the reads that waited for it or for a round.
     pub(super) fn advance_commit(&mut self, cx: &mut Now<'_>) {
         let State::Leader(lead) = &self.state else { return };
-        let reached =
-            lead.reached(self.log.members(), self.commit_quorum(), self.log.last_index(), |peer| peer.matched);
-        let term = self.hard.term;
+        let (last, term) = (self.log.last_index(), self.hard.term);
+        // Of most answers there is nothing to count.
+        let reached = if self.commit < last {
+            lead.reached(self.log.members(), self.commit_quorum(), last, |peer| peer.matched)
+        } else {
+            self.commit
+        };
         if reached > self.commit && self.log.term_at(reached).is_some_and(|entry| self.rules.may_commit(entry, term)) {
             self.commit_to(cx, reached);
             let removed = !self.log.members().contains(&self.id) && self.log.members_index() <= self.commit;
