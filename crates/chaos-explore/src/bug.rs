@@ -145,9 +145,13 @@ mod tests {
     use crate::yaml::placeless;
 
     fn bug() -> Bug {
+        of(vec![Fault::partition(Partition::Isolate(Target::Leader))])
+    }
+
+    fn of(faults: Vec<Fault>) -> Bug {
         let mut workload = Space::of_reference(Some("read-unconfirmed"), BTreeSet::new()).base;
-        let isolate = Fault::partition(Partition::Isolate(Target::Leader));
-        workload.faults.steps = vec![await_leader(), fault_for(isolate, Duration::from_millis(400))];
+        let faults = faults.into_iter().map(|fault| fault_for(fault, Duration::from_millis(400)));
+        workload.faults.steps = std::iter::once(await_leader()).chain(faults).collect();
         workload.faults.name = "x".to_owned();
         let workload = well_formed(workload).expect("a plan");
         Bug {
@@ -178,6 +182,16 @@ mod tests {
         assert_eq!((read.name.as_str(), read.seed), ("linearizable.isolate-leader", Some(Seed(12))));
         assert!(text.starts_with("# n3 answered a read with an old value\n#\n"), "{text}");
         assert!(text.contains("under 62 of 100 other seeds (95 %: 52 % to 71 %), simulated\n"), "{text}");
+    }
+
+    #[test]
+    fn the_file_of_many_faults_has_a_name_that_a_workload_may_have() {
+        let targets = [Target::Leader, Target::OldLeader, Target::Follower, Target::MinorityWithLeader];
+        let faults = targets.map(|target| Fault::partition(Partition::Isolate(target)));
+        let text = of(faults.into()).to_yaml("bugs/x.yaml", Seed(7), Tried::Simulated);
+        let source = chaos_plan::Source { name: "x.yaml".to_owned(), text: text.clone() };
+        let read = load_source(source, &[], &|_| Err(std::io::ErrorKind::NotFound.into()));
+        assert!(read.is_ok(), "{text}");
     }
 
     #[test]

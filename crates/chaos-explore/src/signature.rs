@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use chaos_history::mixing::fnv_1a;
 use chaos_plan::{Check, Fault, Partition, Step, Target, Workload, all_steps};
 
-/// Longer signatures end in a hash.
-const LENGTH_MAX: usize = 80;
+/// Longer signatures end in a hash: they are names of workloads, too.
+const LENGTH_MAX: usize = 64;
 
 /// The signature of a minimal plan that violates this check.
 #[must_use]

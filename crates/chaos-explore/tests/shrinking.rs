@@ -186,3 +186,24 @@ fn a_world_that_does_not_repeat_itself_is_asked_several_times() {
     assert!(count(5) <= count(1), "more attempts never leave more");
     assert!(count(5) <= 24, "two faults each, with some slack for luck");
 }
+
+/// Fails by chance: each election has one in twelve, the first one included.
+fn at_an_election(_: &Workload, timeline: &fake::Timeline, seed: Seed) -> Option<u64> {
+    let mut draws = chaos_explore::draw::Draws::of(seed, "luck");
+    timeline.elections.iter().copied().find(|_| draws.percent(8))
+}
+
+#[test]
+fn what_fails_without_a_fault_by_luck_is_given_one_that_tries_its_luck_more_often() {
+    let world = Fake { rule: Box::new(at_an_election) };
+    let threads = NonZeroUsize::new(2).unwrap();
+    for failing in failing(&world, 7, 3) {
+        let shrunk = shrink(&world, failing, ShrinkOptions::default()).failing;
+        assert_eq!(kinds(&shrunk.workload), [""; 0], "the first election is enough");
+        let of = (&shrunk.workload, shrunk.seed);
+        let amplified = amplify(&world, of, Check::Linearizable, &space(), AmplifyOptions::default(), threads);
+        let yaml = readable_yaml(&amplified.workload);
+        assert!(amplified.share.share() > amplified.before.share() + 0.15, "{:?} {yaml}", amplified.share);
+        assert_eq!(kinds(&amplified.workload).len(), 1, "{yaml}");
+    }
+}

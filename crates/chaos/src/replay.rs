@@ -66,8 +66,10 @@ Examples:
   chaos run partition --set system.raft.record=true --out run
   chaos replay --core run/nodes/n1/core.jsonl what n1's core was told, again, event by event
 
-Exit codes of --core: 0 if the core did all that was recorded and nothing else, 1 if not, 254 if the file is no recording. Other exit codes are those of `chaos run`, of the attempt that showed a violation or of the last one: 0 if what the file expects to be
-violated is, 1 if something else is (or anything, where it expects nothing), 3 if it did not show.";
+Exit codes of --core: 0 if the core did all that was recorded and nothing else, 1 if not, 254 if the
+file is no recording. Other exit codes are those of `chaos run`, of the attempt that showed a
+violation or of the last one: 0 if what the file expects to be violated is, 1 if something else is (or
+anything, where it expects nothing), 3 if it did not show.";
 
 /// How often to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
