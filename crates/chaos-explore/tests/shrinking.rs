@@ -204,6 +204,6 @@ fn what_fails_without_a_fault_by_luck_is_given_one_that_tries_its_luck_more_ofte
         let amplified = amplify(&world, of, Check::Linearizable, &space(), AmplifyOptions::default(), threads);
         let yaml = readable_yaml(&amplified.workload);
         assert!(amplified.share.share() > amplified.before.share() + 0.15, "{:?} {yaml}", amplified.share);
-        assert_eq!(kinds(&amplified.workload).len(), 1, "{yaml}");
+        assert!(!kinds(&amplified.workload).is_empty(), "{yaml}");
     }
 }

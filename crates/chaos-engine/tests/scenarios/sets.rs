@@ -128,10 +128,10 @@ fn what_no_node_has_is_looked_for_until_time_is_up() {
     let all = NodeId::all(3).collect();
     let run = audited(&with_set(0), 1, Quirks { forgets: Some((10, all)), followers_read: true, ..Quirks::default() });
     let took = run.mark(Mark::RunEnd).since(run.mark(Mark::LoadEnd));
-    assert!(took >= ms(10_000), "{took:?}");
+    assert!(took >= ms(40_000), "{took:?}");
     assert!(run.remarked(&["n1 lacks", "elements of s0"]), "{:?}", run.remarks());
     let reads = finals(&run).iter().filter(|(operation, _)| operation.action.key() == "s0").count();
-    assert!((24..=33).contains(&reads), "one a second and node: {reads}");
+    assert!((96..=123).contains(&reads), "one a second and node: {reads}");
 }
 
 #[test]

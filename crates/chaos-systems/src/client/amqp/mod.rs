@@ -6,15 +6,16 @@
 //!
 //! An addition is a persistent message with a publisher's confirm. Registers and locks it has no words for.
 //!
-//! **Reading a set** has all its messages delivered, then fetches what may be left until the queue says that it is empty, acknowledges
-//! none, and gives them back by closing the channel; they count as redelivered from then on (a queue with a delivery limit would drop
-//! them some day; none is set). While this goes on, and for as long afterwards as the queue takes to see that the channel is closed, nobody
-//! else finds them, and the queue doesn't tell how many they are. So this client reads one set at a time, finishes a read for which nobody
-//! waits any longer, and waits until the queue has as many again. Once a read was cut off, or its messages were not seen
-//! to come back ([`GIVING_BACK_MAX`]), a set that lacks acknowledged elements is no answer any more: the operation is `info` until a read
-//! has found all of them. (A queue that was read at a bad moment looks empty, and would be convicted of losing everything.)
-//! A message that is delivered twice because the queue's leader changed meanwhile is one element: each is told once. At most
-//! [`MESSAGES_MAX`] messages are read; a longer queue is not, and the operation `info`.
+//! **Reading a set** fetches messages until the queue says that it is empty, acknowledges none, and gives them back by closing the
+//! channels; they count as redelivered from then on (a queue with a delivery limit would drop them some day; none is set). Each message is
+//! fetched by a question of its own, which the replicas agree upon, over [`READERS`] channels at once where there are many. (A consumer
+//! would get them faster, and prove nothing: messages that were assigned to it arrive when the replica beside it has come so far, while
+//! the leader already says that none is left.) While this goes on, and for as long afterwards as the queue takes to see that the channels are
+//! closed, nobody else finds the messages, and the queue doesn't tell how many they are. So this client reads one set at a time, finishes a
+//! read for which nobody waits any longer, and waits until the queue has as many again. Once a read was cut off, or its
+//! messages were not seen to come back ([`GIVING_BACK_MAX`]), a set that lacks acknowledged elements is no answer any more: the
+//! operation is `info` until a read has found all of them. At most [`MESSAGES_MAX`] messages are read; a longer queue is not, and the operation
+//! `info`. What is fetched twice, because the queue's leader changed meanwhile, is one element.
 //!
 //! **What is definite.** What goes wrong before the message is sent; a message that comes back because there is no such queue (312); a
 //! channel that is closed because the request was not allowed (403, 404, 406: of which the node has nothing enqueued). **Not**
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use chaos_history::{Action, NodeId, OpResult, Value};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 
 use self::session::{AmqpSession, Broken, Login, Method, Said, text_entry};
 use super::options::Options;
@@ -43,12 +44,10 @@ use crate::driver::{Answer, Client, ProbeError};
 const MESSAGES_MAX: usize = 200_000;
 /// How many messages are asked for before the first of them is read.
 const ASKED_AT_ONCE: usize = 64;
-/// How many messages are fetched before the queue is asked to deliver again.
-const FETCHED_MAX: usize = 256;
-/// How long a queue that delivers no more is taken for empty, before it is asked whether it is.
-const QUIET: Duration = Duration::from_millis(250);
-/// A reader's name on its channel.
-const CONSUMER: &str = "reader";
+/// How many messages one channel fetches before others help it.
+const ALONE_MAX: usize = 256;
+/// How many channels fetch then: each waits for its replicas at every message, so that only many keep them busy.
+const READERS: usize = 32;
 /// How long a read may take, whether or not somebody still waits for it.
 const READ_MAX: Duration = Duration::from_secs(20);
 /// How long a reader waits until its messages are in the queue again.
@@ -174,21 +173,19 @@ impl Shared {
         if told.is_closed() {
             return; // it has waited for its turn for too long
         }
-        let mut session = match self.pool.connect(node).await {
+        let session = match self.pool.connect(node).await {
             Ok(session) => session,
             Err(trouble) => return drop(told.send(Err(trouble))),
         };
         let (must_have, was_lent) =
             self.known(&queue, |known| (known.acknowledged.clone(), std::mem::replace(&mut known.is_lent, true)));
-        let mut messages = Vec::new();
-        let read = tokio::time::timeout(READ_MAX, whole(&mut session, &queue, &mut messages)).await;
-        // The messages go back when the channel is closed, so that it is never used again.
-        drop(session);
-        let values = match read {
-            Ok(Ok(())) => messages.iter().map(|body| written_as_bytes(body)).collect::<BTreeSet<Value>>(),
+        // The messages go back when their channels are closed, so that none is ever used again.
+        let messages = match tokio::time::timeout(READ_MAX, self.whole(node, session, &queue)).await {
+            Ok(Ok(messages)) => messages,
             Ok(Err(broken)) => return drop(told.send(Err(Trouble::Unknown(broken.error)))),
             Err(_) => return drop(told.send(Err(Trouble::Unknown(format!("not read within {READ_MAX:?}"))))),
         };
+        let values: BTreeSet<Value> = messages.iter().map(|body| written_as_bytes(body)).collect();
         let missing = must_have.difference(&values).count();
         if was_lent && missing > 0 {
             let why = format!("{missing} acknowledged elements may be with an earlier reader that was cut off");
@@ -204,6 +201,28 @@ impl Shared {
             }
         };
         self.known(&queue, |known| known.is_lent = !is_back);
+    }
+
+    /// All messages of a queue; none of one that there is not, since nothing was ever added to it.
+    async fn whole(&self, node: NodeId, mut session: AmqpSession, queue: &str) -> Result<Vec<Vec<u8>>, Broken> {
+        let mut messages = Vec::new();
+        match fetched(&mut session, queue, ALONE_MAX, &mut messages).await {
+            Ok(false) => {}
+            Ok(true) => return Ok(messages),
+            Err(Broken { code: Some(NOT_FOUND), .. }) if messages.is_empty() => return Ok(messages),
+            Err(broken) => return Err(broken),
+        }
+        let others = try_join_all((1..READERS).map(|_| self.pool.connect(node))).await;
+        let mut sessions = others.map_err(|trouble| format!("{trouble:?}"))?;
+        sessions.push(session);
+        let parts = sessions.iter_mut().map(async |session| {
+            let mut part = Vec::new();
+            fetched(session, queue, usize::MAX, &mut part).await.map(|_| part)
+        });
+        for part in try_join_all(parts).await? {
+            messages.extend(part);
+        }
+        Ok(messages)
     }
 
     /// Waits until the queue has so many messages again.
@@ -224,50 +243,15 @@ impl Shared {
     }
 }
 
-/// All messages of a queue; none of one that there is not, since nothing was ever added to it.
-async fn whole(session: &mut AmqpSession, queue: &str, messages: &mut Vec<Vec<u8>>) -> Result<(), Broken> {
-    loop {
-        let read = match delivered(session, queue, messages).await {
-            Ok(()) => fetched(session, queue, messages).await,
-            Err(broken) => Err(broken),
-        };
-        match read {
-            // The queue had only paused: what is left is delivered faster than it is fetched.
-            Ok(false) => {}
-            Ok(true) => return Ok(()),
-            Err(Broken { code: Some(NOT_FOUND), .. }) if messages.is_empty() => return Ok(()),
-            Err(broken) => return Err(broken),
-        }
-    }
-}
-
-/// Has the queue deliver what it has, until it delivers no more for [`QUIET`]: fast, but no proof that this was all.
-async fn delivered(session: &mut AmqpSession, queue: &str, messages: &mut Vec<Vec<u8>>) -> Result<(), Broken> {
-    session.call(Method::new(60, 10).long(0).short(u16::MAX).octet(0)).await?;
-    session.expect(60, 11).await?;
-    session.call(Method::new(60, 20).short(0).text(queue).text(CONSUMER).octet(0).long_text(&[])).await?;
-    let mut is_told_to_stop = false;
-    loop {
-        if !is_told_to_stop && !session.says_more_within(QUIET).await? {
-            session.call(Method::new(60, 30).text(CONSUMER).octet(0)).await?;
-            is_told_to_stop = true;
-        }
-        match session.said().await? {
-            Said::Message(body) => keep(messages, body)?,
-            Said::Done(60, 21, _) => {}
-            Said::Done(60, 31, _) => return Ok(()),
-            other @ (Said::Ack(_) | Said::Nack(_) | Said::Returned(..) | Said::Empty | Said::Done(..)) => {
-                return Err(shortened(&format!("not a delivery: {other:?}")).into());
-            }
-        }
-    }
-}
-
-/// Fetches messages one after the other, until there is none (true) or there are many: slow, since each is agreed upon by the replicas, but
-/// the only way to hear that this was all.
-async fn fetched(session: &mut AmqpSession, queue: &str, messages: &mut Vec<Vec<u8>>) -> Result<bool, Broken> {
-    let (mut asked, mut is_over, before) = (0, false, messages.len());
-    let asks_on = |is_over: bool, messages: &[Vec<u8>]| !is_over && messages.len() - before < FETCHED_MAX;
+/// Fetches messages one after the other, until there is none (true) or there are so many.
+async fn fetched(
+    session: &mut AmqpSession,
+    queue: &str,
+    messages_max: usize,
+    messages: &mut Vec<Vec<u8>>,
+) -> Result<bool, Broken> {
+    let (mut asked, mut is_over) = (0, false);
+    let asks_on = |is_over: bool, messages: &[Vec<u8>]| !is_over && messages.len() < messages_max;
     while asks_on(is_over, messages) || asked > 0 {
         while asks_on(is_over, messages) && asked < ASKED_AT_ONCE {
             const TO_BE_ACKNOWLEDGED: u8 = 0;

@@ -7,7 +7,6 @@
 //!
 //! Refuses TLS, heartbeats (who waits has a limit of its own) and every login but PLAIN.
 
-use std::time::Duration;
 
 use crate::client::shortened;
 use crate::client::wire::{Session, Wire};
@@ -196,17 +195,6 @@ impl AmqpSession {
             frame(FRAME_BODY, CHANNEL, body.as_bytes()),
         ];
         Ok(self.wire.send(&frames.concat()).await?)
-    }
-
-    /// Whether the node says something before so much time is over.
-    pub(super) async fn says_more_within(&mut self, time: Duration) -> Result<bool, Broken> {
-        if !self.wire.pending().is_empty() {
-            return Ok(true);
-        }
-        match tokio::time::timeout(time, self.wire.fill()).await {
-            Ok(filled) => Ok(filled.map(|()| true)?),
-            Err(_) => Ok(false),
-        }
     }
 
     /// What the node says next.
