@@ -7,7 +7,6 @@
 //!
 //! Refuses TLS, heartbeats (who waits has a limit of its own) and every login but PLAIN.
 
-
 use crate::client::shortened;
 use crate::client::wire::{Session, Wire};
 
