@@ -31,8 +31,10 @@ use crate::trials::{Trials, Violation};
 
 /// More faults than this are more than a reader takes in at a glance.
 const FEW_FAULTS: usize = 3;
-/// Under how many other seeds a plan of more is tried without one of them.
+/// Under how many other seeds a plan of more is tried without one of them, and under how many it must fail: nobody is helped by a plan that
+/// is short and never fails again.
 const OTHER_SEEDS: usize = 16;
+const OTHERS_FAILING: usize = 2;
 
 /// How much may be spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,11 +117,11 @@ impl Shrinker<'_> {
 
     /// Takes the candidate for the best if it is a plan, another one, and fails.
     pub(crate) fn take(&mut self, candidate: Workload) -> bool {
-        self.take_under(0..self.options.attempts.max(1), candidate)
+        self.take_under(0..self.options.attempts.max(1), 1, candidate)
     }
 
-    /// The same, under these seeds, counted from the one that is known to fail.
-    fn take_under(&mut self, seeds: Range<usize>, candidate: Workload) -> bool {
+    /// The same, if it fails under so many of these seeds, counted from the one that is known to fail.
+    fn take_under(&mut self, seeds: Range<usize>, mut wanted: usize, candidate: Workload) -> bool {
         let Some(candidate) = well_formed(candidate) else { return false };
         let asked = (fnv_1a(resolved_yaml(&candidate).as_bytes()), seeds.start);
         if candidate == self.best.workload || !self.tried.insert(asked) {
@@ -133,7 +135,9 @@ impl Shrinker<'_> {
             let attempt = u64::try_from(attempt).unwrap_or(u64::MAX);
             let seed = Seed(self.best.seed.0.wrapping_add(attempt) & (u64::MAX >> 11));
             let outcome = self.trials.run(&candidate, seed);
-            if let Some(violation) = outcome.violation_of(self.check) {
+            let Some(violation) = outcome.violation_of(self.check) else { continue };
+            wanted -= 1;
+            if wanted == 0 {
                 self.best = Failing { workload: candidate, seed, violation: violation.clone() };
                 return true;
             }
@@ -188,7 +192,8 @@ impl Shrinker<'_> {
             let mut candidate = self.best.workload.clone();
             candidate.faults.steps = without(&candidate.faults.steps, &[*number].into());
             let attempts = self.options.attempts.max(1);
-            index = if self.take_under(attempts..attempts + OTHER_SEEDS, candidate) { 0 } else { index + 1 };
+            let seeds = attempts..attempts + OTHER_SEEDS;
+            index = if self.take_under(seeds, OTHERS_FAILING, candidate) { 0 } else { index + 1 };
         }
     }
 }
