@@ -16,9 +16,9 @@ use crate::random;
 use crate::set_reads::SetReads;
 use crate::world::{Command, Completed};
 
-/// For how long all registers together are tried.
+/// For how long all objects together are tried, if they are registers only.
 const REGISTERS_WITHIN: Duration = Duration::from_secs(10);
-/// For how long all sets together are tried, and how long one read of one may take at least: they are as long as the load has made them.
+/// For how long if there are sets, and how long one read of one may take at least: they are as long as the load has made them.
 const SETS_WITHIN: Duration = Duration::from_secs(40);
 const SET_READ_MIN: Duration = Duration::from_secs(15);
 /// How many clients share the work.

@@ -3,8 +3,8 @@
 //! A plan that was shrunk under one seed is a bad reproduction: it fails under 4 to 29 of a hundred others (measured for this
 //! project), and a
 //! real cluster *is* another seed. So the shrunk plan is changed a little again and again, and a change is kept if the plan is then
-//! still of the same signature (or had no fault), and fails under more of some seeds that are the same for all candidates. Plans that are longer have
-//! to be better by more.
+//! still of the same signature (or had no fault), and fails under more of some seeds that are the same for all candidates. Plans that
+//! are longer have to be better by more.
 //!
 //! How often the result fails is estimated on seeds that took no part in the climb, or it would be flattered by having been chosen; with
 //! Wilson's interval.
@@ -22,6 +22,7 @@ use crate::draw::Draws;
 use crate::generate::Space;
 use crate::mutate;
 use crate::pool;
+use crate::shrink::FEW_FAULTS;
 use crate::signature::signature;
 use crate::statistics::Share;
 use crate::tree::{each_list, exactly, fault_for, fault_numbers, step, wait, well_formed, without};
@@ -132,16 +133,19 @@ fn repeated(workload: &Workload, times: u32) -> Workload {
     }
     let awaits = |step: &Step| matches!(step.action, StepAction::Await { .. });
     let head = usize::from(again.faults.steps.first().is_some_and(awaits));
-    let mut steps = again.faults.steps.split_off(head);
-    steps.push(wait(Duration::from_millis(400)));
-    again.faults.steps.push(step(StepAction::Repeat { times, until: None, steps }));
+    let steps = again.faults.steps.split_off(head);
+    again.faults.steps.push(over_and_over(steps, times));
     again
+}
+
+/// The steps so many times, with a pause after each.
+fn over_and_over(mut steps: Vec<Step>, times: u32) -> Step {
+    steps.push(wait(Duration::from_millis(400)));
+    step(StepAction::Repeat { times, until: None, steps })
 }
 
 /// How many seeds are tried before a candidate that shows nothing is given up.
 const FIRST_LOOK: usize = 8;
-/// More faults than this are no minimal plan any more.
-const FAULTS_MAX: usize = 3;
 
 impl<'a> Climb<'a> {
     fn new(
@@ -211,7 +215,7 @@ impl<'a> Climb<'a> {
         // Another signature would be another bug, or this one behind faults that it doesn't need.
         let is_the_same =
             faults(&self.best) == 0 || signature(&candidate, self.check) == signature(&self.best, self.check);
-        let too_many = faults(&candidate) > faults(&self.best).max(FAULTS_MAX);
+        let too_many = faults(&candidate) > faults(&self.best).max(FEW_FAULTS);
         if candidate == self.best || !is_the_same || too_many || self.is_spent() {
             return false;
         }
@@ -235,12 +239,11 @@ impl<'a> Climb<'a> {
             return;
         }
         let kill = |target| Fault::Kill { target, process: None, signal: KillSignal::KILL };
-        let cut = Fault::Partition(Partition::Isolate(Target::Leader), CutMode::default());
+        let cut = Fault::partition(Partition::Isolate(Target::Leader));
         let pause = Fault::Pause { target: Target::Leader, process: None };
         for (fault, millis) in [(kill(Target::Leader), 300), (kill(Target::All), 50), (pause, 600), (cut, 900)] {
             let mut candidate = minimal.clone();
-            let steps = vec![fault_for(fault, Duration::from_millis(millis)), wait(Duration::from_millis(400))];
-            candidate.faults.steps.push(step(StepAction::Repeat { times: 5, until: None, steps }));
+            candidate.faults.steps.push(over_and_over(vec![fault_for(fault, Duration::from_millis(millis))], 5));
             if self.take(candidate) {
                 return;
             }

@@ -29,8 +29,8 @@ use chaos_plan::{Check, Workload, resolved_yaml};
 use crate::tree::{fault_numbers, well_formed, without};
 use crate::trials::{Trials, Violation};
 
-/// More faults than this are more than a reader takes in at a glance.
-const FEW_FAULTS: usize = 3;
+/// More faults than this are more than a reader takes in at a glance, and no minimal plan.
+pub(crate) const FEW_FAULTS: usize = 3;
 /// Under how many other seeds a plan of more is tried without one of them, and under how many it must fail: nobody is helped by a plan that
 /// is short and never fails again.
 const OTHER_SEEDS: usize = 16;

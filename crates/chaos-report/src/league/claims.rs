@@ -105,7 +105,7 @@ pub(super) fn table(league: &League) -> Table {
 
 fn measured(league: &League, claim: &Claim) -> String {
     let Some(range) = claim.range_ms else {
-        return "not of these systems; of this project's own nodes `scripts/algorithms` counts them".to_owned();
+        return "not of these systems; of this project's own nodes, scripts/algorithms counts them".to_owned();
     };
     let rows = league.sections.iter().filter(|section| section.fault == FAULT).flat_map(|section| &section.rows);
     let fits = |row: &&Row| claim.systems.contains(&row.key.system.as_str()) && row.key.profile == "default";

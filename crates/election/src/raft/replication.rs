@@ -152,7 +152,7 @@ impl<R: Rules> Raft<R> {
     pub(super) fn advance_commit(&mut self, cx: &mut Now<'_>) {
         let State::Leader(lead) = &self.state else { return };
         let (last, term) = (self.log.last_index(), self.hard.term);
-        // Of most answers there is nothing to count.
+        // After most answers there is nothing to count.
         let reached = if self.commit < last {
             lead.reached(self.log.members(), self.commit_quorum(), last, |peer| peer.matched)
         } else {

@@ -173,37 +173,39 @@ impl Shared {
         if told.is_closed() {
             return; // it has waited for its turn for too long
         }
-        let session = match self.pool.connect(node).await {
-            Ok(session) => session,
-            Err(trouble) => return drop(told.send(Err(trouble))),
+        let (result, lent) = match self.read(node, &queue).await {
+            Ok((values, lent)) => (Ok(OpResult::Elements { values, revision: None }), Some(lent)),
+            Err(trouble) => (Err(trouble), None),
         };
-        let (must_have, was_lent) =
-            self.known(&queue, |known| (known.acknowledged.clone(), std::mem::replace(&mut known.is_lent, true)));
-        // The messages go back when their channels are closed, so that none is ever used again.
-        let messages = match tokio::time::timeout(READ_MAX, self.whole(node, session, &queue)).await {
-            Ok(Ok(messages)) => messages,
-            Ok(Err(broken)) => return drop(told.send(Err(Trouble::Unknown(broken.error)))),
-            Err(_) => return drop(told.send(Err(Trouble::Unknown(format!("not read within {READ_MAX:?}"))))),
-        };
-        let values: BTreeSet<Value> = messages.iter().map(|body| written_as_bytes(body)).collect();
-        let missing = must_have.difference(&values).count();
-        if was_lent && missing > 0 {
-            let why = format!("{missing} acknowledged elements may be with an earlier reader that was cut off");
-            return drop(told.send(Err(Trouble::Unknown(why))));
-        }
         // Whoever has stopped waiting needs no answer.
-        let _ = told.send(Ok(OpResult::Elements { values: values.into_iter().collect(), revision: None }));
-        let is_back = match messages.len() {
-            0 => true,
-            count => {
-                let back = tokio::time::timeout(GIVING_BACK_MAX, self.given_back(node, &queue, count)).await;
-                matches!(back, Ok(Some(())))
-            }
+        let _ = told.send(result);
+        let Some(lent) = lent else { return };
+        let is_back = lent == 0 || {
+            let back = self.given_back(node, &queue, lent);
+            matches!(tokio::time::timeout(GIVING_BACK_MAX, back).await, Ok(Some(())))
         };
         self.known(&queue, |known| known.is_lent = !is_back);
     }
 
-    /// All messages of a queue; none of one that there is not, since nothing was ever added to it.
+    /// What a set has, and how many messages the queue is to get back.
+    async fn read(&self, node: NodeId, queue: &str) -> Result<(Vec<Value>, usize), Trouble> {
+        let session = self.pool.connect(node).await?;
+        let (must_have, was_lent) =
+            self.known(queue, |known| (known.acknowledged.clone(), std::mem::replace(&mut known.is_lent, true)));
+        let read = tokio::time::timeout(READ_MAX, self.whole(node, session, queue)).await;
+        let read = read.map_err(|_| Trouble::Unknown(format!("not read within {READ_MAX:?}")))?;
+        let messages = read.map_err(|broken| Trouble::Unknown(broken.error))?;
+        let values: BTreeSet<Value> = messages.iter().map(|body| written_as_bytes(body)).collect();
+        let missing = must_have.difference(&values).count();
+        if was_lent && missing > 0 {
+            let why = format!("{missing} acknowledged elements may be with an earlier reader that was cut off");
+            return Err(Trouble::Unknown(why));
+        }
+        Ok((values.into_iter().collect(), messages.len()))
+    }
+
+    /// All messages of a queue; none of one that there is not, since nothing was ever added to it. They go back when their channels are
+    /// closed, at the end of this, so that none is ever used again.
     async fn whole(&self, node: NodeId, mut session: AmqpSession, queue: &str) -> Result<Vec<Vec<u8>>, Broken> {
         let mut messages = Vec::new();
         match fetched(&mut session, queue, ALONE_MAX, &mut messages).await {
