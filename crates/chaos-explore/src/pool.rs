@@ -7,7 +7,7 @@ use std::thread;
 
 /// What `work` makes of each item, in their order. Once `stop` says yes no further item is begun, so what comes back is the answers to
 /// the first so many.
-pub(crate) fn map<T: Sync, R: Send>(
+pub fn map<T: Sync, R: Send>(
     threads: NonZeroUsize,
     items: &[T],
     stop: &(dyn Fn() -> bool + Sync),

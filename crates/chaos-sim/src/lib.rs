@@ -63,5 +63,5 @@ pub use simulate::{
     simulate_program,
 };
 pub use timings::{Delay, Timings};
-pub use walk::{WalkOptions, WalkProperty, WalkViolation, Walked, walk};
+pub use walk::{Letter, Move, Told, WalkOptions, WalkProperty, WalkViolation, Walked, narrate, retrace, walk};
 pub use world::{SimWorld, SimWorldError, Watch, WorldOptions};

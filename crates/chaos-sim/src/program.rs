@@ -101,7 +101,9 @@ pub enum ProgramError {
         program: String,
     },
     /// It gets an argument whose meaning the simulator doesn't know.
-    #[error("{node} is given the argument `{argument}`; the simulator knows --clock-rate and --snapshot-threshold")]
+    #[error(
+        "{node} is given the argument `{argument}`; the simulator knows --clock-rate, --batch-entries, --snapshot-threshold and --trailing-entries"
+    )]
     Argument {
         /// The node.
         node: NodeId,
@@ -161,6 +163,8 @@ fn configured(node: NodeId, options: &RaftOptions, nodes: usize) -> Result<Confi
         };
         match name {
             "--snapshot-threshold" => config.snapshot_threshold = value.parse().map_err(|_| unknown())?,
+            "--trailing-entries" => config.trailing_entries = value.parse().map_err(|_| unknown())?,
+            "--batch-entries" => config.max_batch_entries = value.parse().map_err(|_| unknown())?,
             "--clock-rate" => clock_rate_millionths = millionths(value).ok_or_else(unknown)?,
             _ => return Err(unknown()),
         }

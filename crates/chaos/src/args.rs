@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Wrap(WrapArguments),
     /// Search for plans under which a promise is broken, make them small, and write them down as workloads.
     Explore(crate::explore::ExploreArguments),
+    /// Lead the reference node through any order of things, without time, and show the shortest way to a broken promise.
+    Walk(crate::walk::WalkArguments),
     /// Run a plan again, under one seed after another, until it shows what it is kept for.
     Replay(crate::replay::ReplayArguments),
     /// Write a workload and a fault plan of your own to start from.

@@ -35,6 +35,7 @@ mod simulated;
 mod system;
 mod system_check;
 mod tested;
+mod walk;
 mod wrap;
 
 use std::io::IsTerminal;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         Command::Plan(arguments) => show::plan(&arguments),
         Command::Wrap(arguments) => wrap::wrap(&arguments),
         Command::Explore(arguments) => explore::explore(&arguments),
+        Command::Walk(arguments) => walk::wander(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Init(arguments) => init::init(&arguments),
         Command::List(arguments) => list::list(&arguments),

@@ -113,16 +113,26 @@ fn a_pause_stops_everything() {
     let mut rig = Rig::started(&[busy, IDLE]);
     eventually("all run", LONG, || states().len() >= 3);
     let other = rig.pids_of(2)[0];
+    let mut late = 0;
     for _ in 0..50 {
         let event = rig.fault(FaultChange::Pause, &[1]);
         let paused = states();
-        assert!(event.stamps.effect >= Some(event.stamps.call_end), "{event:?} {} {paused:?}", rig.remarks());
         // D: a parent that waits in the kernel for its vfork, with the SIGSTOP ahead of it.
-        assert!(paused.iter().all(|&(pid, state)| matches!(state, 'T' | 'D') == (pid != other)), "{paused:?}");
+        let stopped =
+            |states: &[(i32, char)]| states.iter().all(|&(pid, state)| matches!(state, 'T' | 'D') == (pid != other));
+        if event.stamps.effect.is_none() && rig.remarks().contains("were still running") {
+            // It is told that this one has no effect yet: on a busy host a thread may wait long for a processor to stop on.
+            late += 1;
+            eventually("all stop", LONG, || stopped(&states()));
+        } else {
+            assert!(event.stamps.effect >= Some(event.stamps.call_end), "{event:?} {} {paused:?}", rig.remarks());
+            assert!(stopped(&paused), "{paused:?}");
+        }
         let event = rig.fault(FaultChange::Resume, &[1]);
         assert!(event.error.is_none() && event.stamps.effect.is_some(), "{event:?}");
         eventually("all go on", LONG, || states().iter().all(|&(_, state)| state != 'T'));
     }
+    assert!(late <= 5, "{late} of 50 pauses had no effect within 100 ms: {}", rig.remarks());
     assert_eq!(rig.pids_of(1).len(), 1, "nothing was started again");
 }
 

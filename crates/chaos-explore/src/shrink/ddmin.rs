@@ -7,7 +7,7 @@
 
 /// The parts of `all` that are left when nothing more can be taken away. `all` fails; `fails` tells of a part whether it does, and may
 /// answer no when it is tired of answering.
-pub(crate) fn ddmin<T: Clone>(all: &[T], fails: &mut dyn FnMut(&[T]) -> bool) -> Vec<T> {
+pub fn ddmin<T: Clone>(all: &[T], fails: &mut dyn FnMut(&[T]) -> bool) -> Vec<T> {
     let mut left = all.to_vec();
     if !left.is_empty() && fails(&[]) {
         return Vec::new();

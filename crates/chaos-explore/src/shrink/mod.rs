@@ -26,6 +26,7 @@ use chaos_history::mixing::fnv_1a;
 use chaos_history::{RunNanos, Seed};
 use chaos_plan::{Check, Workload, resolved_yaml};
 
+pub use self::ddmin::ddmin;
 use crate::tree::{fault_numbers, well_formed, without};
 use crate::trials::{Trials, Violation};
 
@@ -172,7 +173,7 @@ impl Shrinker<'_> {
         let original = self.best.workload.clone();
         let all = fault_numbers(&original.faults.steps);
         // What `take` has believed last is what is left: each part is tried on the plan as it was at the beginning.
-        ddmin::ddmin(&all, &mut |part| {
+        ddmin(&all, &mut |part| {
             let away: BTreeSet<usize> = all.iter().copied().filter(|number| !part.contains(number)).collect();
             if away.is_empty() {
                 return true;

@@ -122,6 +122,9 @@ fn specimen(specimen: &Specimen) -> Topic {
         Shown::ByProcesses => text.push_str(&format!(
             "To see it convicted of a violation of {property}:\n\n  chaos museum {name}\n\nIn detail: {plan}."
         )),
+        Shown::ByWalks(why) => text.push_str(&format!(
+            "It would violate {property}, and real processes can't show it: {why}. Walks without time do:\n\n  chaos walk --specimen {name}"
+        )),
         Shown::ByScript(why) => text.push_str(&format!(
             "It would violate {property}, and real processes can't show it: {why}. The script that does is \
              crates/election/tests/scenarios/museum/{name}.txt."

@@ -1,6 +1,7 @@
 //! `chaos museum`: broken nodes, and whether this harness convicts them.
 //!
-//! A harness is judged by what it convicts. Each specimen that real processes can show has a directed plan; a trial runs it under one
+//! A harness is judged by what it convicts. A specimen that real processes can't show is led along untimed walks ([`walks`]), and so is the
+//! sound node. Each one that they can show has a directed plan; a trial runs it under one
 //! seed after another until the specimen is convicted, and then once with the sound node, which must be acquitted. What was
 //! recorded is judged several times, each time from a part of the evidence ([`detectors`]), so that the figures say which kind of
 //! evidence convicts what. `trial` runs, `detectors` judges, `tell` puts it into words; nothing here decides what is a violation, which
@@ -10,7 +11,7 @@
 //!
 //! ```json
 //! {"schema":"chaos.museum/1","command":"chaos museum double-vote","specimens":[{"name":"double-vote","about":"…","property":"ElectionSafety",
-//!  "replaces":"Rules::grants_vote","configuration":"…","instances":["https://…"],"plan":"workloads/museum/double-vote.yaml","why_not":null,
+//!  "replaces":"Rules::grants_vote","configuration":"…","instances":["https://…"],"plan":"workloads/museum/double-vote.yaml","why_not":null,"walks":null,
 //!  "trial":{"attempts":[{"seed":1,"wall_ms":9120,"convictions":[{"property":"ElectionSafety","by":["all","polls","events"],
 //!  "after_fault_ms":612}]}],"sound":{"seed":1,"wall_ms":9050,"verdict":"acquitted","words":""}}}],
 //!  "scores":{"all":1,"polls":1,"events":1,"operations":0,"of":1}}
@@ -19,6 +20,7 @@
 mod detectors;
 mod tell;
 mod trial;
+mod walks;
 
 use std::fs;
 use std::num::NonZeroU16;
@@ -26,9 +28,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
-use election::specimens::{self, Specimen};
+use election::specimens::{self, Shown, Specimen};
 
 use self::trial::Trial;
+use self::walks::WalkTrial;
 use crate::failure::Failure;
 use crate::list::Format;
 use crate::report::write_whole;
@@ -44,7 +47,7 @@ pub(crate) struct MuseumArguments {
     /// Specimens to put on trial. Left out: they are listed.
     #[arg(value_name = "NAME", conflicts_with = "all")]
     names: Vec<String>,
-    /// Put every specimen on trial that real processes can show.
+    /// Put every specimen on trial that real processes or walks can show.
     #[arg(long)]
     all: bool,
     /// Under so many seeds at most: a specimen shows itself in races that it can win by luck.
@@ -84,7 +87,7 @@ pub(crate) fn museum(arguments: &MuseumArguments) -> Result<ExitCode, Failure> {
     let chosen = chosen(arguments)?;
     let command = command(arguments);
     if chosen.is_empty() {
-        let rows: Vec<(&Specimen, Option<Trial>)> = specimens::ALL.iter().map(|specimen| (*specimen, None)).collect();
+        let rows: Vec<Row> = specimens::ALL.iter().map(|specimen| Row::untried(specimen)).collect();
         show::print(&match arguments.format {
             Format::Text => tell::list(),
             Format::Json => format!("{}\n", tell::object(&command, &rows)),
@@ -94,15 +97,11 @@ pub(crate) fn museum(arguments: &MuseumArguments) -> Result<ExitCode, Failure> {
     let directory = make_directory(arguments)?;
     let mut rows = Vec::new();
     for specimen in chosen {
-        let plan = plan(specimen)?;
-        let file = directory.join(format!("{specimen}.yaml"));
-        fs::write(&file, plan).with_context(|| format!("write {}", file.display()))?;
-        let seeds = (0..u64::from(arguments.attempts.get())).map(|nth| arguments.seed.wrapping_add(nth));
-        let trial = trial::hold(&file, &directory.join(specimen.name), seeds, arguments.each)?;
+        let row = Row::tried(specimen, arguments, &directory)?;
         if arguments.format == Format::Text {
-            show::print(&tell::line(specimen, &trial));
+            show::print(&tell::line(&row));
         }
-        rows.push((specimen, Some(trial)));
+        rows.push(row);
     }
     show::print(&match arguments.format {
         Format::Text => tell::scores(&rows),
@@ -111,9 +110,39 @@ pub(crate) fn museum(arguments: &MuseumArguments) -> Result<ExitCode, Failure> {
     if let Some(file) = &arguments.report {
         write_whole(file, &tell::markdown(&command, &rows))?;
     }
-    Ok(ExitCode::from(
-        rows.iter().filter_map(|(_, trial)| trial.as_ref()).map(Trial::exit_code).min_by_key(rank).unwrap_or(0),
-    ))
+    Ok(ExitCode::from(rows.iter().map(Row::exit_code).min_by_key(rank).unwrap_or(0)))
+}
+
+/// A specimen, with what it was tried by.
+struct Row {
+    specimen: &'static Specimen,
+    /// With real processes.
+    trial: Option<Trial>,
+    /// By walks without time.
+    walks: Option<WalkTrial>,
+}
+
+impl Row {
+    fn untried(specimen: &'static Specimen) -> Self {
+        Self { specimen, trial: None, walks: None }
+    }
+
+    fn tried(specimen: &'static Specimen, arguments: &MuseumArguments, directory: &Path) -> Result<Self, Failure> {
+        if let Shown::ByWalks(_) = specimen.shown {
+            return Ok(Self { walks: Some(walks::hold(specimen)?), ..Self::untried(specimen) });
+        }
+        let plan = plan(specimen)?;
+        let file = directory.join(format!("{specimen}.yaml"));
+        fs::write(&file, plan).with_context(|| format!("write {}", file.display()))?;
+        let seeds = (0..u64::from(arguments.attempts.get())).map(|nth| arguments.seed.wrapping_add(nth));
+        let trial = trial::hold(&file, &directory.join(specimen.name), seeds, arguments.each)?;
+        Ok(Self { trial: Some(trial), ..Self::untried(specimen) })
+    }
+
+    fn exit_code(&self) -> u8 {
+        let codes = [self.trial.as_ref().map(Trial::exit_code), self.walks.as_ref().map(WalkTrial::exit_code)];
+        codes.into_iter().flatten().min_by_key(rank).unwrap_or(0)
+    }
 }
 
 /// The worst first: who is innocent and convicted is worse than who gets away.
@@ -127,26 +156,32 @@ fn rank(code: &u8) -> u8 {
 /// Who is to be tried.
 fn chosen(arguments: &MuseumArguments) -> Result<Vec<&'static Specimen>, Failure> {
     if arguments.all {
-        return Ok(specimens::ALL.iter().copied().filter(|specimen| specimen.workload().is_some()).collect());
+        return Ok(specimens::ALL
+            .iter()
+            .copied()
+            .filter(|specimen| !matches!(specimen.shown, Shown::ByScript(_)))
+            .collect());
     }
-    let named = |name: &String| {
-        Specimen::named(name).map_err(|error| {
-            let meant = chaos_plan::nearest(name, specimens::ALL.iter().map(|specimen| specimen.name));
-            let meant = meant.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-            Failure::Refused(anyhow!("{error}{meant}"))
-        })
-    };
-    arguments.names.iter().map(named).collect()
+    arguments.names.iter().map(|name| named(name)).collect()
+}
+
+/// The specimen of this name.
+pub(crate) fn named(name: &str) -> Result<&'static Specimen, Failure> {
+    Specimen::named(name).map_err(|error| {
+        let meant = chaos_plan::nearest(name, specimens::ALL.iter().map(|specimen| specimen.name));
+        let meant = meant.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        Failure::Refused(anyhow!("{error}{meant}"))
+    })
 }
 
 /// The text of a specimen's directed plan.
 fn plan(specimen: &Specimen) -> Result<&'static str, Failure> {
     let plan = PLANS.iter().find(|(name, _)| *name == specimen.name).map(|(_, plan)| *plan);
     plan.ok_or_else(|| match specimen.shown {
-        specimens::Shown::ByScript(why) => {
+        Shown::ByWalks(why) | Shown::ByScript(why) => {
             Failure::Refused(anyhow!("{specimen} can't be shown by real processes: {why}"))
         }
-        specimens::Shown::ByProcesses => Failure::Broken(anyhow!("{specimen} has no plan")),
+        Shown::ByProcesses => Failure::Broken(anyhow!("{specimen} has no plan")),
     })
 }
 

@@ -7,21 +7,20 @@ use chaos_check::Property;
 use election::specimens::{self, Shown, Specimen};
 use serde_json::{Value, json};
 
+use super::Row;
 use super::detectors::{Conviction, Detector};
 use super::trial::{Attempt, SoundVerdict, Trial};
-
-/// Specimens, with their trials where they had one.
-type Rows = [(&'static Specimen, Option<Trial>)];
 
 /// `chaos museum` without names.
 pub(super) fn list() -> String {
     let mut text = format!("{:<26} {:<23} {}\n", "specimen", "property", "what is wrong with it");
     for specimen in specimens::ALL {
-        let by_script = match specimen.shown {
+        let by = match specimen.shown {
             Shown::ByProcesses => "",
+            Shown::ByWalks(_) => " (by walks)",
             Shown::ByScript(_) => " (by a script alone)",
         };
-        let _ = writeln!(text, "{specimen:<26} {:<23} {}{by_script}", specimen.property, specimen.about);
+        let _ = writeln!(text, "{specimen:<26} {:<23} {}{by}", specimen.property, specimen.about);
     }
     let _ = write!(
         text,
@@ -31,8 +30,14 @@ pub(super) fn list() -> String {
     text
 }
 
-/// One trial, as it has just ended.
-pub(super) fn line(specimen: &Specimen, trial: &Trial) -> String {
+/// One specimen's trial, as it has just ended.
+pub(super) fn line(row: &Row) -> String {
+    let by_runs = row.trial.as_ref().map(of_trial);
+    let words = by_runs.or_else(|| row.walks.as_ref().map(super::WalkTrial::line)).unwrap_or_default();
+    format!("{:<26} {words}\n", row.specimen.name)
+}
+
+fn of_trial(trial: &Trial) -> String {
     let verdict = match trial.first_conviction() {
         Some((attempt, conviction)) => format!(
             "convicted   {:<23} {:>8} {} the first fault, {} by {}, run of {}",
@@ -45,21 +50,21 @@ pub(super) fn line(specimen: &Specimen, trial: &Trial) -> String {
         ),
         None => format!("NOT convicted in {} runs{}", trial.attempts.len(), broken(trial)),
     };
-    format!("{:<26} {verdict}; sound node {}\n", specimen.name, sound(trial))
+    format!("{verdict}; sound node {}", sound(trial))
 }
 
 /// How many specimens each detector convicts.
-pub(super) fn scores(rows: &Rows) -> String {
+pub(super) fn scores(rows: &[Row]) -> String {
     let tried = tried(rows).count();
     let scores = Detector::EACH.map(|detector| format!("{} {} of {tried}", detector.name(), score(rows, detector)));
     format!("convicted by evidence: {}\n", scores.join(", "))
 }
 
-fn tried(rows: &Rows) -> impl Iterator<Item = (&'static Specimen, &Trial)> {
-    rows.iter().filter_map(|(specimen, trial)| Some((*specimen, trial.as_ref()?)))
+fn tried(rows: &[Row]) -> impl Iterator<Item = (&'static Specimen, &Trial)> {
+    rows.iter().filter_map(|row| Some((row.specimen, row.trial.as_ref()?)))
 }
 
-fn score(rows: &Rows, detector: Detector) -> usize {
+fn score(rows: &[Row], detector: Detector) -> usize {
     tried(rows).filter(|(_, trial)| trial.convicted_by(detector) > 0).count()
 }
 
@@ -108,7 +113,7 @@ fn properties(trial: &Trial) -> Vec<Property> {
 }
 
 /// The report.
-pub(super) fn markdown(command: &str, rows: &Rows) -> String {
+pub(super) fn markdown(command: &str, rows: &[Row]) -> String {
     let mut text = format!(
         "# The museum of election bugs\n\n\
          Broken nodes, each with one rule of Raft replaced, and what this harness makes of them. Written by\n\n    {command}\n\n\
@@ -141,14 +146,15 @@ pub(super) fn markdown(command: &str, rows: &Rows) -> String {
         let percent = 100 * convicted / count.max(1);
         let _ = writeln!(text, "| {} | {convicted} of {count} | {percent} % |", detector.name());
     }
+    text.push_str(&by_walks(rows));
     text.push_str(&what_is_wrong(rows));
     text.push_str(&by_script());
     text
 }
 
-fn what_is_wrong(rows: &Rows) -> String {
+fn what_is_wrong(rows: &[Row]) -> String {
     let mut text = "\n## What is wrong with them\n\n| specimen | broken rule | in place of | shows with | seen in |\n|---|---|---|---|---|\n".to_owned();
-    for (specimen, _) in tried(rows) {
+    for specimen in rows.iter().map(|row| row.specimen) {
         let links: Vec<String> = specimen.instances.iter().map(|link| format!("[{}]({link})", short(link))).collect();
         let (about, replaces, configuration) = (specimen.about, specimen.replaces, specimen.configuration);
         let _ = writeln!(text, "| `{specimen}` | {about} | {replaces} | {configuration} | {} |", links.join(", "));
@@ -166,6 +172,31 @@ fn short(link: &str) -> String {
     }
 }
 
+fn by_walks(rows: &[Row]) -> String {
+    let walked: Vec<_> = rows.iter().filter_map(|row| Some((row.specimen, row.walks.as_ref()?))).collect();
+    if walked.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n## By walks\n\n\
+        Real processes can't show these; walks without time do (`chaos walk --specimen NAME` tells the way), and the sound node is led \
+        along the same walks. *Walk*: the first that breaks a promise. *Moves*: what is left of it.\n\n\
+        | specimen | convicted of | walk | moves | sound node | why no processes |\n|---|---|--:|--:|---|---|\n"
+        .to_owned();
+    for (specimen, walks) in walked {
+        let why = why_not(specimen).unwrap_or_default();
+        let _ = writeln!(text, "| `{specimen}` | {} | {why} |", walks.cells());
+    }
+    text
+}
+
+/// Why real processes can't show it.
+fn why_not(specimen: &Specimen) -> Option<&'static str> {
+    match specimen.shown {
+        Shown::ByProcesses => None,
+        Shown::ByWalks(why) | Shown::ByScript(why) => Some(why),
+    }
+}
+
 fn by_script() -> String {
     let mut text = "\n## By a script alone\n\n\
         Real processes can't show these; `crates/election/tests/scenarios/museum/NAME.txt` does, message by message.\n\n\
@@ -180,21 +211,18 @@ fn by_script() -> String {
 }
 
 /// The whole result for programs.
-pub(super) fn object(command: &str, rows: &Rows) -> Value {
+pub(super) fn object(command: &str, rows: &[Row]) -> Value {
     let tried = tried(rows).count();
     let mut scores: serde_json::Map<String, Value> =
         Detector::EACH.iter().map(|detector| (detector.name().to_owned(), json!(score(rows, *detector)))).collect();
     scores.insert("of".to_owned(), json!(tried));
-    let specimens: Vec<Value> = rows.iter().map(|(specimen, trial)| row(specimen, trial.as_ref())).collect();
+    let specimens: Vec<Value> = rows.iter().map(of_row).collect();
     json!({"schema": "chaos.museum/1", "command": command, "specimens": specimens, "scores": scores})
 }
 
-fn row(specimen: &Specimen, trial: Option<&Trial>) -> Value {
-    let why_not = match specimen.shown {
-        Shown::ByProcesses => None,
-        Shown::ByScript(why) => Some(why),
-    };
-    let trial = trial.map(|trial| {
+fn of_row(row: &Row) -> Value {
+    let specimen = row.specimen;
+    let trial = row.trial.as_ref().map(|trial| {
         let (verdict, words) = match trial.sound_verdict() {
             SoundVerdict::Acquitted => ("acquitted", String::new()),
             SoundVerdict::Convicted(of) => ("convicted", of),
@@ -212,8 +240,9 @@ fn row(specimen: &Specimen, trial: Option<&Trial>) -> Value {
         "configuration": specimen.configuration,
         "instances": specimen.instances,
         "plan": specimen.workload(),
-        "why_not": why_not,
+        "why_not": why_not(specimen),
         "trial": trial,
+        "walks": row.walks.as_ref().map(super::WalkTrial::object),
     })
 }
 
@@ -268,9 +297,10 @@ mod tests {
         let specimen = specimens::ALL[0];
         let convicted = trial(true, None);
         assert_eq!(convicted.exit_code(), 0);
-        let told = line(specimen, &convicted);
+        let row = |trial| Row { trial: Some(trial), ..Row::untried(specimen) };
+        let told = line(&row(convicted.clone()));
         assert!(told.contains("1 of 2 runs by events") && told.contains("sound node acquitted"), "{told}");
-        let rows = [(specimen, Some(convicted))];
+        let rows = [row(convicted)];
         assert_eq!(
             scores(&rows),
             "convicted by evidence: all 1 of 1, polls 0 of 1, events 1 of 1, operations 0 of 1\n"
@@ -285,10 +315,10 @@ mod tests {
 
     #[test]
     fn who_gets_away_and_who_is_wronged_are_told_apart() {
-        let specimen = specimens::ALL[0];
-        assert_eq!(trial(false, None).exit_code(), 3);
-        assert!(line(specimen, &trial(false, None)).contains("NOT convicted in 2 runs"));
-        assert_eq!(trial(true, Some("two")).exit_code(), 1);
-        assert!(line(specimen, &trial(true, Some("two"))).contains("CONVICTED (ElectionSafety: two)"));
+        let row = |trial| Row { trial: Some(trial), ..Row::untried(specimens::ALL[0]) };
+        assert_eq!(row(trial(false, None)).exit_code(), 3);
+        assert!(line(&row(trial(false, None))).contains("NOT convicted in 2 runs"));
+        assert_eq!(row(trial(true, Some("two"))).exit_code(), 1);
+        assert!(line(&row(trial(true, Some("two")))).contains("CONVICTED (ElectionSafety: two)"));
     }
 }

@@ -5,6 +5,7 @@ mod check_files;
 mod client_check;
 mod events;
 mod explore;
+mod explored;
 mod league;
 mod mixed;
 mod operations;

@@ -9,6 +9,7 @@ mod durations;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -136,6 +137,14 @@ pub struct NodeArguments {
     /// Take a snapshot after so many applied entries
     #[arg(help_heading = MEMORY, long, value_name = "ENTRIES", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     snapshot_threshold: u64,
+
+    /// Keep so many entries before a snapshot in memory, for followers that lag a little; one that lags more gets the snapshot
+    #[arg(help_heading = MEMORY, long, value_name = "ENTRIES", default_value_t = 1_000)]
+    trailing_entries: u64,
+
+    /// Send so many entries in one message at most; at 1 the entries of former terms travel apart from the one that opens a term (Raft, figure 8)
+    #[arg(help_heading = PROTOCOL, long, value_name = "ENTRIES", default_value = "256")]
+    batch_entries: NonZeroUsize,
 
     /// Answer `timeout` to a client after this time; a write may still happen later
     #[arg(help_heading = PROTOCOL, long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
@@ -294,6 +303,8 @@ impl NodeArguments {
             stickiness: self.stickiness,
             lease_reads: self.lease_reads,
             snapshot_threshold: self.snapshot_threshold,
+            trailing_entries: self.trailing_entries,
+            max_batch_entries: self.batch_entries.get(),
             ..Config::new(members)
         };
         config.validate().map_err(|error| explain(&error))?;
@@ -381,6 +392,7 @@ mod tests {
             ("--clock-rate 0", "from 0.001 to 1000"),
             ("--clock-rate NaN", "from 0.001 to 1000"),
             ("--snapshot-threshold 0", "0 is not in 1.."),
+            ("--batch-entries 0", "non-zero"),
             ("--request-timeout 0s", "above zero"),
             ("--specimen nonsense", "double-vote"),
             ("--peer-port 0", "0 is not in 1.."),

@@ -11,8 +11,8 @@
 //! Made visible by: two leaders, of which each takes out another member before it has committed anything of its term: two
 //! majorities without a common member. It takes an operator who asks a deposed leader, which a majority no longer names.
 //!
-//! Convicts it: Linearizable, in the script alone: a plan asks the leader that a majority names, and this takes a change by one
-//! that is named no more.
+//! Convicts it: Linearizable, in untimed walks and by the script: a plan asks the leader that a majority names, and
+//! this takes a change by one that is named no more.
 
 use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::{ChangeRequest, ChangeVerdict, Rules, Sound};
@@ -25,7 +25,7 @@ pub(super) static SPECIMEN: Specimen = Specimen {
     configuration: "four nodes, two leaders that each remove one",
     plan: "none: a plan asks the leader that a majority names, and this takes a change by one that is named no more",
     property: "Linearizable",
-    shown: Shown::ByScript(
+    shown: Shown::ByWalks(
         "a plan asks the leader that a majority names, and this takes a change by one that is named no more",
     ),
     clock: ClockKind::Monotonic,

@@ -12,7 +12,8 @@
 //! Made visible by: A change by two members of which a minority hears: it elects by the old members and the rest by the new
 //! ones.
 //!
-//! Convicts it: ElectionSafety, in the script alone: the node's own interface has no words for a change of several members.
+//! Convicts it: ElectionSafety, in untimed walks and by the script: the node's own interface has no words for a change
+//! of several members.
 
 use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::{ChangeRequest, ChangeVerdict, Rules};
@@ -28,7 +29,7 @@ pub(super) static SPECIMEN: Specimen = Specimen {
     configuration: "default options, members that are replaced several at a time",
     plan: "none: the node's own interface has no words for a change of several members",
     property: "ElectionSafety",
-    shown: Shown::ByScript("the node's own interface has no words for a change of several members"),
+    shown: Shown::ByWalks("the node's own interface has no words for a change of several members"),
     clock: ClockKind::Monotonic,
     start: |start| start.with(ChangesAtOnce),
 };

@@ -11,7 +11,8 @@
 //! Made visible by: A reply that arrives twice: with the candidate's own vote that makes three of five. A connection delivers
 //! each reply once, and this node asks once, so it takes a transport that repeats messages.
 //!
-//! Convicts it: ElectionSafety, in the script alone: a message must arrive twice, which connections don't do.
+//! Convicts it: ElectionSafety, in untimed walks and by the script: a message must arrive twice, which connections
+//! don't do.
 
 use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::Rules;
@@ -25,7 +26,7 @@ pub(super) static SPECIMEN: Specimen = Specimen {
     configuration: "five nodes, pre-vote off",
     plan: "none: a message must arrive twice, which connections don't do",
     property: "ElectionSafety",
-    shown: Shown::ByScript("a message must arrive twice, which connections don't do"),
+    shown: Shown::ByWalks("a message must arrive twice, which connections don't do"),
     clock: ClockKind::Monotonic,
     start: |start| start.with(DuplicateVoteCounted),
 };

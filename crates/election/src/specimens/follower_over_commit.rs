@@ -11,7 +11,8 @@
 //! Made visible by: A follower with a tail of its own that hears a heartbeat without entries: the leader's commit index covers
 //! entries of that tail. The heartbeat must arrive without the entries that were sent before it.
 //!
-//! Convicts it: Linearizable, in the script alone: a message must be lost between two that arrive, which connections don't do.
+//! Convicts it: Linearizable, in untimed walks and by the script: a message must be lost between two that arrive, which
+//! connections don't do.
 
 use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::Rules;
@@ -25,7 +26,7 @@ pub(super) static SPECIMEN: Specimen = Specimen {
     configuration: "default options",
     plan: "none: a message must be lost between two that arrive, which connections don't do",
     property: "Linearizable",
-    shown: Shown::ByScript("a message must be lost between two that arrive, which connections don't do"),
+    shown: Shown::ByWalks("a message must be lost between two that arrive, which connections don't do"),
     clock: ClockKind::Monotonic,
     start: |start| start.with(FollowerOverCommit),
 };

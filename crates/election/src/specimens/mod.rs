@@ -2,7 +2,7 @@
 //! a [`Wrapper`] that falsifies its disk, clock or clients. What a harness must be able to convict.
 //!
 //! A harness that never fails anything proves nothing. Each file here is one mistake that real systems made, with the faults that
-//! bring it to light in real processes, or the reason why it takes a script. The sound path contains none of this: a shell asks
+//! bring it to light in real processes, or the reason why it takes walks without time, or a script. The sound path contains none of this: a shell asks
 //! [`Specimen::named`] once at its start.
 //!
 //! A new one is a file, which holds the rule and the row of data about it, a line `mod` and a line in [`ALL`]; and its two proofs: a

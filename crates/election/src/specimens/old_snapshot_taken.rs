@@ -10,7 +10,8 @@
 //! Made visible by: A snapshot that arrives twice, or late: state machine and commit index go back. A connection delivers it
 //! once and in order.
 //!
-//! Convicts it: Linearizable, in the script alone: an old message must arrive after newer ones, which connections don't do.
+//! Convicts it: Linearizable, in untimed walks and by the script: an old message must arrive after newer ones, which
+//! connections don't do.
 
 use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::Rules;
@@ -24,7 +25,7 @@ pub(super) static SPECIMEN: Specimen = Specimen {
     configuration: "a small `snapshot_threshold`",
     plan: "none: an old message must arrive after newer ones, which connections don't do",
     property: "Linearizable",
-    shown: Shown::ByScript("an old message must arrive after newer ones, which connections don't do"),
+    shown: Shown::ByWalks("an old message must arrive after newer ones, which connections don't do"),
     clock: ClockKind::Monotonic,
     start: |start| start.with(OldSnapshotTaken),
 };

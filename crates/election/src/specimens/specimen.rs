@@ -36,6 +36,8 @@ pub struct Specimen {
 pub enum Shown {
     /// A plan with real processes, and the script.
     ByProcesses,
+    /// Untimed walks of the core (`chaos walk`), and the script; no processes, for this reason.
+    ByWalks(&'static str),
     /// The script alone, for this reason.
     ByScript(&'static str),
 }
@@ -67,7 +69,7 @@ impl Specimen {
     pub fn workload(&self) -> Option<String> {
         match self.shown {
             Shown::ByProcesses => Some(format!("workloads/museum/{}.yaml", self.name)),
-            Shown::ByScript(_) => None,
+            Shown::ByWalks(_) | Shown::ByScript(_) => None,
         }
     }
 }

@@ -11,8 +11,8 @@
 //! Made visible by: an old message that arrives late: what the follower has acknowledged since is gone. A connection delivers
 //! in order, so it takes a transport that does not.
 //!
-//! Convicts it: NoAcknowledgedWriteLost, in the script alone: an old message must arrive after newer ones, which connections
-//! don't do.
+//! Convicts it: NoAcknowledgedWriteLost, in untimed walks and by the script: an old message must arrive after newer
+//! ones, which connections don't do.
 
 use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::Rules;
@@ -26,7 +26,7 @@ pub(super) static SPECIMEN: Specimen = Specimen {
     configuration: "default options",
     plan: "none: an old message must arrive after newer ones, which connections don't do",
     property: "NoAcknowledgedWriteLost",
-    shown: Shown::ByScript("an old message must arrive after newer ones, which connections don't do"),
+    shown: Shown::ByWalks("an old message must arrive after newer ones, which connections don't do"),
     clock: ClockKind::Monotonic,
     start: |start| start.with(TruncateOnAppend),
 };

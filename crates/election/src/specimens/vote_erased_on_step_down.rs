@@ -19,7 +19,8 @@
 //! voter's log is then the better one: so the first message of the new leader must be lost and a later, empty one arrive before
 //! it is sent again. That takes the loss of single messages; TCP sends again in order.
 //!
-//! Convicts it: SingleVote, in the script alone: a message must be lost between two that arrive, which connections don't do.
+//! Convicts it: SingleVote, in untimed walks and by the script: a message must be lost between two that arrive, which
+//! connections don't do.
 
 use super::specimen::{ClockKind, Shown, Specimen};
 use crate::raft::Rules;
@@ -41,7 +42,7 @@ pub(super) static SPECIMEN: Specimen = Specimen {
     configuration: "pre-vote and stickiness off",
     plan: "none: a message must be lost between two that arrive, which connections don't do",
     property: "SingleVote",
-    shown: Shown::ByScript("a message must be lost between two that arrive, which connections don't do"),
+    shown: Shown::ByWalks("a message must be lost between two that arrive, which connections don't do"),
     clock: ClockKind::Monotonic,
     start: |start| start.with(VoteErasedOnStepDown),
 };
