@@ -273,7 +273,7 @@ fn surround(workload: &mut Workload, space: &Space, draws: &mut Draws) {
         && !space.own
         && draws.percent(30)
     {
-        environment::options(raft, draws);
+        environment::options(raft, workload.nodes, draws);
         return;
     }
     for load in &mut workload.clients {

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use chaos_history::NodeId;
 use chaos_plan::{
     Check, Clients, Distribution, DurationRange, Fault, Jitter, LinkConditions, LinkSelector, Loss, Mix, RaftOptions,
     ReadConsistency, System, Target, Ways, Work, Workload,
@@ -30,7 +31,7 @@ pub(super) fn draw(workload: &mut Workload, space: &Space, draws: &mut Draws) {
     if let System::Raft(raft) = &mut workload.system
         && !space.own
     {
-        options(raft, draws);
+        options(raft, workload.nodes, draws);
     }
     for load in &mut workload.clients {
         clients(load, space.own, draws);
@@ -52,8 +53,8 @@ fn is_safety(check: Check) -> bool {
     }
 }
 
-/// Draws options of the reference node.
-pub(crate) fn options(raft: &mut RaftOptions, draws: &mut Draws) {
+/// Draws options of the reference node, in a cluster of so many.
+pub(crate) fn options(raft: &mut RaftOptions, nodes: usize, draws: &mut Draws) {
     raft.pre_vote = draws.percent(60);
     raft.lease_reads = draws.percent(30);
     // Without these a lease proves nothing (Ongaro's thesis, §6.4.1).
@@ -63,6 +64,14 @@ pub(crate) fn options(raft: &mut RaftOptions, draws: &mut Draws) {
         if raft.lease_reads && draws.percent(70) { ReadConsistency::Lease } else { ReadConsistency::Linearizable };
     let (min, max) = draws.weighted(&[(5, (150, 300)), (2, (150, 200)), (1, (150, 160)), (1, (300, 600))]);
     raft.election_timeout = DurationRange { min: Duration::from_millis(min), max: Duration::from_millis(max) };
+    raft.nodes.clear();
+    if draws.percent(20) {
+        // A lease bears clocks whose rates differ by a factor of 1.25.
+        let rate = draws.one_of(&["0.82", "0.9", "1.1", "1.2"]);
+        let arguments = vec!["--clock-rate".to_owned(), rate.to_owned()];
+        let node = NodeId::from_index(draws.index(nodes));
+        raft.nodes.insert(node, RaftOptions { arguments, ..raft.clone() });
+    }
 }
 
 /// Draws how a load asks. Whether its clients hold things is the workload's.

@@ -12,7 +12,7 @@ use crate::draw::Draws;
 const NODES_MIN: usize = 3;
 
 /// All scenarios by name.
-const ALL: [(&str, &str); 15] = [
+const ALL: [(&str, &str); 16] = [
     ("contested", include_str!("templates/contested.yaml")),
     ("crash-on-vote", include_str!("templates/crash-on-vote.yaml")),
     ("wake-together", include_str!("templates/wake-together.yaml")),
@@ -27,6 +27,7 @@ const ALL: [(&str, &str); 15] = [
     ("bridge", include_str!("templates/bridge.yaml")),
     ("asymmetric-cut", include_str!("templates/asymmetric-cut.yaml")),
     ("pause-past-lease", include_str!("templates/pause-past-lease.yaml")),
+    ("late-handover", include_str!("templates/late-handover.yaml")),
     ("split", include_str!("templates/split.yaml")),
 ];
 

@@ -74,38 +74,45 @@ fn check_needs_no_clients(check: chaos_plan::Check) -> bool {
     }
 }
 
-/// Options as they are where nobody says anything; each on its own, and first all at once.
+/// Nodes alike, and options as they are where nobody says anything; each on its own, and first all at once.
 fn options(shrinker: &mut Shrinker<'_>) {
-    let System::Raft(options) = &shrinker.best.workload.system else { return };
-    let plain = RaftOptions {
-        specimen: options.specimen.clone(),
-        program: options.program.clone(),
-        arguments: options.arguments.clone(),
-        nodes: options.nodes.clone(),
-        ..RaftOptions::default()
-    };
-    let changes: [fn(&mut RaftOptions, &RaftOptions); 6] = [
-        |options, plain| *options = plain.clone(),
-        |options, plain| {
-            options.lease_reads = plain.lease_reads;
-            options.read = plain.read;
+    let changes: [fn(&mut RaftOptions); 6] = [
+        |options| {
+            let RaftOptions { specimen, program, arguments, nodes, .. } = options.clone();
+            *options = RaftOptions { specimen, program, arguments, nodes, ..RaftOptions::default() };
         },
-        |options, plain| options.pre_vote = plain.pre_vote,
-        |options, plain| options.check_quorum = plain.check_quorum,
-        |options, plain| options.stickiness = plain.stickiness,
-        |options, plain| {
-            options.election_timeout = plain.election_timeout;
-            options.heartbeat = plain.heartbeat;
+        |options| {
+            let plain = RaftOptions::default();
+            (options.lease_reads, options.read) = (plain.lease_reads, plain.read);
+        },
+        |options| options.pre_vote = RaftOptions::default().pre_vote,
+        |options| options.check_quorum = RaftOptions::default().check_quorum,
+        |options| options.stickiness = RaftOptions::default().stickiness,
+        |options| {
+            let plain = RaftOptions::default();
+            (options.election_timeout, options.heartbeat) = (plain.election_timeout, plain.heartbeat);
         },
     ];
+    let with = |shrinker: &mut Shrinker<'_>, change: &dyn Fn(&mut RaftOptions)| {
+        if let System::Raft(_) = &shrinker.best.workload.system {
+            shrinker.try_with(|workload| {
+                if let System::Raft(options) = &mut workload.system {
+                    change(options);
+                }
+            });
+        }
+    };
+    with(shrinker, &|options| options.nodes.clear());
     for change in changes {
-        shrinker.try_with(|workload| {
-            if let System::Raft(options) = &mut workload.system {
-                change(options, &plain);
+        with(shrinker, &|options| {
+            let mut nodes = std::mem::take(&mut options.nodes);
+            for options in nodes.values_mut().chain([&mut *options]) {
+                change(options);
                 // A lease needs both, or the search would have found the options.
                 options.check_quorum |= options.lease_reads;
                 options.stickiness |= options.lease_reads;
             }
+            options.nodes = nodes;
         });
     }
 }
