@@ -33,11 +33,29 @@ pub struct Watch {
     votes: BTreeMap<(NodeId, Term), NodeId>,
     /// Per node, when it was first heard of each new highest term: both ascending.
     rises: BTreeMap<NodeId, Vec<(RunNanos, Term)>>,
-    /// Per key its register; `None` once nothing can be said of it any more (a repeated value, an answer to no question).
-    registers: BTreeMap<String, Option<RegisterStream<Value>>>,
-    /// What is under way, and how many operation events there were: the registers' clock.
-    asked: BTreeMap<OpId, Action>,
+    registers: Vec<Watched>,
+    /// Where each key's register stands.
+    places: BTreeMap<String, usize>,
+    /// What is under way, one a process, and how many operation events there were: the registers' clock.
+    asked: Vec<Asked>,
     instants: u64,
+}
+
+/// A key's register; `None` once nothing can be said of it any more (a repeated value, an answer to no question).
+#[derive(Debug)]
+struct Watched {
+    key: String,
+    register: Option<RegisterStream<Value>>,
+}
+
+/// An operation under way.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    id: OpId,
+    /// Of the register.
+    place: usize,
+    /// What it expects there, if it is a swap.
+    expects: Option<Option<Value>>,
 }
 
 /// A violation that was seen while the run was going on.
@@ -60,8 +78,9 @@ impl Watch {
             leaders: BTreeMap::new(),
             votes: BTreeMap::new(),
             rises: BTreeMap::new(),
-            registers: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            registers: Vec::new(),
+            places: BTreeMap::new(),
+            asked: Vec::new(),
             instants: 0,
         }
     }
@@ -115,22 +134,38 @@ impl Watch {
             if action.object() != ObjectKind::Register {
                 return None;
             }
-            let register = self.registers.entry(action.key().to_owned());
-            let register = register.or_insert_with(|| Some(RegisterStream::new())).as_mut()?;
-            let refused = register.invoke(now, id, invocation(action)).is_err();
-            self.asked.insert(op.id, action.clone());
-            return self.settle(action.key(), refused, op);
+            let place = self.place_of(action.key());
+            let register = self.registers[place].register.as_mut()?;
+            let invoked = register.invoke(now, id, invocation(action));
+            let asked = Asked { id: op.id, place, expects: expected(action) };
+            match self.asked.iter_mut().find(|asked| asked.id == op.id) {
+                Some(before) => *before = asked,
+                None => self.asked.push(asked),
+            }
+            return self.settle(place, invoked.is_err(), op);
         }
-        let action = self.asked.remove(&op.id)?;
-        let register = self.registers.get_mut(action.key())?.as_mut()?;
-        let refused = register.answer(now, id, answer(&action, &op.phase)).is_err();
+        let asked = self.asked.iter().position(|asked| asked.id == op.id)?;
+        let Asked { place, expects, .. } = self.asked.swap_remove(asked);
+        let register = self.registers[place].register.as_mut()?;
+        let refused = register.answer(now, id, answer(expects, &op.phase)).is_err();
         register.flush();
-        self.settle(action.key(), refused, op)
+        self.settle(place, refused, op)
+    }
+
+    /// Where the register of a key stands, which is a new one if nobody asked for it before.
+    fn place_of(&mut self, key: &str) -> usize {
+        if let Some(place) = self.places.get(key) {
+            return *place;
+        }
+        let place = self.registers.len();
+        self.registers.push(Watched { key: key.to_owned(), register: Some(RegisterStream::new()) });
+        self.places.insert(key.to_owned(), place);
+        place
     }
 
     /// What the last event made of a key.
-    fn settle(&mut self, key: &str, refused: bool, op: &OpEvent) -> Option<(Property, String)> {
-        let register = self.registers.get_mut(key)?;
+    fn settle(&mut self, place: usize, refused: bool, op: &OpEvent) -> Option<(Property, String)> {
+        let Watched { key, register } = &mut self.registers[place];
         let seen = register.as_ref().map_or(Seen::Nothing, RegisterStream::seen);
         if refused || matches!(seen, Seen::Repeated(_)) {
             *register = None;
@@ -198,7 +233,21 @@ fn invocation(action: &Action) -> Invocation<Value> {
     }
 }
 
-fn answer(action: &Action, phase: &OpPhase) -> Answer<Value> {
+/// What a swap expects to find.
+fn expected(action: &Action) -> Option<Option<Value>> {
+    match action {
+        Action::Cas { expect, .. } => Some(*expect),
+        Action::Read { .. }
+        | Action::Write { .. }
+        | Action::Add { .. }
+        | Action::Elements { .. }
+        | Action::Acquire { .. }
+        | Action::Release { .. }
+        | Action::Access { .. } => None,
+    }
+}
+
+fn answer(expects: Option<Option<Value>>, phase: &OpPhase) -> Answer<Value> {
     match phase {
         OpPhase::Invoke { .. } | OpPhase::Info { .. } => Answer::Unknown,
         OpPhase::Fail { .. } => Answer::Failed,
@@ -206,17 +255,10 @@ fn answer(action: &Action, phase: &OpPhase) -> Answer<Value> {
         OpPhase::Ok(OpResult::Written { .. } | OpResult::Cas { swapped: true, .. }) => Answer::Done,
         OpPhase::Ok(OpResult::Cas { swapped: false, observed: None, .. }) => Answer::Refused,
         // A refusal that saw what it expected contradicts itself; that is the checker's to say.
-        OpPhase::Ok(OpResult::Cas { swapped: false, observed: Some(seen), .. }) => match action {
-            Action::Cas { expect, .. } if expect == seen => Answer::Refused,
-            Action::Read { .. }
-            | Action::Write { .. }
-            | Action::Cas { .. }
-            | Action::Add { .. }
-            | Action::Elements { .. }
-            | Action::Acquire { .. }
-            | Action::Release { .. }
-            | Action::Access { .. } => Answer::Saw(*seen),
-        },
+        OpPhase::Ok(OpResult::Cas { swapped: false, observed: Some(seen), .. }) if expects == Some(*seen) => {
+            Answer::Refused
+        }
+        OpPhase::Ok(OpResult::Cas { swapped: false, observed: Some(seen), .. }) => Answer::Saw(*seen),
         // No answer to any question about a register; the checker calls it malformed.
         OpPhase::Ok(
             OpResult::Elements { .. } | OpResult::Acquired { .. } | OpResult::Released | OpResult::Accessed { .. },

@@ -212,13 +212,15 @@ impl<V: Ord + Clone> RegisterStream<V> {
 
     /// Judges the answers at the latest stamp; nothing may be invoked at it any more.
     pub fn flush(&mut self) -> Seen {
-        for (operation, answer) in std::mem::take(&mut self.waiting) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for (operation, answer) in waiting.drain(..) {
             self.rank += 1;
             let InFlight { call, what } = self.in_flight.remove(&operation).expect("only operations in flight wait");
             if self.seen == Seen::Nothing && !self.judge(call, what, answer) {
                 self.note(Seen::Violation(operation));
             }
         }
+        self.waiting = waiting;
         if self.clusters.len() > self.room {
             self.forget();
         }
@@ -288,6 +290,15 @@ impl<V: Ord + Clone> RegisterStream<V> {
 
     /// From now on it is certain that a content was there; false if it can't have been.
     fn certain(&mut self, content: &Option<V>) -> bool {
+        match self.clusters.get(content).map(|cluster| (cluster.block, &cluster.expects)) {
+            None => return false,
+            Some((Some(_), _)) => return true,
+            Some((None, None)) => {
+                self.zones.open(self.rank);
+                return self.joins(content, self.rank, self.rank);
+            }
+            Some((None, Some(_))) => {}
+        }
         // Backwards over swaps that are not certain yet, to one that is or to a write.
         let mut chain = vec![content.clone()];
         let (now, block) = loop {
@@ -305,20 +316,20 @@ impl<V: Ord + Clone> RegisterStream<V> {
                 }
             }
         };
-        for content in chain.into_iter().rev() {
-            let Some(cluster) = self.clusters.get_mut(&content) else { return false };
-            cluster.block = Some(block);
-            let (call, expects) = (cluster.call, cluster.expects.clone());
-            if let Some(expected) = expects.and_then(|expected| self.clusters.get_mut(&expected))
-                && expected.swapped.replace(now).is_some()
-            {
-                return false;
-            }
-            if !self.zones.grow(block, call) {
-                return false;
-            }
+        chain.into_iter().rev().all(|content| self.joins(&content, block, now))
+    }
+
+    /// From now on it is certain that a content was there, in this block; false if it can't have been.
+    fn joins(&mut self, content: &Option<V>, block: First, now: u64) -> bool {
+        let Some(cluster) = self.clusters.get_mut(content) else { return false };
+        cluster.block = Some(block);
+        let (call, expects) = (cluster.call, cluster.expects.clone());
+        if let Some(expected) = expects.and_then(|expected| self.clusters.get_mut(&expected))
+            && expected.swapped.replace(now).is_some()
+        {
+            return false;
         }
-        true
+        self.zones.grow(block, call)
     }
 
     /// Forgets the dead. Happens by itself whenever the number of values has doubled.
