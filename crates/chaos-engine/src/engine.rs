@@ -45,6 +45,8 @@ const READ_AFTER_INTERRUPT: Duration = Duration::from_secs(2);
 const HEARTBEAT_UNKNOWN: Duration = Duration::from_millis(100);
 /// For how long nothing is broken between two rounds of a plan that is done again.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(500);
+/// How often at most a step looks how much of the run is behind.
+const GAUGE_EVERY: Duration = Duration::from_millis(10);
 /// What starting, and then reading at the end, typically takes: for the estimate of progress.
 const TYPICAL_EDGE: Duration = Duration::from_millis(500);
 
@@ -122,7 +124,11 @@ pub struct Engine {
     stage: Stage,
     course: Course,
     ending: Finished,
+    /// How much of the estimated time was behind at most, as of `gauged`.
     fraction: f64,
+    gauged: RunNanos,
+    /// Until when nothing has to be done, as of the last step.
+    due: RunNanos,
     view: ClusterView,
     faults: FaultsUnderWay,
     nemesis: Nemesis,
@@ -151,7 +157,7 @@ impl Engine {
         let heartbeat = heartbeat.filter(|heartbeat| !heartbeat.is_zero()).unwrap_or(HEARTBEAT_UNKNOWN);
         let mut numbers = Numbers::default();
         let load = Loads::new(&workload.clients, workload.nodes, seed, &mut numbers);
-        Self {
+        let mut this = Self {
             seed,
             nodes: workload.nodes,
             plan_name: workload.faults.name.clone(),
@@ -164,6 +170,8 @@ impl Engine {
             course: Course::OwnEnd,
             ending: Finished::Completed,
             fraction: 0.0,
+            gauged: now,
+            due: now,
             view: ClusterView::new(workload.nodes, workload.observe.every, workload.system.testimony())
                 .with_service(workload.system.service_nodes()),
             faults: FaultsUnderWay::default(),
@@ -173,7 +181,9 @@ impl Engine {
             comparison: None,
             final_reads: None,
             numbers,
-        }
+        };
+        this.due = this.next_due();
+        this
     }
 
     /// The same for a run that accompanies something else and goes on until [`Event::Conclude`]: neither the plan's end nor the
@@ -230,13 +240,21 @@ impl Engine {
         while self.turn(out) {}
         self.faults.advance(now, out);
         self.load.advance(now, &mut self.numbers, out);
-        self.fraction = self.fraction.max(self.estimated_fraction());
-        assert!(self.deadline() > now, "nothing is due in {:?}, yet the engine asks to be called at once", self.stage);
+        if now.since(self.gauged) >= GAUGE_EVERY {
+            self.gauged = now;
+            self.fraction = self.fraction.max(self.estimated_fraction());
+        }
+        self.due = self.next_due();
+        assert!(self.due > now, "nothing is due in {:?}, yet the engine asks to be called at once", self.stage);
     }
 
     /// Until when nothing has to be done unless something happens; after the end, never.
     #[must_use]
     pub fn deadline(&self) -> RunNanos {
+        self.due
+    }
+
+    fn next_due(&self) -> RunNanos {
         let never = RunNanos(u64::MAX);
         let own = match self.stage {
             Stage::Done => return never,
@@ -544,7 +562,7 @@ impl Engine {
             operations: self.load.counts().plus(reads),
             operations_waiting: self.load.waiting(),
             waiting_for,
-            fraction: self.fraction,
+            fraction: self.fraction.max(self.estimated_fraction()),
         }
     }
 

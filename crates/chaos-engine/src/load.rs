@@ -154,7 +154,10 @@ pub(crate) struct Load {
     /// How many operations have fallen due.
     arrived: usize,
     waiting: usize,
-    under_way: BTreeMap<OpId, UnderWay>,
+    /// One a client at most.
+    under_way: Vec<(OpId, UnderWay)>,
+    /// Of each key.
+    names: Vec<String>,
     last_seen: BTreeMap<usize, Option<Value>>,
     /// Of each set the elements that it must have.
     added: BTreeMap<usize, BTreeSet<Value>>,
@@ -227,7 +230,8 @@ impl Load {
             roaming: (!roaming.is_empty()).then(|| Group::new(roaming, clients.timeout)),
             arrived: 0,
             waiting: 0,
-            under_way: BTreeMap::new(),
+            under_way: Vec::new(),
+            names: (0..clients.keys).map(|key| key_name(clients.work, key)).collect(),
             last_seen: BTreeMap::new(),
             added: BTreeMap::new(),
             counts: Counts::default(),
@@ -264,7 +268,7 @@ impl Load {
                 Work::Set { .. } => Some(self.added.get(&key).cloned().unwrap_or_default()),
                 Work::Lock(_) | Work::Election { .. } => unreachable!("{HOLDERS}"),
             };
-            Object { key: key_name(self.work, key), must_hold }
+            Object { key: self.names[key].clone(), must_hold }
         };
         (0..self.keys).map(object).collect()
     }
@@ -291,6 +295,9 @@ impl Load {
         while let Some(due) = self.next_due.filter(|due| *due <= now) {
             self.arrives(due);
             self.next_due = Some(due + self.arrivals.gap(self.mean_gap));
+        }
+        if self.waiting == 0 {
+            return;
         }
         for index in 0..self.pinned.len() {
             self.dispatch(Some(index), now, numbers, out);
@@ -335,7 +342,7 @@ impl Load {
             let timeout = group.timeout;
             let due = group.waiting.pop_front().expect("the queue is not empty");
             self.waiting -= 1;
-            let key = key_name(self.work, due.key);
+            let key = self.names[due.key].clone();
             let action = match due.kind {
                 Kind::Read => Action::Read { key },
                 Kind::Write => Action::Write { key, value: numbers.value() },
@@ -348,14 +355,15 @@ impl Load {
             };
             let value = action.written();
             let invocation = client.invokes(action, due.at, now + timeout, numbers);
-            self.under_way.insert(invocation.id, UnderWay { pinned, client: index, key: due.key, value });
+            self.under_way.push((invocation.id, UnderWay { pinned, client: index, key: due.key, value }));
             out.push(Command::Invoke(invocation));
         }
     }
 
     /// Takes the end of an operation in; `false` if it isn't one of this load, or has ended before.
     pub(crate) fn completed(&mut self, completed: &Completed, now: RunNanos, numbers: &mut Numbers) -> bool {
-        let Some(operation) = self.under_way.remove(&completed.id) else { return false };
+        let Some(place) = self.under_way.iter().position(|(id, _)| *id == completed.id) else { return false };
+        let (_, operation) = self.under_way.swap_remove(place);
         self.counts.count(&completed.phase);
         match self.work {
             Work::Register(_) => {

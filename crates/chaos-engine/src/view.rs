@@ -57,7 +57,8 @@ pub(crate) struct ClusterView {
     /// Where their terms come from.
     terms: TermsFrom,
     fresh: Duration,
-    beliefs: BTreeMap<NodeId, LastBelief>,
+    /// By the node's index.
+    beliefs: Vec<Option<LastBelief>>,
     /// Why a node gave no belief when it was last asked.
     silence: BTreeMap<NodeId, String>,
     exited: BTreeSet<NodeId>,
@@ -84,7 +85,7 @@ impl ClusterView {
             names: testimony.names_leader,
             terms: testimony.terms,
             fresh: (every * FRESH_POLLS).max(FRESH_MIN),
-            beliefs: BTreeMap::new(),
+            beliefs: vec![None; nodes],
             silence: BTreeMap::new(),
             exited: BTreeSet::new(),
             held: Held::default(),
@@ -104,20 +105,49 @@ impl ClusterView {
 
     /// Takes in an observation. Answers may arrive out of order; the youngest counts.
     pub(crate) fn observed(&mut self, observation: &Observation) {
-        self.same_until = None;
         match &observation.outcome {
             ObservationOutcome::Answered(belief) => {
                 self.silence.remove(&observation.node);
                 self.tidings.told(observation.node, belief, observation.received);
-                let age = (observation.incarnation, observation.received);
-                if self.beliefs.get(&observation.node).is_none_or(|last| (last.incarnation, last.received) <= age) {
-                    let last = LastBelief { incarnation: age.0, received: age.1, belief: belief.clone() };
-                    self.beliefs.insert(observation.node, last);
-                }
+                self.believes(observation, belief);
             }
             ObservationOutcome::Silent(why) => {
                 self.silence.insert(observation.node, why.clone());
             }
+        }
+    }
+
+    fn believes(&mut self, observation: &Observation, belief: &Belief) {
+        let &Observation { node, incarnation, received, .. } = observation;
+        if self.beliefs.len() <= node.index() {
+            self.beliefs.resize(node.index() + 1, None);
+        }
+        let place = &mut self.beliefs[node.index()];
+        let Some(last) = place else {
+            self.same_until = None;
+            *place = Some(LastBelief { incarnation, received, belief: belief.clone() });
+            return;
+        };
+        if (last.incarnation, last.received) > (incarnation, received) {
+            return;
+        }
+        // Who says once more what counted already changes nothing but its age.
+        let counted = self.same_until.is_some_and(|until| until <= last.received + self.fresh);
+        let says = |belief: &Belief| (belief.term, belief.role, belief.leader);
+        if !counted || says(&last.belief) != says(belief) {
+            self.same_until = None;
+        }
+        (last.incarnation, last.received) = (incarnation, received);
+        last.belief.clone_from(belief);
+    }
+
+    fn last_of(&self, node: NodeId) -> Option<&LastBelief> {
+        self.beliefs.get(node.index())?.as_ref()
+    }
+
+    fn forget(&mut self, node: NodeId) {
+        if let Some(place) = self.beliefs.get_mut(node.index()) {
+            *place = None;
         }
     }
 
@@ -127,7 +157,7 @@ impl ClusterView {
         match life {
             NodeLife::Started { .. } => {
                 self.exited.remove(&node);
-                self.beliefs.remove(&node);
+                self.forget(node);
             }
             // An earlier process's end may be told after a later one's start; what answers, runs.
             NodeLife::Ready => {
@@ -135,7 +165,7 @@ impl ClusterView {
             }
             NodeLife::Exited { .. } => {
                 self.exited.insert(node);
-                self.beliefs.remove(&node);
+                self.forget(node);
             }
             NodeLife::ProcessStarted { .. } | NodeLife::ProcessExited { .. } => {}
         }
@@ -167,7 +197,7 @@ impl ClusterView {
         if self.same_until.is_some_and(|until| now <= until) {
             return;
         }
-        let fresh = self.beliefs.values().map(|last| last.received + self.fresh).filter(|until| now <= *until);
+        let fresh = self.beliefs.iter().flatten().map(|last| last.received + self.fresh).filter(|until| now <= *until);
         self.same_until = Some(fresh.min().unwrap_or(RunNanos(u64::MAX)));
         let named = self.majority_leader(now);
         let last_is_named = self.tidings.leader.is_some_and(|last| self.is_named(last, now));
@@ -241,8 +271,9 @@ impl ClusterView {
 
     /// Whether a node has claimed to lead since then that is not this leader, nor one of an older term.
     pub(crate) fn another_leads(&self, before: Option<Leader>, since: RunNanos) -> bool {
-        self.beliefs.iter().any(|(node, last)| {
-            let newer = before.is_none_or(|(leader, term)| *node != leader && last.belief.term > term);
+        let mut said = self.beliefs.iter().enumerate().filter_map(|(index, last)| Some((index, last.as_ref()?)));
+        said.any(|(index, last)| {
+            let newer = before.is_none_or(|(leader, term)| index != leader.index() && last.belief.term > term);
             last.received >= since && last.belief.role == ElectionRole::Leader && newer
         })
     }
@@ -259,17 +290,17 @@ impl ClusterView {
 
     /// Whom the node names, if it said so lately.
     fn named_by(&self, node: NodeId, now: RunNanos) -> Option<Leader> {
-        let last = self.beliefs.get(&node).filter(|last| now.since(last.received) <= self.fresh)?;
+        let last = self.last_of(node).filter(|last| now.since(last.received) <= self.fresh)?;
         last.belief.leader.map(|leader| (leader, last.belief.term))
     }
 
     fn claims(&self, node: NodeId, term: Term) -> bool {
-        self.beliefs.get(&node).is_some_and(|last| last.belief.role == ElectionRole::Leader && last.belief.term == term)
+        self.last_of(node).is_some_and(|last| last.belief.role == ElectionRole::Leader && last.belief.term == term)
     }
 
     /// The term that a node claims to lead, if it said so lately.
     fn claimed_by(&self, node: NodeId, now: RunNanos) -> Option<Term> {
-        let last = self.beliefs.get(&node).filter(|last| now.since(last.received) <= self.fresh)?;
+        let last = self.last_of(node).filter(|last| now.since(last.received) <= self.fresh)?;
         (last.belief.role == ElectionRole::Leader).then_some(last.belief.term)
     }
 
@@ -355,7 +386,7 @@ impl ClusterView {
         } else {
             NodeState::Up
         };
-        let fresh = self.beliefs.get(&node).filter(|last| now.since(last.received) <= self.fresh);
+        let fresh = self.last_of(node).filter(|last| now.since(last.received) <= self.fresh);
         let belief = fresh.map(|LastBelief { belief: Belief { role, term, leader, .. }, .. }| NodeBelief {
             role: *role,
             term: *term,
@@ -376,7 +407,7 @@ impl ClusterView {
 
     /// What each node said last, for people.
     pub(crate) fn seen(&self, now: RunNanos) -> String {
-        let nodes = self.all().map(|node| match (self.beliefs.get(&node), self.silence.get(&node)) {
+        let nodes = self.all().map(|node| match (self.last_of(node), self.silence.get(&node)) {
             (Some(last), _) if !self.names => {
                 let claims = last.belief.role == ElectionRole::Leader;
                 let what = if claims { "claimed to lead" } else { "did not claim to lead" };

@@ -316,9 +316,31 @@ impl Machine {
         }
     }
 
+    /// Whether there is certainly no move: so it is at almost every event, and what is being done stays where it is.
+    fn rests(&self, around: &Surroundings<'_>) -> bool {
+        let now = around.now;
+        match &self.doing {
+            Doing::Ended => true,
+            Doing::Waiting { until: at } | Doing::Aiming { at, .. } | Doing::Gathering { at, .. } => now < *at,
+            Doing::Beginning { fault, until, .. } => now < *until && around.faults.is_beginning(*fault),
+            Doing::Holding { fault, until, .. } => now < *until && around.faults.is_under_way(*fault),
+            Doing::Next
+            | Doing::Watching { .. }
+            | Doing::WithoutTarget { .. }
+            | Doing::WithoutLeader { .. }
+            | Doing::Together { .. }
+            | Doing::Enduring { .. }
+            | Doing::Ending { .. }
+            | Doing::Awaiting { .. } => false,
+        }
+    }
+
     /// One move, and whether there was one.
     pub(crate) fn go(&mut self, shared: &mut Shared, around: &mut Surroundings<'_>) -> bool {
         around.view.faults(around.faults);
+        if self.rests(around) {
+            return false;
+        }
         let doing = std::mem::replace(&mut self.doing, Doing::Ended);
         let (doing, moved) = self.turn(doing, shared, around);
         self.doing = doing;
