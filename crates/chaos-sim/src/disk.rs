@@ -105,7 +105,7 @@ pub(crate) fn write(recovered: &mut Recovered, persist: Persist) {
     if let Some(snapshot) = snapshot {
         let covered = entries.partition_point(|entry| entry.index <= snapshot.meta.last_index);
         entries.drain(..covered);
-        *newest = Some(snapshot);
+        *newest = Some(*snapshot);
     }
     if let Some(from) = truncate_from {
         entries.truncate(entries.partition_point(|entry| entry.index < from));

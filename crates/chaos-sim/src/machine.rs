@@ -4,7 +4,7 @@
 
 use chaos_history::Value;
 use election::LogIndex;
-use election::raft::{Entry, EntryPayload};
+use election::raft::{CommandBytes, Entry, EntryPayload};
 
 /// What a client wants in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +17,24 @@ pub(crate) enum Command {
 
 impl Command {
     /// `key value` or `key value marker [expect]`, big-endian.
-    pub(crate) fn encode(self) -> Vec<u8> {
+    pub(crate) fn encode(self) -> CommandBytes {
         let (key, value) = match self {
             Self::Put { key, value } | Self::Cas { key, value, .. } => (key, value),
         };
-        let mut bytes = Vec::with_capacity(19);
-        bytes.extend(key.to_be_bytes());
-        bytes.extend(value.0.to_be_bytes());
-        if let Self::Cas { expect, .. } = self {
-            bytes.push(1);
-            bytes.extend(expect.into_iter().flat_map(|expect| expect.0.to_be_bytes()));
-        }
-        bytes
+        let mut bytes = [0; 19];
+        bytes[..2].copy_from_slice(&key.to_be_bytes());
+        bytes[2..10].copy_from_slice(&value.0.to_be_bytes());
+        let length = match self {
+            Self::Put { .. } => 10,
+            Self::Cas { expect, .. } => {
+                bytes[10] = 1;
+                expect.map_or(11, |expect| {
+                    bytes[11..].copy_from_slice(&expect.0.to_be_bytes());
+                    19
+                })
+            }
+        };
+        CommandBytes::from(&bytes[..length])
     }
 
     /// What [`Command::encode`] made of it; `None` for other bytes.

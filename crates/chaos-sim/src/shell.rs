@@ -251,7 +251,7 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
                 }
                 Output::TakeSnapshot { meta } => {
                     let state = &mut self.nodes[node];
-                    let snapshot = Snapshot { meta, data: state.machine.save() };
+                    let snapshot = Box::new(Snapshot { meta, data: state.machine.save() });
                     state.inbox.push_front(Delivery::Own(Input::SnapshotTaken(snapshot)));
                 }
                 Output::RestoreSnapshot(snapshot) => {

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn apply(machine: &mut Machine, command: &Command) -> Effect {
-        let payload = EntryPayload::Command(command.encode());
+        let payload = EntryPayload::Command(command.encode().into());
         let entry = Entry { index: machine.applied().next(), term: Term(1), payload };
         machine.apply(&entry).unwrap().expect("a command has an effect")
     }
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_command_or_snapshot_are_errors() {
         let mut machine = Machine::default();
-        let entry = Entry { index: LogIndex(1), term: Term(1), payload: EntryPayload::Command(vec![9, 9]) };
+        let entry = Entry { index: LogIndex(1), term: Term(1), payload: EntryPayload::Command(vec![9, 9].into()) };
         assert_eq!(machine.apply(&entry), Err(MachineError::Command(LogIndex(1))));
         assert_eq!(machine.restore(LogIndex(1), &[255; 4]), Err(MachineError::Snapshot));
     }

@@ -64,7 +64,7 @@ impl State {
             commit: status.commit,
             last: status.last_index,
             snapshot: status.snapshot_index,
-            members: status.members.into_iter().collect(),
+            members: status.members.iter().copied().collect(),
             lease_until: status.lease_remaining.map(|remaining| as_of.node + remaining),
             quorum_until: status.quorum_remaining.map(|remaining| as_of.node + remaining),
             as_of,

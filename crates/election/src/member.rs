@@ -4,6 +4,7 @@
 //! what a step has changed in the memory stands as one `Persist` before everything else that the step leads to.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -152,7 +153,7 @@ impl Member {
             last_index: LogIndex(0),
             last_term: Term(0),
             snapshot_index: LogIndex(0),
-            members: self.setup.members.clone(),
+            members: Arc::new(self.setup.members.clone()),
             lease_remaining: None,
             quorum_remaining: None,
         }

@@ -223,7 +223,7 @@ fn term_at(disk: &Recovered, persist: &Persist, index: LogIndex) -> Option<Term>
     if index == LogIndex(0) {
         return Some(Term(0));
     }
-    let snapshot = persist.snapshot.as_ref().or(disk.snapshot.as_ref());
+    let snapshot = persist.snapshot.as_deref().or(disk.snapshot.as_ref());
     if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.meta.last_index == index) {
         return Some(snapshot.meta.last_term);
     }

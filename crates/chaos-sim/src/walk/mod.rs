@@ -18,7 +18,7 @@ mod story;
 use std::time::Duration;
 
 use chaos_history::{NodeId, Seed};
-use election::raft::{Input, Output, ReadConsistency, Recovered, Snapshot};
+use election::raft::{CommandBytes, Input, Output, ReadConsistency, Recovered, Snapshot};
 use election::{Nanos, Protocol, RequestId};
 
 use self::checks::Checks;
@@ -262,7 +262,8 @@ impl<'a, P: Program> Walk<'a, P> {
     fn any_change(&self, draws: &mut Draws) -> Option<Move> {
         let node = self.any_node(draws);
         let Walker { protocol, now, .. } = &self.nodes[node.index()];
-        let numbers = protocol.status(*now).members.into_iter().map(|member| member.number());
+        let numbers = protocol.status(*now).members;
+        let numbers = numbers.iter().map(|member| member.number());
         let mut members = numbers.fold(0_u16, |members, number| members | 1 << number.saturating_sub(1));
         for _ in 0..draws.pick(&[1, 1, 1, 2]) {
             members ^= 1 << below(self.nodes.len(), draws);
@@ -303,7 +304,7 @@ impl<'a, P: Program> Walk<'a, P> {
             }
             Move::Propose { node } => {
                 let request = self.request(next);
-                let command = request.0.to_be_bytes().to_vec();
+                let command = CommandBytes::from(&request.0.to_be_bytes()[..]);
                 self.take(node.index(), Input::Propose { request, command }, usize::MAX);
             }
             Move::Read { node } => {
@@ -402,7 +403,7 @@ impl<'a, P: Program> Walk<'a, P> {
         }
         // Who crashes in this step takes none any more.
         for snapshot in snapshots.into_iter().filter(|_| outputs_max == usize::MAX) {
-            self.take(node, Input::SnapshotTaken(snapshot), outputs_max);
+            self.take(node, Input::SnapshotTaken(Box::new(snapshot)), outputs_max);
         }
         while self.posted.len() > self.options.messages_max {
             self.posted.remove(0);

@@ -176,7 +176,7 @@ impl<P: Protocol> Driver<P> {
             return;
         }
         // Of this very moment: between the request and now the members may have changed.
-        let members = || self.protocol.status(self.clock.read().node).members;
+        let members = || (*self.protocol.status(self.clock.read().node).members).clone();
         let in_its_life = |name: NodeId| members().into_iter().find(|id| id.number() == name.number()).unwrap_or(name);
         let wanted = match &action {
             Action::Read { key, .. } => Wanted::Value(key.clone()),
@@ -188,7 +188,7 @@ impl<P: Protocol> Driver<P> {
         let successor = if let Action::Transfer { to } = &action { to.map(in_its_life) } else { None };
         let request = self.requests.admit(wanted, answer);
         let input = match action {
-            Action::Propose(command) => Input::Propose { request, command: command.encode() },
+            Action::Propose(command) => Input::Propose { request, command: command.encode().into() },
             Action::Read { consistency, .. } => Input::Read { request, consistency },
             Action::Transfer { .. } => Input::Transfer { request, to: successor },
             Action::AddMember(_) | Action::RemoveMember(_) => Input::ChangeMembership { request, members: changed },
@@ -280,7 +280,7 @@ impl<P: Protocol> Driver<P> {
             Output::TakeSnapshot { meta } => {
                 assert_eq!(meta.last_index, self.machine.applied(), "a snapshot is taken as of the last applied entry");
                 self.metrics.snapshots_taken.fetch_add(1, Relaxed);
-                self.replies.push(Input::SnapshotTaken(Snapshot { meta, data: self.machine.save() }));
+                self.replies.push(Input::SnapshotTaken(Box::new(Snapshot { meta, data: self.machine.save() })));
             }
             Output::RestoreSnapshot(snapshot) => {
                 self.metrics.snapshots_restored.fetch_add(1, Relaxed);

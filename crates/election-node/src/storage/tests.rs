@@ -23,7 +23,7 @@ fn options(directory: &Path) -> StorageOptions {
 }
 
 fn entry(index: u64, term: u64, text: &str) -> Entry {
-    Entry { index: LogIndex(index), term: Term(term), payload: EntryPayload::Command(text.as_bytes().to_vec()) }
+    Entry { index: LogIndex(index), term: Term(term), payload: EntryPayload::Command(text.as_bytes().into()) }
 }
 
 fn hard(term: u64, vote: Option<u64>) -> Option<HardState> {
@@ -185,7 +185,7 @@ fn segments_covered_by_a_snapshot_are_removed_and_the_rest_still_replays() {
     let count = || fs::read_dir(directory.path().join("journal")).unwrap().count();
     let before = count();
     assert!(before > 5, "only {before} segments");
-    storage.stage(Persist { snapshot: Some(snapshot(40, 1)), ..Persist::default() }).unwrap();
+    storage.stage(Persist { snapshot: Some(Box::new(snapshot(40, 1))), ..Persist::default() }).unwrap();
     storage.commit().unwrap();
     assert!(count() < before / 2, "{} of {before} segments are left", count());
     drop(storage);
@@ -222,7 +222,7 @@ fn a_snapshot_whose_log_was_not_yet_cut_decides_what_the_log_keeps() {
         let (mut storage, ..) = Storage::open(&options(directory.path())).unwrap();
         let log = append([entry(1, 1, "a"), entry(2, 1, "b"), entry(3, 2, "c")]);
         storage.stage(Persist { hard: hard(2, None), ..log }).unwrap();
-        storage.stage(Persist { snapshot: Some(snapshot(index, term)), ..Persist::default() }).unwrap();
+        storage.stage(Persist { snapshot: Some(Box::new(snapshot(index, term))), ..Persist::default() }).unwrap();
         drop(storage);
         let found: Vec<_> = reopen(directory.path()).unwrap().entries.iter().map(|entry| entry.index.0).collect();
         assert_eq!(found, kept, "snapshot {index} of term {term}");
@@ -238,7 +238,7 @@ fn an_installed_snapshot_replaces_the_log_and_the_log_goes_on_after_it() {
         let (mut storage, ..) = Storage::open(&options(directory.path())).unwrap();
         let after = entry(index + 1, 4, "after");
         let install = Persist {
-            snapshot: Some(snapshot(index, 4)),
+            snapshot: Some(Box::new(snapshot(index, 4))),
             truncate_from,
             hard: hard(4, None),
             ..append([after.clone()])

@@ -141,7 +141,7 @@ mod tests {
     fn messages() -> Vec<Message> {
         let payloads = [
             EntryPayload::Noop,
-            EntryPayload::Command(vec![0, 255, 7]),
+            EntryPayload::Command(vec![0, 255, 7].into()),
             EntryPayload::Membership([NodeId(1), NodeId(300)].into()),
         ];
         let entries =
@@ -155,7 +155,7 @@ mod tests {
             round: u64::MAX,
         };
         let meta = SnapshotMeta { last_index: LogIndex(5), last_term: Term(2), members: [NodeId(1)].into() };
-        let snapshot = Snapshot { meta, data: vec![3; 1000] };
+        let snapshot = Box::new(Snapshot { meta, data: vec![3; 1000] });
         vec![
             Message::Append(append),
             Message::InstallSnapshot(InstallSnapshot { term: Term(4), round: 1, snapshot }),

@@ -65,6 +65,9 @@ impl<R: Rules> Raft<R> {
     }
 
     fn take_entries(&mut self, cx: &mut Now<'_>, entries: Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
         let members_index = self.log.members_index();
         let settled = self.log.snapshot_index();
         for entry in entries.into_iter().filter(|entry| entry.index > settled) {

@@ -6,10 +6,12 @@
 //! all their `Persist`s in order, sync once, and then do the rest in order (group commit).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::bytes::CommandBytes;
 use super::message::Message;
 use crate::types::{LogIndex, NodeId, RequestId, Term};
 
@@ -28,7 +30,7 @@ pub enum EntryPayload {
     /// Nothing; a new leader appends one to commit what its predecessors left (paper §5.4.2, §8).
     Noop,
     /// Bytes for the shell's state machine.
-    Command(Vec<u8>),
+    Command(CommandBytes),
     /// The members from this entry on (thesis §4.1).
     Membership(BTreeSet<NodeId>),
 }
@@ -104,7 +106,7 @@ pub enum Input<M = Message> {
         /// Echoed in the reply.
         request: RequestId,
         /// For the state machine.
-        command: Vec<u8>,
+        command: CommandBytes,
     },
     /// A client wants to read. Answered by `ReadAt`, `NotLeader` or `Busy`.
     Read {
@@ -130,7 +132,7 @@ pub enum Input<M = Message> {
         members: BTreeSet<NodeId>,
     },
     /// The shell answers [`Output::TakeSnapshot`]; at once or later, the core goes on meanwhile.
-    SnapshotTaken(Snapshot),
+    SnapshotTaken(Box<Snapshot>),
 }
 
 /// What the shell must write. The parts are to be applied in the order of the fields; all of it is durable or none of what
@@ -142,7 +144,7 @@ pub struct Persist {
     pub hard: Option<HardState>,
     /// A new snapshot: it replaces an older one, and the entries up to its last index may be forgotten. If the log does not
     /// hold an entry with its last index and term, *all* entries must be forgotten; `truncate_from` then says so.
-    pub snapshot: Option<Snapshot>,
+    pub snapshot: Option<Box<Snapshot>>,
     /// Forget the entries from here on.
     pub truncate_from: Option<LogIndex>,
     /// Append these, consecutive with what is left.
@@ -283,7 +285,7 @@ pub enum Output<M = Message> {
         meta: SnapshotMeta,
     },
     /// Replace the state machine by this; `Apply` goes on after it.
-    RestoreSnapshot(Snapshot),
+    RestoreSnapshot(Box<Snapshot>),
     /// For the trace.
     Event(Event),
 }
@@ -326,7 +328,7 @@ pub struct Status {
     /// The last index of its snapshot; 0 without one.
     pub snapshot_index: LogIndex,
     /// The members it goes by; none if it has joined later and has not been told.
-    pub members: BTreeSet<NodeId>,
+    pub members: Arc<BTreeSet<NodeId>>,
     /// As a leader with a valid lease: how long it lasts if nobody answers any more.
     pub lease_remaining: Option<Duration>,
     /// As a leader that checks its quorum: how long until it steps down if nobody answers any more.

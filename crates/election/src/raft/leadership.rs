@@ -6,7 +6,7 @@
 //! Source: paper Fig. 2 (nextIndex, matchIndex), thesis §6.4 (rounds), §10.2.1 (pipelining); the probe, replicate and
 //! snapshot modes follow etcd's `tracker`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::types::{LogIndex, Nanos, NodeId, RequestId};
 
@@ -19,7 +19,8 @@ const FEW: usize = 9;
 pub(super) struct Leadership {
     /// The no-op that opened this term.
     pub(super) noop: LogIndex,
-    pub(super) peers: BTreeMap<NodeId, Peer>,
+    /// In the order of their ids. A handful, so that nothing finds one of them faster than looking at them all.
+    pub(super) peers: Vec<(NodeId, Peer)>,
     pub(super) heartbeat_deadline: Nanos,
     /// Set for good once a successor was asked to campaign.
     pub(super) timeout_now_sent: bool,
@@ -67,6 +68,8 @@ pub(super) struct PendingRead {
 /// One follower as the leader sees it.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
+    /// Whether it is a member: one that is still joining is none.
+    pub(super) counts: bool,
     /// The next entry to send.
     pub(super) next: LogIndex,
     /// Known to equal the leader's log up to here.
@@ -96,6 +99,7 @@ pub(super) enum Mode {
 impl Peer {
     pub(super) fn new(next: LogIndex, now: Nanos) -> Self {
         Self {
+            counts: false,
             next,
             matched: LogIndex(0),
             mode: Mode::Probe { outstanding: false },
@@ -162,7 +166,7 @@ impl Leadership {
     pub(super) fn new(noop: LogIndex, now: Nanos) -> Self {
         Self {
             noop,
-            peers: BTreeMap::new(),
+            peers: Vec::new(),
             heartbeat_deadline: now,
             timeout_now_sent: false,
             joining: None,
@@ -175,10 +179,35 @@ impl Leadership {
 
     /// Follows a change of members: a new peer starts at `next`, a removed one is forgotten.
     pub(super) fn track(&mut self, members: &BTreeSet<NodeId>, own: NodeId, next: LogIndex, now: Nanos) {
-        self.peers.retain(|id, _| members.contains(id));
+        self.peers.retain(|(id, _)| members.contains(id));
         for id in members.iter().filter(|id| **id != own) {
-            self.peers.entry(*id).or_insert_with(|| Peer::new(next, now));
+            match self.peer_mut(*id) {
+                Some(peer) => peer.counts = true,
+                None => self.add(*id, Peer { counts: true, ..Peer::new(next, now) }),
+            }
         }
+    }
+
+    /// One more peer; it replaces the one of the same id, if there is one.
+    pub(super) fn add(&mut self, id: NodeId, peer: Peer) {
+        let place = self.peers.partition_point(|(other, _)| *other < id);
+        match self.peers.get_mut(place) {
+            Some(there) if there.0 == id => there.1 = peer,
+            Some(_) | None => self.peers.insert(place, (id, peer)),
+        }
+    }
+
+    pub(super) fn peer(&self, id: NodeId) -> Option<&Peer> {
+        self.peers.iter().find(|(peer, _)| *peer == id).map(|(_, peer)| peer)
+    }
+
+    pub(super) fn peer_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|(peer, _)| *peer == id).map(|(_, peer)| peer)
+    }
+
+    /// Where a peer stands.
+    pub(super) fn place(&self, id: NodeId) -> Option<usize> {
+        self.peers.iter().position(|(peer, _)| *peer == id)
     }
 
     pub(super) fn begin_round(&mut self, now: Nanos) {
@@ -197,8 +226,9 @@ impl Leadership {
     /// A follower answered a message of this round.
     pub(super) fn answered(&mut self, from: NodeId, round: u64, now: Nanos) {
         let age = self.round.checked_sub(round).and_then(|age| usize::try_from(age).ok());
-        let sent = age.and_then(|age| self.sent_at.iter().rev().nth(age)).copied();
-        if let Some(peer) = self.peers.get_mut(&from) {
+        let place = age.and_then(|age| self.sent_at.len().checked_sub(age + 1));
+        let sent = place.and_then(|place| self.sent_at.get(place)).copied();
+        if let Some(peer) = self.peer_mut(from) {
             peer.acked_round = peer.acked_round.max(round);
             if sent > peer.acked_sent {
                 (peer.acked_sent, peer.acked_at) = (sent, Some(now));
@@ -206,29 +236,20 @@ impl Leadership {
         }
     }
 
-    /// The largest value that a quorum of `members` has reached, where this node has reached `own`. `quorum` counts from 1.
-    pub(super) fn reached<K: Ord + Copy>(
-        &self,
-        members: &BTreeSet<NodeId>,
-        quorum: usize,
-        own: K,
-        of: impl Fn(&Peer) -> K,
-    ) -> K {
-        // A member without a peer is this node itself: `track` keeps a peer for every other one. Both are in the order of their ids.
-        let mut peers = self.peers.iter().peekable();
-        let values = members.iter().map(|id| {
-            while peers.next_if(|(peer, _)| *peer < id).is_some() {}
-            peers.next_if(|(peer, _)| *peer == id).map_or(own, |(_, peer)| of(peer))
-        });
+    /// The largest value that a quorum of so many members has reached, where this node has reached `own`. `quorum` counts from 1.
+    pub(super) fn reached<K: Ord + Copy>(&self, members: usize, quorum: usize, own: K, of: impl Fn(&Peer) -> K) -> K {
+        // A member without a peer is this node itself: `track` keeps a peer for every other one.
+        let values = self.peers.iter().filter(|(_, peer)| peer.counts).map(|(_, peer)| of(peer));
         // Asked several times a message, of a handful of members: their values fit an array.
         let mut few = [own; FEW];
-        if let Some(few) = few.get_mut(..members.len()) {
+        if let Some(few) = few.get_mut(..members) {
             few.iter_mut().zip(values).for_each(|(place, value)| *place = value);
             few.sort_unstable_by(|a, b| b.cmp(a));
             return few[quorum - 1];
         }
-        let mut values: Vec<K> = values.collect();
-        values.sort_unstable_by(|a, b| b.cmp(a));
-        values[quorum - 1]
+        let mut all = vec![own; members];
+        all.iter_mut().zip(values).for_each(|(place, value)| *place = value);
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        all[quorum - 1]
     }
 }

@@ -7,6 +7,7 @@
 //! Source: paper §5.3 and §7, thesis §4.1 (members are those of the last membership entry, committed or not).
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::io::{Entry, EntryPayload, Persist, Recovered, Snapshot};
 use crate::types::{LogIndex, NodeId, Term};
@@ -18,9 +19,9 @@ pub(super) struct Log {
     base_term: Term,
     entries: VecDeque<Entry>,
     /// Ends at or after `base`.
-    snapshot: Option<Snapshot>,
+    snapshot: Option<Box<Snapshot>>,
     /// Members by the entry that defines them, oldest first, never empty. The first holds at `base`.
-    members: VecDeque<(LogIndex, BTreeSet<NodeId>)>,
+    members: VecDeque<(LogIndex, Arc<BTreeSet<NodeId>>)>,
     unsaved: Unsaved,
 }
 
@@ -45,8 +46,8 @@ impl Log {
             base,
             base_term,
             entries: VecDeque::new(),
-            snapshot: recovered.snapshot,
-            members: VecDeque::from([(base, members)]),
+            snapshot: recovered.snapshot.map(Box::new),
+            members: VecDeque::from([(base, Arc::new(members))]),
             unsaved: Unsaved::default(),
         };
         // A disk may keep entries that its snapshot already covers.
@@ -62,7 +63,7 @@ impl Log {
     }
 
     pub(super) fn snapshot(&self) -> Option<&Snapshot> {
-        self.snapshot.as_ref()
+        self.snapshot.as_deref()
     }
 
     pub(super) fn snapshot_index(&self) -> LogIndex {
@@ -93,7 +94,7 @@ impl Log {
     pub(super) fn append(&mut self, entry: Entry) {
         assert_eq!(entry.index, self.last_index().next(), "log entries are consecutive");
         if let EntryPayload::Membership(members) = &entry.payload {
-            self.members.push_back((entry.index, members.clone()));
+            self.members.push_back((entry.index, Arc::new(members.clone())));
         }
         self.unsaved.append_from.get_or_insert(entry.index);
         self.entries.push_back(entry);
@@ -155,7 +156,7 @@ impl Log {
         index
     }
 
-    pub(super) fn members(&self) -> &BTreeSet<NodeId> {
+    pub(super) fn members(&self) -> &Arc<BTreeSet<NodeId>> {
         &self.members.back().expect("the members at the base are always known").1
     }
 
@@ -170,7 +171,7 @@ impl Log {
     }
 
     /// Takes a snapshot of this log's own prefix and forgets entries, except for `trailing` ones before its end.
-    pub(super) fn compact(&mut self, snapshot: Snapshot, trailing: u64) {
+    pub(super) fn compact(&mut self, snapshot: Box<Snapshot>, trailing: u64) {
         let base = LogIndex(snapshot.meta.last_index.0.saturating_sub(trailing)).max(self.base);
         self.base_term = self.term_at(base).expect("the new base lies in the log");
         let forgotten = self.offset(base.next()).expect("a successor lies after the base");
@@ -185,7 +186,7 @@ impl Log {
     }
 
     /// Takes a leader's snapshot. What follows it stays if the log agrees with it there; otherwise all goes (paper Fig. 13).
-    pub(super) fn install(&mut self, snapshot: Snapshot) {
+    pub(super) fn install(&mut self, snapshot: Box<Snapshot>) {
         let (last_index, last_term) = (snapshot.meta.last_index, snapshot.meta.last_term);
         if last_index >= self.base && self.term_at(last_index) == Some(last_term) {
             self.compact(snapshot, 0);
@@ -198,8 +199,14 @@ impl Log {
         self.unsaved.snapshot = true;
         self.entries.clear();
         (self.base, self.base_term) = (last_index, last_term);
-        self.members = VecDeque::from([(last_index, snapshot.meta.members.clone())]);
+        self.members = VecDeque::from([(last_index, Arc::new(snapshot.meta.members.clone()))]);
         self.snapshot = Some(snapshot);
+    }
+
+    /// Whether there is anything that the disk does not know.
+    pub(super) fn is_unsaved(&self) -> bool {
+        let Unsaved { snapshot, truncate_from, append_from } = &self.unsaved;
+        *snapshot || truncate_from.is_some() || append_from.is_some()
     }
 
     /// What the disk must learn now; after this it counts as told.

@@ -53,7 +53,7 @@ impl<R: Rules> Raft<R> {
     fn begin_catch_up(&mut self, cx: &mut Now<'_>, request: RequestId, id: NodeId, members: BTreeSet<NodeId>) {
         let goal = self.log.last_index();
         let State::Leader(lead) = &mut self.state else { return };
-        lead.peers.insert(id, Peer::new(goal.next(), cx.at));
+        lead.add(id, Peer::new(goal.next(), cx.at));
         lead.joining = Some(Joining { request, id, members, goal, rounds: 1, round_began: cx.at });
         self.begin_round(cx);
     }
@@ -63,8 +63,9 @@ impl<R: Rules> Raft<R> {
     pub(super) fn catch_up(&mut self, cx: &mut Now<'_>) {
         let last = self.log.last_index();
         let State::Leader(lead) = &mut self.state else { return };
+        let matched = lead.joining.as_ref().and_then(|joining| lead.peer(joining.id)).map(|peer| peer.matched);
         let Some(joining) = &mut lead.joining else { return };
-        if lead.peers.get(&joining.id).is_none_or(|peer| peer.matched < joining.goal) {
+        if matched.is_none_or(|matched| matched < joining.goal) {
             return;
         }
         let took = cx.at.since(joining.round_began);
@@ -92,7 +93,7 @@ impl<R: Rules> Raft<R> {
     fn give_up_joining(&mut self, cx: &mut Now<'_>) {
         let State::Leader(lead) = &mut self.state else { return };
         if let Some(joining) = lead.joining.take() {
-            lead.peers.remove(&joining.id);
+            lead.peers.retain(|(id, _)| *id != joining.id);
             cx.reply(joining.request, Outcome::GivenUp);
         }
     }

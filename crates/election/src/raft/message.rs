@@ -120,7 +120,7 @@ pub struct InstallSnapshot {
     /// The leader's round at the time of sending; the first of a term is 1.
     pub round: u64,
     /// The snapshot.
-    pub snapshot: Snapshot,
+    pub snapshot: Box<Snapshot>,
 }
 
 /// The answer to InstallSnapshot.

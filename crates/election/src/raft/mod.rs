@@ -6,6 +6,7 @@
 //!
 //! Source: paper (all of it) and thesis §3.10 (transfer), §4.1 (one member at a time), §6.4 (reads), §9.6 (pre-vote).
 
+mod bytes;
 mod config;
 mod election;
 mod follower;
@@ -20,6 +21,7 @@ mod requests;
 mod roles;
 mod rules;
 
+pub use bytes::CommandBytes;
 pub use config::{Config, ConfigError};
 pub use io::{
     Entry, EntryPayload, Event, HardState, Input, Outcome, Output, Persist, ReadConsistency, Recovered, Role, Snapshot,

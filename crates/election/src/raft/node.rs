@@ -4,7 +4,7 @@
 //! becomes one [`Persist`](super::Persist) that is put before all other outputs of the step. So the ordering law holds by
 //! construction: no handler can send something that rests on state that is not durable yet.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -126,10 +126,9 @@ impl<R: Rules> Raft<R> {
             Input::ChangeMembership { request, members } => self.change_membership(cx, request, members),
             Input::SnapshotTaken(snapshot) => self.snapshot_taken(snapshot),
         }
-        let mut persist = self.log.take_unsaved();
-        persist.hard = std::mem::take(&mut self.hard_unsaved).then_some(self.hard);
-        if persist != Persist::default() {
-            out.insert(begin, Output::Persist(persist));
+        let hard = std::mem::take(&mut self.hard_unsaved).then_some(self.hard);
+        if hard.is_some() || self.log.is_unsaved() {
+            out.insert(begin, Output::Persist(Persist { hard, ..self.log.take_unsaved() }));
         }
     }
 
@@ -158,7 +157,7 @@ impl<R: Rules> Raft<R> {
             last_index: self.log.last_index(),
             last_term: self.log.last_term(),
             snapshot_index: self.log.snapshot_index(),
-            members: if self.knows_members() { self.log.members().clone() } else { BTreeSet::new() },
+            members: if self.knows_members() { Arc::clone(self.log.members()) } else { Arc::default() },
             lease_remaining: lease,
             quorum_remaining: self.quorum_remaining(now),
         }

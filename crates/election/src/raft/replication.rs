@@ -27,7 +27,7 @@ impl<R: Rules> Raft<R> {
     /// As a leader: when the round was sent that a quorum answered last.
     fn quorum_heard(&self, now: Nanos) -> Option<Nanos> {
         let State::Leader(lead) = &self.state else { return None };
-        let members = self.log.members();
+        let members = self.log.members().len();
         // From when the answered round was sent, not from when its answer came: a late answer is no sign of life.
         Some(lead.reached(members, self.quorum(), now, |peer| peer.acked_sent.unwrap_or(peer.since)))
     }
@@ -44,10 +44,9 @@ impl<R: Rules> Raft<R> {
         let State::Leader(lead) = &mut self.state else { return };
         lead.begin_round(cx.at);
         lead.heartbeat_deadline = cx.at + self.config.heartbeat;
-        let peers: Vec<NodeId> = lead.peers.keys().copied().collect();
-        for peer in peers {
-            self.send_append(cx, peer, true);
-            self.replicate(cx, peer);
+        for place in 0..lead.peers.len() {
+            self.send_append(cx, place, true);
+            self.replicate(cx, place);
         }
         self.advance_commit(cx);
     }
@@ -55,23 +54,24 @@ impl<R: Rules> Raft<R> {
     /// Sends new entries to every follower whose window is open.
     pub(super) fn replicate_to_all(&mut self, cx: &mut Now<'_>) {
         let State::Leader(lead) = &self.state else { return };
-        let peers: Vec<NodeId> = lead.peers.keys().copied().collect();
-        for peer in peers {
-            self.replicate(cx, peer);
+        for place in 0..lead.peers.len() {
+            self.replicate(cx, place);
         }
         self.advance_commit(cx);
     }
 
-    fn replicate(&mut self, cx: &mut Now<'_>, to: NodeId) {
-        while self.send_append(cx, to, false) {}
+    /// Sends new entries to the peer at this place, as far as its window is open.
+    fn replicate(&mut self, cx: &mut Now<'_>, place: usize) {
+        while self.send_append(cx, place, false) {}
     }
 
     /// Sends the next entries, or the snapshot that must come before them; in a round at least an empty `Append`. True if there
     /// may be more to send.
-    fn send_append(&mut self, cx: &mut Now<'_>, to: NodeId, round: bool) -> bool {
+    fn send_append(&mut self, cx: &mut Now<'_>, place: usize, round: bool) -> bool {
         let State::Leader(lead) = &mut self.state else { return false };
         let number = lead.round;
-        let Some(peer) = lead.peers.get_mut(&to) else { return false };
+        let Some((to, peer)) = lead.peers.get_mut(place) else { return false };
+        let to = *to;
         let waits_for_snapshot = matches!(peer.mode, Mode::Snapshot { .. });
         if !round && !waits_for_snapshot && peer.next > self.log.last_index() {
             return false; // it was sent everything, as most are most of the time
@@ -88,7 +88,7 @@ impl<R: Rules> Raft<R> {
             let snapshot = self.log.snapshot().expect("a log without its beginning has a snapshot").clone();
             peer.mode = Mode::Snapshot { resend_at: cx.at + self.config.election_timeout_max };
             peer.next = snapshot.meta.last_index.next();
-            let install = InstallSnapshot { term: self.hard.term, round: number, snapshot };
+            let install = InstallSnapshot { term: self.hard.term, round: number, snapshot: Box::new(snapshot) };
             cx.send(to, Message::InstallSnapshot(install));
             return false;
         };
@@ -122,7 +122,8 @@ impl<R: Rules> Raft<R> {
         if self.rules.renews_leadership(reply.term, current) {
             lead.answered(from, reply.round, cx.at);
         }
-        let Some(peer) = lead.peers.get_mut(&from) else { return };
+        let Some(place) = lead.place(from) else { return };
+        let peer = &mut lead.peers[place].1;
         if reply.term < current || reply.index > last {
             return;
         }
@@ -132,7 +133,7 @@ impl<R: Rules> Raft<R> {
                 peer.disagreed(reply.index);
             }
         }
-        self.follower_moved(cx, from);
+        self.follower_moved(cx, place);
     }
 
     pub(super) fn on_install_reply(&mut self, cx: &mut Now<'_>, from: NodeId, reply: &InstallReply) {
@@ -141,8 +142,8 @@ impl<R: Rules> Raft<R> {
         self.on_append_reply(cx, from, &AppendReply { term, round, accepted: true, index });
     }
 
-    fn follower_moved(&mut self, cx: &mut Now<'_>, follower: NodeId) {
-        self.replicate(cx, follower);
+    fn follower_moved(&mut self, cx: &mut Now<'_>, place: usize) {
+        self.replicate(cx, place);
         self.ask_successor(cx);
         self.catch_up(cx);
         self.advance_commit(cx);
@@ -154,7 +155,7 @@ impl<R: Rules> Raft<R> {
         let (last, term) = (self.log.last_index(), self.hard.term);
         // After most answers there is nothing to count.
         let reached = if self.commit < last {
-            lead.reached(self.log.members(), self.commit_quorum(), last, |peer| peer.matched)
+            lead.reached(self.log.members().len(), self.commit_quorum(), last, |peer| peer.matched)
         } else {
             self.commit
         };

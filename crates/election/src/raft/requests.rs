@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 
+use super::bytes::CommandBytes;
 use super::io::{Entry, EntryPayload, Outcome, Output, ReadConsistency, Snapshot, SnapshotMeta};
 use super::leadership::{PendingRead, Proposal};
 use super::message::{Message, TimeoutNow};
@@ -12,7 +13,7 @@ use super::rules::{ReadPath, Rules};
 use crate::types::{Nanos, NodeId, RequestId};
 
 impl<R: Rules> Raft<R> {
-    pub(super) fn propose(&mut self, cx: &mut Now<'_>, request: RequestId, command: Vec<u8>) {
+    pub(super) fn propose(&mut self, cx: &mut Now<'_>, request: RequestId, command: CommandBytes) {
         if !matches!(self.state, State::Leader(_)) {
             cx.reply(request, Outcome::NotLeader { leader: self.leader() });
         } else if !self.rules.accepts_proposals(self.transfer.is_some()) || self.pending_is_full() {
@@ -70,12 +71,12 @@ impl<R: Rules> Raft<R> {
     /// Answers the reads whose round a quorum has answered, and begins the next round if somebody waits for it and the last
     /// one is through: reads that come meanwhile share one round (thesis §6.4).
     pub(super) fn serve_reads(&mut self, cx: &mut Now<'_>) {
-        let quorum = self.quorum();
         let State::Leader(lead) = &mut self.state else { return };
         if lead.reads.is_empty() {
             return;
         }
-        let confirmed = lead.reached(self.log.members(), quorum, u64::MAX, |peer| peer.acked_round);
+        let quorum = self.rules.quorum(self.log.members().len());
+        let confirmed = lead.reached(self.log.members().len(), quorum, u64::MAX, |peer| peer.acked_round);
         let commit = self.commit;
         let served = lead.reads.partition_point(|read| read.round <= confirmed && read.index <= commit);
         for read in lead.reads.drain(..served) {
@@ -104,7 +105,7 @@ impl<R: Rules> Raft<R> {
         {
             return None;
         }
-        let from = lead.reached(self.log.members(), self.quorum(), Some(now), |peer| {
+        let from = lead.reached(self.log.members().len(), self.quorum(), Some(now), |peer| {
             peer.acked_sent.zip(peer.acked_at).map(|(sent, answered)| self.rules.lease_from(sent, answered))
         })?;
         Some(self.rules.lease_until(from, self.config.election_timeout_min, self.config.lease_ratio_percent))
@@ -118,8 +119,8 @@ impl<R: Rules> Raft<R> {
             return;
         };
         // A node that is still catching up is a peer and no member.
-        let candidates = || lead.peers.iter().filter(|(id, _)| self.log.members().contains(id));
-        let longest = || candidates().max_by_key(|(id, peer)| (peer.matched, Reverse(**id))).map(|(id, _)| *id);
+        let candidates = || lead.peers.iter().filter(|(_, peer)| peer.counts);
+        let longest = || candidates().max_by_key(|(id, peer)| (peer.matched, Reverse(*id))).map(|(id, _)| *id);
         let target = to.or_else(longest).filter(|target| candidates().any(|(id, _)| id == target));
         match target {
             _ if self.transfer.is_some() => cx.reply(request, Outcome::Busy),
@@ -136,7 +137,7 @@ impl<R: Rules> Raft<R> {
     pub(super) fn ask_successor(&mut self, cx: &mut Now<'_>) {
         let last = self.log.last_index();
         let (Some(transfer), State::Leader(lead)) = (&mut self.transfer, &mut self.state) else { return };
-        let matched = lead.peers.get(&transfer.to).map(|peer| peer.matched);
+        let matched = lead.peer(transfer.to).map(|peer| peer.matched);
         if !transfer.asked && matched.is_some_and(|matched| self.rules.asks_successor(matched, last)) {
             transfer.asked = true;
             lead.timeout_now_sent = true;
@@ -186,7 +187,7 @@ impl<R: Rules> Raft<R> {
     }
 
     /// A snapshot that another one has overtaken meanwhile is dropped.
-    pub(super) fn snapshot_taken(&mut self, snapshot: Snapshot) {
+    pub(super) fn snapshot_taken(&mut self, snapshot: Box<Snapshot>) {
         self.snapshot_asked = false;
         let meta = &snapshot.meta;
         let of_this_log = meta.last_index <= self.commit && self.log.term_at(meta.last_index) == Some(meta.last_term);

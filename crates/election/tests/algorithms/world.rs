@@ -263,7 +263,7 @@ impl<P: Protocol> World<P> {
 
 fn write(disk: &mut Recovered, Persist { hard, snapshot, truncate_from, append }: Persist) {
     disk.hard = hard.unwrap_or(disk.hard);
-    disk.snapshot = snapshot.or(disk.snapshot.take());
+    disk.snapshot = snapshot.map(|snapshot| *snapshot).or(disk.snapshot.take());
     if let Some(from) = truncate_from {
         disk.entries.retain(|entry| entry.index < from);
     }

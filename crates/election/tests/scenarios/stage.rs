@@ -124,7 +124,7 @@ impl Stage {
             ["cut", word] => drop(self.cut.insert(link(word))),
             ["heal"] => self.cut.clear(),
             ["propose", id, text] => {
-                let command = text.as_bytes().to_vec();
+                let command = text.as_bytes().into();
                 self.request(node(id), |request| Input::Propose { request, command });
             }
             ["read", id, how] => {
@@ -253,7 +253,7 @@ impl Stage {
                 Output::Send { to, message } => self.pending.push((id, to, message)),
                 Output::TakeSnapshot { meta } => {
                     let data = format!("state at {}", meta.last_index).into_bytes();
-                    self.step(id, Input::SnapshotTaken(Snapshot { meta, data }));
+                    self.step(id, Input::SnapshotTaken(Box::new(Snapshot { meta, data })));
                 }
                 Output::Apply(_) | Output::Reply { .. } | Output::RestoreSnapshot(_) | Output::Event(_) => {}
             }
@@ -264,7 +264,7 @@ impl Stage {
         let disk = &mut self.actors.get_mut(&id).unwrap().disk;
         if let Some(snapshot) = persist.snapshot {
             disk.entries.retain(|entry| entry.index > snapshot.meta.last_index);
-            disk.snapshot = Some(snapshot);
+            disk.snapshot = Some(*snapshot);
         }
         if let Some(from) = persist.truncate_from {
             disk.entries.retain(|entry| entry.index < from);

@@ -118,7 +118,7 @@ impl Checks {
     }
 
     pub(crate) fn write_acknowledged(&mut self, index: LogIndex, value: u64) {
-        let expected = EntryPayload::Command(value.to_be_bytes().to_vec());
+        let expected = EntryPayload::Command(value.to_be_bytes()[..].into());
         if self.applied.get(&index).is_none_or(|(_, payload)| *payload != expected) {
             self.violated(Property::AcknowledgedWritesKept, || format!("the write {value} is not what {index} holds"));
         }
@@ -147,7 +147,7 @@ impl Disk {
         let Recovered { hard, snapshot, entries } = &mut self.0;
         if let Some(new) = persist.snapshot {
             entries.retain(|entry| entry.index > new.meta.last_index);
-            *snapshot = Some(new);
+            *snapshot = Some(*new);
         }
         if let Some(from) = persist.truncate_from {
             entries.retain(|entry| entry.index < from);

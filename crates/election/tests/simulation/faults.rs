@@ -221,7 +221,7 @@ impl<R: Rules + Clone> World<R> {
     fn change_members(&mut self, leader: NodeId, random: NodeId) {
         let now = self.local(leader);
         let Some(raft) = &self.nodes[&leader].raft else { return };
-        let mut members = raft.status(now).members;
+        let mut members = (*raft.status(now).members).clone();
         if !members.remove(&random) {
             members.insert(random);
         }

@@ -75,7 +75,7 @@ impl Machine {
         assert_eq!(entry.index, self.applied.next(), "entries are applied in order, once");
         self.applied = entry.index;
         if let EntryPayload::Command(bytes) = &entry.payload {
-            self.value = u64::from_be_bytes(bytes.as_slice().try_into().unwrap());
+            self.value = u64::from_be_bytes((**bytes).try_into().unwrap());
             self.revision = entry.index;
         }
     }
@@ -313,7 +313,7 @@ impl<R: Rules + Clone> World<R> {
             Output::Reply { request, outcome } => self.replied(id, request, outcome),
             Output::TakeSnapshot { meta } => {
                 assert_eq!(meta.last_index, node.machine.applied, "a snapshot is asked for where the machine stands");
-                let snapshot = Snapshot { meta, data: node.machine.save() };
+                let snapshot = Box::new(Snapshot { meta, data: node.machine.save() });
                 let delay = self.rng.random_range(0..20) * MS;
                 self.after(delay, Happening::Input { to: id, input: Input::SnapshotTaken(snapshot) });
             }
@@ -386,7 +386,7 @@ impl<R: Rules + Clone> World<R> {
         let (operation, input) = match self.rng.random_range(0..10u32) {
             0..4 if !self.writes_quiet => {
                 let value = self.requests;
-                (Operation::Write { value }, Input::Propose { request, command: value.to_be_bytes().to_vec() })
+                (Operation::Write { value }, Input::Propose { request, command: value.to_be_bytes()[..].into() })
             }
             choice => {
                 let consistency = if choice < 7 { ReadConsistency::Linearizable } else { ReadConsistency::Lease };
@@ -417,7 +417,7 @@ impl<R: Rules + Clone> World<R> {
     /// Asks for the removal of a member, or for its addition if it is none.
     pub(crate) fn replace(&mut self, leader: NodeId, member: NodeId) {
         let Some(raft) = self.nodes.get(&leader).and_then(|node| node.raft.as_ref()) else { return };
-        let mut members = raft.status(self.local(leader)).members;
+        let mut members = (*raft.status(self.local(leader)).members).clone();
         let operation = if members.remove(&member) { Operation::Remove(member) } else { Operation::Return };
         members.extend((operation == Operation::Return).then_some(member));
         self.operate(operation, leader, |request| Input::ChangeMembership { request, members });
