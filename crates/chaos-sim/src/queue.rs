@@ -1,29 +1,34 @@
 //! What is still to come, in the order of its time; of one time, in the order in which it was planned.
 //!
-//! Two heaps and a line, since a run plans three sorts of things: messages that arrive within microseconds, of which a few are under way;
-//! timers that lie far ahead; and clients' deadlines, of which there are many, mostly come to nothing, and are planned in the order in which
-//! they come. The heaps stay small, and the line costs nothing.
+//! Kept in places that suit the sorts of things that a run plans: messages that arrive within microseconds, of which a handful is under way
+//! and stands in a sorted row; timers that lie far ahead, in a heap; and deadlines of clients and of nodes, of which there are many, mostly
+//! come to nothing, and are planned in the order in which they come, in a line for either. Where a thing is kept never decides when it comes.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 /// What comes later than this counts as far, nanoseconds.
 const FAR: u64 = 10_000_000;
-/// What comes later than this may stand in the line: few timers, or a single one of them would keep all deadlines before it out.
+/// What comes later than this may stand in a line: few timers, or a single one of them would keep all deadlines before it out.
 const LAST: u64 = 500_000_000;
+/// How many near things stand in the row at most: of so few, to find the place of one more costs less than a heap.
+const ROW_MAX: usize = 48;
 const SLOT_BITS: u32 = 24;
 const ORDER_BITS: u32 = 40;
-
-/// A time, an order and a slot in one number, so that comparing is one instruction or two.
-type Key = Reverse<u128>;
+/// Later than everything.
+const NEVER: u128 = u128::MAX;
 
 /// The queue.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    near: BinaryHeap<Key>,
-    far: BinaryHeap<Key>,
-    /// Each comes after the one before it.
-    line: VecDeque<u128>,
+    // A time, an order and a slot in one number, so that comparing is one instruction or two.
+    /// Near things, the next one last.
+    row: Vec<u128>,
+    far: BinaryHeap<Reverse<u128>>,
+    /// In either, each comes after the one before it.
+    lines: [VecDeque<u128>; 2],
+    /// The next thing that is not in the row.
+    later: u128,
     slots: Vec<Option<T>>,
     free: Vec<u32>,
     planned: u64,
@@ -32,9 +37,10 @@ pub(crate) struct Queue<T> {
 impl<T> Default for Queue<T> {
     fn default() -> Self {
         Self {
-            near: BinaryHeap::new(),
+            row: Vec::with_capacity(ROW_MAX),
             far: BinaryHeap::new(),
-            line: VecDeque::new(),
+            lines: [VecDeque::new(), VecDeque::new()],
+            later: NEVER,
             slots: Vec::new(),
             free: Vec::new(),
             planned: 0,
@@ -57,34 +63,61 @@ impl<T> Queue<T> {
         };
         assert!(slot < 1 << SLOT_BITS, "sixteen million things under way are a run away");
         self.planned += 1;
-        let order = u128::from(self.planned & ((1 << ORDER_BITS) - 1));
-        let key = u128::from(at) << 64 | order << SLOT_BITS | u128::from(slot);
-        match at.saturating_sub(now) {
-            ..FAR => self.near.push(Reverse(key)),
-            LAST.. if self.line.back().is_none_or(|last| *last < key) => self.line.push_back(key),
-            FAR.. => self.far.push(Reverse(key)),
+        let order = (self.planned & ((1 << ORDER_BITS) - 1)) << SLOT_BITS | u64::from(slot);
+        let key = u128::from(at) << 64 | u128::from(order);
+        let ahead = at.saturating_sub(now);
+        if ahead < FAR && self.row.len() < ROW_MAX {
+            self.push_near(key);
+        } else {
+            self.push_later(key, ahead);
+        }
+    }
+
+    fn push_near(&mut self, key: u128) {
+        self.row.push(key);
+        let mut place = self.row.len() - 1;
+        while place > 0 && self.row[place - 1] < key {
+            self.row[place] = self.row[place - 1];
+            place -= 1;
+        }
+        self.row[place] = key;
+    }
+
+    fn push_later(&mut self, key: u128, ahead: u64) {
+        self.later = self.later.min(key);
+        let fits = |line: &&mut VecDeque<u128>| ahead >= LAST && line.back().is_none_or(|last| *last < key);
+        match self.lines.iter_mut().find(fits) {
+            Some(line) => line.push_back(key),
+            None => self.far.push(Reverse(key)),
         }
     }
 
     /// Takes the next thing out, if it comes by then.
     pub(crate) fn pop_by(&mut self, latest: u64) -> Option<(u64, T)> {
-        let of = |heap: &BinaryHeap<Key>| heap.peek().map_or(u128::MAX, |Reverse(key)| *key);
-        let (near, far) = (of(&self.near), of(&self.far));
-        let key = self.line.front().copied().unwrap_or(u128::MAX).min(near).min(far);
-        if key == u128::MAX || time_of(key) > latest {
+        let near = self.row.last().copied().unwrap_or(NEVER);
+        let key = near.min(self.later);
+        if key == NEVER || time_of(key) > latest {
             return None;
         }
         if key == near {
-            self.near.pop();
-        } else if key == far {
-            self.far.pop();
+            self.row.pop();
         } else {
-            self.line.pop_front();
+            self.pop_later(key);
         }
-        let slot = u32::try_from(key & ((1 << SLOT_BITS) - 1)).expect("so many bits fit");
-        let what = self.slots[slot as usize].take().expect("a slot whose number is in a heap is full");
-        self.free.push(slot);
+        let slot = (key & ((1 << SLOT_BITS) - 1)) as usize;
+        let what = self.slots[slot].take().expect("a slot whose number is in a heap is full");
+        self.free.push(u32::try_from(slot).expect("so many bits fit"));
         Some((time_of(key), what))
+    }
+
+    fn pop_later(&mut self, key: u128) {
+        match self.lines.iter_mut().find(|line| line.front() == Some(&key)) {
+            Some(line) => drop(line.pop_front()),
+            None => drop(self.far.pop()),
+        }
+        let far = self.far.peek().map_or(NEVER, |Reverse(key)| *key);
+        let lines = self.lines.iter().filter_map(|line| line.front()).copied();
+        self.later = lines.fold(far, u128::min);
     }
 }
 
