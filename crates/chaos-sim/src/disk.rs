@@ -19,6 +19,7 @@ pub(crate) struct Disk {
     /// When the last sync is or was through.
     synced_at: u64,
     fault: DiskFault,
+    is_slow: bool,
     draws: Draws,
 }
 
@@ -35,17 +36,18 @@ impl Disk {
     /// An empty disk in order.
     pub(crate) fn new(draws: Draws) -> Self {
         let (durable, staged) = (Recovered::default(), Vec::new());
-        Self { durable, staged, synced_at: 0, fault: DiskFault::default(), draws }
+        Self { durable, staged, synced_at: 0, fault: DiskFault::default(), is_slow: false, draws }
     }
 
     /// From now on calls fare like this.
     pub(crate) fn spoil(&mut self, fault: DiskFault) {
+        self.is_slow = !(fault.sync.delay.is_zero() && fault.write.delay.is_zero());
         self.fault = fault;
     }
 
     /// Whether a sync may take so long that others notice.
     pub(crate) fn is_slow(&self) -> bool {
-        !(self.fault.sync.delay.is_zero() && self.fault.write.delay.is_zero())
+        self.is_slow
     }
 
     /// How long writing and syncing takes now, or after how long it fails.
@@ -62,15 +64,22 @@ impl Disk {
         Synced::After(took)
     }
 
-    /// These were written, and are durable at `synced_at`.
-    pub(crate) fn stage(&mut self, persists: impl IntoIterator<Item = Persist>, synced_at: u64) {
+    /// What is written from now on is durable at `synced_at`; what was before, stays.
+    pub(crate) fn begin_batch(&mut self, synced_at: u64) {
         self.settle();
-        self.staged.extend(persists);
         self.synced_at = synced_at;
+    }
+
+    /// This was written, as part of the present batch.
+    pub(crate) fn stage(&mut self, persist: Persist) {
+        self.staged.push(persist);
     }
 
     /// What was written stays: the sync is through, or only the process has ended.
     pub(crate) fn settle(&mut self) {
+        if self.staged.is_empty() {
+            return;
+        }
         for persist in self.staged.drain(..) {
             write(&mut self.durable, persist);
         }
@@ -147,8 +156,11 @@ mod tests {
     fn a_killed_process_keeps_its_page_cache_and_a_power_loss_takes_what_is_not_synced() {
         let written = || {
             let mut disk = disk();
-            disk.stage([appended(1)], 100);
-            disk.stage([appended(2), appended(3)], 200);
+            disk.begin_batch(100);
+            disk.stage(appended(1));
+            disk.begin_batch(200);
+            disk.stage(appended(2));
+            disk.stage(appended(3));
             disk
         };
         let mut killed = written();

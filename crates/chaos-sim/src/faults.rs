@@ -307,7 +307,9 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
         state.clock.goes_at(now, u32::try_from(rate).unwrap_or(u32::MAX));
         // What the timer was set for comes at another time now.
         state.timer_at = u64::MAX;
-        self.arm(node);
+        if let Some(deadline) = self.nodes[node].deadline() {
+            self.arm(node, deadline);
+        }
     }
 
     /// A slowed node is stopped, or goes on.

@@ -4,12 +4,12 @@
 //! and only then lets anything out. Until then it is busy, and what arrives waits. A process that is stopped lets nothing out and takes
 //! nothing in, while its kernel goes on accepting for it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use chaos_history::{Belief, ElectionRole, FaultId, NodeId, OpId, Term};
 use election::raft::{Input, Output, Role, Status};
-use election::{Protocol, RequestId};
+use election::{Nanos, Protocol, RequestId};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -76,7 +76,8 @@ pub(crate) struct Node<P: Protocol> {
     pub(crate) before: Option<Belief>,
     pub(crate) work_planned: bool,
     pub(crate) timer_at: u64,
-    pub(crate) requests: BTreeMap<RequestId, Origin>,
+    /// By rising number.
+    pub(crate) requests: VecDeque<(RequestId, Origin)>,
     pub(crate) last_request: u64,
     /// By how much everything takes longer, in parts per million.
     pub(crate) slowness_millionths: u64,
@@ -141,8 +142,19 @@ impl<P: Protocol> Node<P> {
     pub(crate) fn admit(&mut self, origin: Origin) -> RequestId {
         self.last_request += 1;
         let request = RequestId(self.last_request);
-        self.requests.insert(request, origin);
+        self.requests.push_back((request, origin));
         request
+    }
+
+    /// Who waits for this answer; nobody waits any more.
+    pub(crate) fn dismiss(&mut self, request: RequestId) -> Option<Origin> {
+        let place = self.requests.binary_search_by_key(&request, |(number, _)| *number).ok()?;
+        self.requests.remove(place).map(|(_, origin)| origin)
+    }
+
+    /// When its protocol wants to look at the time again.
+    pub(crate) fn deadline(&self) -> Option<Nanos> {
+        self.protocol.as_ref().map(Protocol::deadline)
     }
 
     /// So much work, at the node's present pace.

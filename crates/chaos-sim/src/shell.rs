@@ -1,8 +1,8 @@
 //! What a node does with what arrives: the reference node's protocol thread, in virtual time.
 
-use chaos_history::{NodeId, NodeLife, OpPhase, RunNanos};
-use election::Protocol;
-use election::raft::{Event, Input, Outcome, Output, Persist, Snapshot};
+use chaos_history::{Belief, NodeId, NodeLife, OpPhase, RunNanos};
+use election::raft::{Event, Input, Outcome, Output, Snapshot};
+use election::{Nanos, Protocol};
 
 use crate::clients::Effects;
 use crate::disk::Synced;
@@ -22,6 +22,17 @@ struct Batch {
     node: usize,
     left: u64,
     effects: Effects,
+    /// When the protocol wants to look at the time again.
+    deadline: Option<Nanos>,
+}
+
+/// What a batch's outputs say before any of them leaves.
+#[derive(Default)]
+struct Noted {
+    /// What whoever listens will hear.
+    told: Vec<Belief>,
+    /// Whether something is to be written.
+    persists: bool,
 }
 
 impl<P: Program, S: Sink> SimWorld<'_, P, S> {
@@ -50,9 +61,11 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
         };
         let seed = Draws::new(self.seed, Purpose::Node, node << 32 | incarnation as usize).next();
         let start = Start { id: state.own, members: cluster, seed, recovered, now: state.clock.at(now) };
-        state.protocol = Some(self.program.start(start));
+        let protocol = self.program.start(start);
+        let deadline = protocol.deadline();
+        state.protocol = Some(protocol);
         state.busy_until = now;
-        self.arm(node);
+        self.arm(node, deadline);
         self.dial_all(node);
         self.plan_listening(node);
     }
@@ -60,11 +73,20 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
     /// Something has arrived at a node.
     pub(crate) fn arrives(&mut self, node: usize, delivery: Delivery<Msg<P>>) {
         let state = &mut self.nodes[node];
+        let takes_in = state.runs() && !state.work_planned;
+        if takes_in && state.busy_until <= self.now && state.inbox.is_empty() {
+            return self.batch(node, Some(delivery));
+        }
         state.inbox.push_back(delivery);
-        if !state.runs() || state.work_planned {
+        if !takes_in {
             return;
         }
-        if state.busy_until <= self.now { self.batch(node) } else { self.plan_work(node, self.nodes[node].busy_until) }
+        if state.busy_until <= self.now {
+            self.batch(node, None);
+        } else {
+            let at = state.busy_until;
+            self.plan_work(node, at);
+        }
     }
 
     pub(crate) fn plan_work(&mut self, node: usize, at: u64) {
@@ -90,7 +112,7 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
             let at = state.busy_until;
             return self.plan_work(node, at);
         }
-        self.batch(node);
+        self.batch(node, None);
     }
 
     /// A node's timer: it is set for the deadline of some time ago, which may have moved.
@@ -108,18 +130,14 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
             return self.plan_work(node, at);
         }
         let shown = state.clock.at(self.now);
-        if state.protocol.as_ref().is_some_and(|protocol| protocol.deadline() <= shown) {
-            self.batch(node);
-        } else {
-            self.arm(node);
-        }
+        let Some(deadline) = state.deadline() else { return };
+        if deadline <= shown { self.batch(node, None) } else { self.arm(node, deadline) }
     }
 
-    /// Sets a node's timer, if none is set for as early.
-    pub(crate) fn arm(&mut self, node: usize) {
+    /// Sets a node's timer for its protocol's deadline, if none is set for as early.
+    pub(crate) fn arm(&mut self, node: usize, deadline: Nanos) {
         let state = &mut self.nodes[node];
-        let Some(protocol) = &state.protocol else { return };
-        let due = state.clock.shows(protocol.deadline(), self.now);
+        let due = state.clock.shows(deadline, self.now);
         if due < state.timer_at {
             let at = due.saturating_add(self.timings.lateness.draw(&mut state.work));
             if at < state.timer_at {
@@ -129,18 +147,18 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
         }
     }
 
-    /// Takes in what has arrived, makes it durable, and lets out what comes of it.
-    fn batch(&mut self, node: usize) {
+    /// Takes in what has arrived, `first` before what waits, makes it durable, and lets out what comes of it.
+    fn batch(&mut self, node: usize, first: Option<Delivery<Msg<P>>>) {
         let now = self.now;
         let state = &mut self.nodes[node];
         state.before = if state.disk.is_slow() { state.belief(now) } else { None };
         state.disk.settle();
         let mut held = std::mem::take(&mut self.held);
-        let mut told = Vec::new();
-        let mut took = 0;
-        for _ in 0..BATCH_MAX {
+        let mut noted = Noted::default();
+        let (mut took, mut count) = (0, 0);
+        let mut next = first.or_else(|| state.inbox.pop_front());
+        while let Some(delivery) = next {
             let state = &mut self.nodes[node];
-            let Some(delivery) = state.inbox.pop_front() else { break };
             took += self.timings.work.draw(&mut state.work);
             let begin = held.len();
             match delivery {
@@ -149,65 +167,66 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
                 Delivery::Client(id) => self.client_asks(node, id, &mut held),
                 Delivery::Operator { fault, to } => self.operator_asks(node, fault, to, &mut held),
             }
-            self.note(node, &held[begin..], &mut told);
+            self.note(node, &held[begin..], &mut noted);
+            count += 1;
+            next = if count < BATCH_MAX { self.nodes[node].inbox.pop_front() } else { None };
         }
         let state = &mut self.nodes[node];
         let shown = state.clock.at(now);
-        if state.protocol.as_ref().is_some_and(|protocol| protocol.deadline() <= shown) {
+        let mut deadline = state.deadline();
+        if deadline.is_some_and(|deadline| deadline <= shown) {
             let begin = held.len();
             took += self.timings.work.draw(&mut state.work);
             state.step(now, Input::Tick, &mut held);
-            self.note(node, &held[begin..], &mut told);
+            deadline = state.deadline();
+            self.note(node, &held[begin..], &mut noted);
         }
-        let took = self.nodes[node].paced(took);
-        match self.make_durable(node, now + took, &mut held) {
-            Some(left) => self.let_out(Batch { node, left, effects: Effects::default() }, &mut held, told),
+        let at = now + self.nodes[node].paced(took);
+        match if noted.persists { self.begin_to_write(node, at) } else { Some(at) } {
+            Some(left) => {
+                self.nodes[node].busy_until = left;
+                let effects = std::mem::take(&mut self.effects);
+                self.let_out(Batch { node, left, effects, deadline }, &mut held, noted.told);
+            }
             None => held.clear(),
         }
         self.held = held;
     }
 
     /// What a step tells whoever listens, and the hash.
-    fn note(&mut self, node: usize, outputs: &[Output<Msg<P>>], told: &mut Vec<chaos_history::Belief>) {
+    fn note(&mut self, node: usize, outputs: &[Output<Msg<P>>], noted: &mut Noted) {
         let mut changed = false;
         for output in outputs {
-            let Output::Event(event) = output else { continue };
-            self.hash.take(event_word(event) ^ (node as u64) << 60);
-            // What happens with every write is not announced.
-            changed |= !matches!(event, Event::Committed { .. });
+            match output {
+                Output::Event(event) => {
+                    self.hash.take(event_word(event) ^ (node as u64) << 60);
+                    // What happens with every write is not announced.
+                    changed |= !matches!(event, Event::Committed { .. });
+                }
+                Output::Persist(_) => noted.persists = true,
+                Output::Send { .. }
+                | Output::Apply(_)
+                | Output::Reply { .. }
+                | Output::TakeSnapshot { .. }
+                | Output::RestoreSnapshot(_) => {}
+            }
         }
         let state = &self.nodes[node];
         if changed && state.is_heard {
-            told.extend(state.belief(self.now));
+            noted.told.extend(state.belief(self.now));
         }
     }
 
-    /// Writes what the batch wants written and waits for the disk; when it may go on, or `None` if the disk has failed.
-    fn make_durable(&mut self, node: usize, at: u64, held: &mut [Output<Msg<P>>]) -> Option<u64> {
-        let persists = held.iter_mut().filter_map(|output| match output {
-            Output::Persist(persist) => Some(std::mem::take(persist)),
-            Output::Send { .. }
-            | Output::Apply(_)
-            | Output::Reply { .. }
-            | Output::TakeSnapshot { .. }
-            | Output::RestoreSnapshot(_)
-            | Output::Event(_) => None,
-        });
-        let mut persists = persists.peekable();
+    /// Waits for the disk to take what the batch wants written; when it has, or `None` if the disk has failed.
+    fn begin_to_write(&mut self, node: usize, at: u64) -> Option<u64> {
         let state = &mut self.nodes[node];
-        if persists.peek().is_none() {
-            state.busy_until = at;
-            return Some(at);
-        }
         match state.disk.sync(&self.timings) {
             Synced::After(took) => {
                 let left = at + took;
-                state.disk.stage(persists, left);
-                state.busy_until = left;
+                state.disk.begin_batch(left);
                 Some(left)
             }
             Synced::Failed(after) => {
-                persists.for_each(drop::<Persist>);
                 state.protocol = None;
                 state.life = Life::Failing;
                 state.busy_until = u64::MAX;
@@ -230,11 +249,12 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
         self.plan(at, Happening::Ended { node: number(node), incarnation });
     }
 
-    fn let_out(&mut self, mut batch: Batch, held: &mut Vec<Output<Msg<P>>>, told: Vec<chaos_history::Belief>) {
+    fn let_out(&mut self, mut batch: Batch, held: &mut Vec<Output<Msg<P>>>, told: Vec<Belief>) {
         let node = batch.node;
         for output in held.drain(..) {
             match output {
-                Output::Persist(_) | Output::Event(_) => {}
+                Output::Event(_) => {}
+                Output::Persist(persist) => self.nodes[node].disk.stage(persist),
                 Output::Send { to, message } => self.send(node, to, message, batch.left),
                 Output::Apply(entries) => {
                     let state = &mut self.nodes[node];
@@ -246,7 +266,7 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
                     }
                 }
                 Output::Reply { request, outcome } => {
-                    let origin = self.nodes[node].requests.remove(&request);
+                    let origin = self.nodes[node].dismiss(request);
                     self.reply(&batch, origin, outcome);
                 }
                 Output::TakeSnapshot { meta } => {
@@ -259,8 +279,14 @@ impl<P: Program, S: Sink> SimWorld<'_, P, S> {
                 }
             }
         }
-        self.tell(node, batch.left, told);
-        self.arm(node);
+        if !told.is_empty() {
+            self.tell(node, batch.left, told);
+        }
+        if let Some(deadline) = batch.deadline {
+            self.arm(node, deadline);
+        }
+        batch.effects.clear();
+        self.effects = batch.effects;
         if !self.nodes[node].inbox.is_empty() {
             self.plan_work(node, batch.left);
         }

@@ -2,7 +2,7 @@
 //!
 //! One thread, one queue, one seed. Nothing is asked of the host: the same world, told the same, does the same, to the bit.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use chaos_engine::{Capabilities, Command, Event, Resource, World};
@@ -12,7 +12,7 @@ use election::Protocol;
 use election::raft::Output;
 
 use crate::capabilities::capabilities;
-use crate::clients::Operations;
+use crate::clients::{Effects, Operations};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::faults::{Hindered, Transfer};
@@ -83,6 +83,8 @@ pub struct SimWorld<'a, P: Program, S: Sink> {
     pub(crate) ready: VecDeque<(RunNanos, Event)>,
     /// Outputs of the present batch.
     pub(crate) held: Vec<Output<Msg<P>>>,
+    /// Room for the effects of a batch's entries.
+    pub(crate) effects: Effects,
     pub(crate) hash: Rolling,
     /// How many things have happened.
     pub(crate) happened: u64,
@@ -137,6 +139,7 @@ impl<'a, P: Program, S: Sink> SimWorld<'a, P, S> {
             hindered: Vec::new(),
             ready: VecDeque::new(),
             held: Vec::new(),
+            effects: Effects::new(),
             hash: Rolling::default(),
             happened: 0,
             happenings_max: u64::MAX,
@@ -365,7 +368,7 @@ fn new_node<P: Program>(program: &P, node: NodeId, seed: Seed) -> Node<P::Node> 
         before: None,
         work_planned: false,
         timer_at: u64::MAX,
-        requests: BTreeMap::new(),
+        requests: VecDeque::new(),
         last_request: 0,
         slowness_millionths: 1_000_000,
         work: draws(Purpose::Work),
