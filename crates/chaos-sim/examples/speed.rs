@@ -1,11 +1,13 @@
 //! How many seeds a minute: run by `scripts/sim-speed.sh`, which puts the lines into a table.
 //!
 //! ```text
-//! speed <what> <seconds> <threads>     what: clients, elections, partitions
+//! speed <what> <seconds> <threads>     what: clients, elections, partitions; `30x` instead of seconds: so many seeds
+//! speed digest <runs> <threads>        each seed once; says one word for all their histories
 //! speed double <runs> <threads>        each seed twice; says how many hashes differed
 //! speed sound <runs> <threads>         each seed once, checked while it runs; says how many convicted the sound node
 //! ```
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -60,13 +62,19 @@ fn processor_time() -> Duration {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, amount, threads] = arguments.as_slice() else { return Err("speed <what> <amount> <threads>".into()) };
-    let (amount, threads): (u64, u64) = (amount.parse()?, threads.parse()?);
+    let (amount, seeds_max): (u64, u64) = match amount.strip_suffix('x') {
+        Some(seeds) => (1_000_000, seeds.parse()?),
+        None => (amount.parse()?, u64::MAX),
+    };
+    let threads: u64 = threads.parse()?;
     match what.as_str() {
+        "digest" => return digest(amount, threads),
         "double" => return double(amount, threads),
         "sound" => return sound(amount, threads),
         _ => {}
     }
-    let (workload, properties) = of(what).ok_or("what: clients, partitions, elections, quiet, double or sound")?;
+    let (workload, properties) =
+        of(what).ok_or("what: clients, partitions, elections, quiet, digest, double or sound")?;
     let options = SimOptions { keep: Keep::Nothing, watching: Watching::For(properties), ..SimOptions::default() };
     let (seeds, sums) = (AtomicU64::new(0), [const { AtomicU64::new(0) }; 3]);
     let (begin, used) = (now(), processor_time());
@@ -75,8 +83,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for _ in 0..threads {
             scope.spawn(|| {
                 while now() < until {
-                    let seed = Seed(seeds.fetch_add(1, Ordering::Relaxed));
-                    let simulated = simulate(&workload, seed, &options).unwrap_or_else(|error| panic!("{error}"));
+                    let seed = seeds.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds_max {
+                        seeds.fetch_sub(1, Ordering::Relaxed);
+                        return;
+                    }
+                    let simulated = simulate(&workload, Seed(seed), &options).unwrap_or_else(|error| panic!("{error}"));
                     count(&simulated, &sums);
                 }
             });
@@ -134,6 +146,24 @@ fn each(runs: u64, threads: u64, one: impl Fn(u64) -> bool + Sync) -> u64 {
 
 fn one_of<T>(all: &[T], seed: u64) -> &T {
     &all[usize::try_from(seed % all.len() as u64).unwrap_or(0)]
+}
+
+/// Equal before and after a change that is to change nothing: of the histories themselves, unlike the hash over what happens.
+#[expect(clippy::print_stdout, reason = "it is what the script reads")]
+fn digest(runs: u64, threads: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let varied: Vec<Workload> = VARIED.into_iter().filter_map(of).map(|(workload, _)| workload).collect();
+    let options = SimOptions::default();
+    let (digest, hashes) = (AtomicU64::new(0), AtomicU64::new(0));
+    each(runs, threads, |seed| {
+        let simulated = simulate(one_of(&varied, seed), Seed(seed), &options).unwrap_or_else(|error| panic!("{error}"));
+        let mut hasher = DefaultHasher::new();
+        format!("{:?}", simulated.history.events).hash(&mut hasher);
+        digest.fetch_xor(hasher.finish(), Ordering::Relaxed);
+        hashes.fetch_xor(simulated.hash, Ordering::Relaxed);
+        true
+    });
+    println!("digest runs={runs} histories={:016x} hashes={:016x}", digest.into_inner(), hashes.into_inner());
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "it is what the script reads")]
