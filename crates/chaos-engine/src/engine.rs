@@ -157,7 +157,7 @@ impl Engine {
         let heartbeat = heartbeat.filter(|heartbeat| !heartbeat.is_zero()).unwrap_or(HEARTBEAT_UNKNOWN);
         let mut numbers = Numbers::default();
         let load = Loads::new(&workload.clients, workload.nodes, seed, &mut numbers);
-        let mut this = Self {
+        let this = Self {
             seed,
             nodes: workload.nodes,
             plan_name: workload.faults.name.clone(),
@@ -182,8 +182,7 @@ impl Engine {
             final_reads: None,
             numbers,
         };
-        this.due = this.next_due();
-        this
+        Self { due: this.next_due(), ..this }
     }
 
     /// The same for a run that accompanies something else and goes on until [`Event::Conclude`]: neither the plan's end nor the
