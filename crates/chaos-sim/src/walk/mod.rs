@@ -262,8 +262,8 @@ impl<'a, P: Program> Walk<'a, P> {
     fn any_change(&self, draws: &mut Draws) -> Option<Move> {
         let node = self.any_node(draws);
         let Walker { protocol, now, .. } = &self.nodes[node.index()];
-        let numbers = protocol.status(*now).members;
-        let numbers = numbers.iter().map(|member| member.number());
+        let going_by = protocol.status(*now).members;
+        let numbers = going_by.iter().map(|member| member.number());
         let mut members = numbers.fold(0_u16, |members, number| members | 1 << number.saturating_sub(1));
         for _ in 0..draws.pick(&[1, 1, 1, 2]) {
             members ^= 1 << below(self.nodes.len(), draws);
