@@ -128,6 +128,8 @@ struct Info {
 struct StreamState {
     first_seq: u64,
     last_seq: u64,
+    /// How many there are between these.
+    messages: Option<u64>,
 }
 
 impl Client for Nats {
@@ -250,7 +252,7 @@ impl Shared {
         }
         let mut values = Vec::new();
         let mut revision = None;
-        let (mut asked, mut read) = (0, 0);
+        let (mut asked, mut read, mut there) = (0, 0, 0);
         while read < count {
             while asked < count && asked - read < ASKED_AT_ONCE {
                 let question = json!({ "seq": state.first_seq + asked }).to_string();
@@ -259,12 +261,20 @@ impl Shared {
             }
             let (_, message) = session.answer().await.map_err(Trouble::Unknown)?;
             read += 1;
-            if let Some(message) = found(&message)?.filter(|message| message.subject == subject) {
+            let found = found(&message)?;
+            there += u64::from(found.is_some());
+            if let Some(message) = found.filter(|message| message.subject == subject) {
                 values.push(written(&message));
                 revision = revision.max(Some(Revision(message.seq)));
             }
         }
-        Ok(OpResult::Elements { values, revision })
+        // A deposed leader may not have what its successor counts.
+        match state.messages {
+            Some(messages) if there < messages => {
+                Err(Trouble::Unknown(format!("{there} of the stream's {messages} messages were found")))
+            }
+            Some(_) | None => Ok(OpResult::Elements { values, revision }),
+        }
     }
 
     async fn create_stream(&self, node: NodeId) -> Result<(), Trouble> {

@@ -12,6 +12,7 @@
 //!
 //! Refuses TLS and authentication: the nodes are in namespaces of a run.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::client::answer::shortened;
@@ -38,8 +39,8 @@ pub(crate) struct NatsSession {
     wire: Wire,
     inbox: String,
     requests: u64,
-    /// Answers that are still to come, those of requests that were broken off included.
-    awaited: u64,
+    /// The requests whose answers are still to come, those that were broken off included.
+    awaited: BTreeSet<u64>,
 }
 
 impl Session for NatsSession {
@@ -60,7 +61,7 @@ impl Session for NatsSession {
         loop {
             let line = wire.line().await?;
             match line.split_whitespace().next() {
-                Some("PONG") => return Ok(Self { wire, inbox, requests: 0, awaited: 0 }),
+                Some("PONG") => return Ok(Self { wire, inbox, requests: 0, awaited: BTreeSet::new() }),
                 Some("PING" | "INFO" | "+OK") => {}
                 _ => return Err(format!("an answer that makes no sense: `{}`", shortened(&line))),
             }
@@ -69,7 +70,7 @@ impl Session for NatsSession {
 
     fn is_usable(&mut self) -> bool {
         // Pings and topology come unasked, and are dealt with when the next answer is read.
-        self.awaited == 0 && self.wire.is_open()
+        self.awaited.is_empty() && self.wire.is_open()
     }
 }
 
@@ -93,8 +94,8 @@ impl NatsSession {
     /// Sends a request without waiting; its number.
     pub(super) async fn ask(&mut self, subject: &str, headers: &[(&str, &str)], body: &str) -> Result<u64, String> {
         self.requests += 1;
-        self.awaited += 1;
         let number = self.requests;
+        self.awaited.insert(number);
         let reply = format!("{}.{number}", self.inbox);
         let text = if headers.is_empty() {
             format!("PUB {subject} {reply} {}\r\n{body}\r\n", body.len())
@@ -107,7 +108,8 @@ impl NatsSession {
         Ok(number)
     }
 
-    /// Waits for the next answer; with the number of the request that it answers.
+    /// Waits for the next answer; with the number of the request that it answers. Each is answered once: of two nodes that both take
+    /// themselves for the leader, as after a heal, the first to answer counts, as it does for NATS' own clients.
     pub(super) async fn answer(&mut self) -> Result<(u64, Message), String> {
         loop {
             let line = self.wire.line().await?;
@@ -132,8 +134,9 @@ impl NatsSession {
             }
             bytes.truncate(whole);
             let payload = bytes.split_off(head);
-            self.awaited = self.awaited.saturating_sub(1);
-            return Ok((number, Message { status: status(&bytes), payload }));
+            if self.awaited.remove(&number) {
+                return Ok((number, Message { status: status(&bytes), payload }));
+            }
         }
     }
 }

@@ -18,6 +18,8 @@ use crate::client::trial::{
 enum Act {
     /// Answers with a payload.
     Say(String),
+    /// Answers with a payload, and again with another one.
+    Twice(String, String),
     /// Answers that nobody listens.
     NoResponders,
     /// Sends these bytes.
@@ -55,8 +57,10 @@ async fn act_out(stream: TcpStream, script: Vec<Act>) {
         };
         let mut payload = vec![0; length + 2];
         stream.read_exact(&mut payload).await.unwrap();
+        let said = |text: &str| format!("PING\r\nMSG {reply} 1 {}\r\n{text}\r\n", text.len());
         let answer = match acts.next() {
-            Some(Act::Say(text)) => format!("PING\r\nMSG {reply} 1 {}\r\n{text}\r\n", text.len()),
+            Some(Act::Say(text)) => said(&text),
+            Some(Act::Twice(one, other)) => said(&one) + &said(&other),
             Some(Act::NoResponders) => format!("HMSG {reply} 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n"),
             Some(Act::Raw(text)) => text.to_owned(),
             Some(Act::Cut) | None => return,
@@ -151,6 +155,32 @@ async fn a_set_is_read_as_a_whole_or_not_at_all() {
     let script = vec![info(), message("s.s", 1, "3"), refuse(10008)];
     assert_eq!(kind(&ends(elements(), script).await), "info");
     assert_eq!(kind(&ends(elements(), vec![say(r#"{"state":{"first_seq":1,"last_seq":400000}}"#)]).await), "info");
+}
+
+#[tokio::test]
+async fn two_leaders_that_answer_one_request_answer_no_other() {
+    let twice = |act| match act {
+        Act::Say(text) => Act::Twice(text, r#"{"error":{"code":404,"err_code":10037,"description":"no"}}"#.to_owned()),
+        Act::Twice(..) | Act::NoResponders | Act::Raw(_) | Act::Cut => act,
+    };
+    let info = say(r#"{"state":{"messages":3,"first_seq":1,"last_seq":3}}"#);
+    let script = vec![info.clone(), message("s.s", 1, "3"), message("s.s", 2, "4"), message("s.s", 3, "5")];
+    let set = ends(elements(), script.into_iter().map(twice).collect()).await;
+    let OpPhase::Ok(OpResult::Elements { values, .. }) = set else { panic!("{set:?}") };
+    assert_eq!(values, [Value(3), Value(4), Value(5)]);
+
+    // And on the session of one, the next question gets its own answer.
+    let written = |seq: u64| say(&format!(r#"{{"stream":"chaos","seq":{seq}}}"#));
+    let address = node([5, 6, 7].into_iter().map(|seq| twice(written(seq))).collect()).await;
+    let client = client("nats", &[address], &[]);
+    for seq in [5, 6, 7] {
+        let revision = Some(Revision(seq));
+        assert_eq!(invoke(&*client, write(seq)).await, OpPhase::Ok(OpResult::Written { revision }));
+    }
+
+    // What the stream counts and nobody finds is not what the set lacks.
+    let script = vec![info, message("s.s", 1, "3"), refuse(10037), message("s.s", 3, "5")];
+    assert_eq!(kind(&ends(elements(), script).await), "info");
 }
 
 #[tokio::test]
