@@ -8,6 +8,8 @@
 //!
 //! Refuses compressed batches: this client writes none.
 
+use std::time::SystemTime;
+
 /// A request or a response, for each its number and the version that is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Api {
@@ -190,16 +192,19 @@ const BEFORE_CHECKED: usize = 8 + 4 + 4 + 1 + 4;
 /// The only format of batches that is still written.
 const FORMAT: i8 = 2;
 
-/// A batch of one record without a key.
-pub(super) fn batch(value: &str) -> Vec<u8> {
+/// A batch of one record without a key, written at this time: a broker deletes what is older than a week, and looks half a minute after
+/// its start.
+pub(super) fn batch(value: &str, at: SystemTime) -> Vec<u8> {
     const NOBODY: i64 = -1;
+    let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let at = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     let zigzag = |value: usize| (value as u64) << 1;
     // Attributes, timestamp and offset within the batch, no key, the value, no headers.
     let mut record = Writer::default().i8(0).varint(0).varint(0).varint(1).varint(zigzag(value.len()));
     record.0.extend_from_slice(value.as_bytes());
     let record = record.varint(0);
     // Attributes, last offset, first and last timestamp, producer, its epoch and sequence, one record.
-    let mut checked = Writer::default().i16(0).i32(0).i64(0).i64(0).i64(NOBODY).i16(-1).i32(-1).i32(1);
+    let mut checked = Writer::default().i16(0).i32(0).i64(at).i64(at).i64(NOBODY).i16(-1).i32(-1).i32(1);
     checked = checked.varint(zigzag(record.0.len()));
     checked.0.extend_from_slice(&record.0);
     let length = i32::try_from(checked.0.len() + BEFORE_CHECKED - 12).expect("values are short");
@@ -262,6 +267,8 @@ fn read_batch(first_offset: i64, batch: &[u8], found: &mut Vec<(i64, Vec<u8>)>) 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -273,13 +280,16 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_a_torn_end_is_left_out() {
-        let bytes = [batch("7"), batch("88")].concat();
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(0x0102_0304_0506);
+        let bytes = [batch("7", at), batch("88", at)].concat();
         assert_eq!(records(&bytes).unwrap(), [(0, b"7".to_vec()), (0, b"88".to_vec())]);
-        let first = batch("7").len();
+        let first = batch("7", at).len();
         for cut in first..bytes.len() {
             assert_eq!(records(&bytes[..cut]).unwrap().len(), 1, "cut at {cut}");
         }
-        let mut flipped = batch("7");
+        let stamps = BEFORE_CHECKED + 2 + 4;
+        assert_eq!(bytes[stamps..stamps + 16], [0, 0, 1, 2, 3, 4, 5, 6, 0, 0, 1, 2, 3, 4, 5, 6], "first and last");
+        let mut flipped = batch("7", at);
         *flipped.last_mut().unwrap() ^= 1;
         assert!(records(&flipped).is_err());
     }

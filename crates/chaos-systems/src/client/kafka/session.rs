@@ -1,5 +1,7 @@
 //! A connection to one broker, and what it is asked.
 
+use std::time::SystemTime;
+
 use super::codec::{Api, Reader, Writer, batch, records};
 use crate::client::wire::{Session, Wire};
 
@@ -162,7 +164,7 @@ impl KafkaSession {
     pub(super) async fn produce(&mut self, topic: &str, value: &str) -> Result<Result<i64, Code>, String> {
         const ACKS_ALL: i16 = -1;
         let body = Writer::default().no_text().i16(ACKS_ALL).i32(BROKER_TIMEOUT_MS);
-        let body = body.list(1).text(topic).list(1).i32(0).bytes(&batch(value));
+        let body = body.list(1).text(topic).list(1).i32(0).bytes(&batch(value, SystemTime::now()));
         let response = self.call(Api::Produce, body).await?;
         let mut reader = one_partition(&response)?;
         let (code, offset) = (Code(reader.i16()?), reader.i64()?);

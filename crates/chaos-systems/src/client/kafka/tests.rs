@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use chaos_history::{Action, NodeId, OpPhase, OpResult, Revision, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -81,7 +82,7 @@ fn end(code: i16, offset: i64) -> Act {
 }
 
 fn fetched(code: i16, offset: i64, value: &str) -> Act {
-    let mut records = batch(value);
+    let mut records = batch(value, SystemTime::now());
     records[..8].copy_from_slice(&offset.to_be_bytes());
     let body = Writer::default().i32(0).i16(0).i32(0).list(1).text("r-k").list(1).i32(0).i16(code);
     Act::Say(body.i64(offset + 1).i64(offset + 1).i64(0).i32(-1).i32(-1).bytes(&records).0)
