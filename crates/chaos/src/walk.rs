@@ -142,10 +142,6 @@ impl Setting {
         let words = VARIED.iter().zip([batched, held_back, snapshots, changes]);
         Ok(Self { program, options, words: words.map(|(words, way)| words[usize::from(way)]).collect() })
     }
-
-    fn in_words(&self) -> String {
-        format!("{} nodes, {}", self.options.nodes, self.words.join(", "))
-    }
 }
 
 /// A violation, at the end of a way that is as short as could be made.
@@ -153,7 +149,6 @@ pub(crate) struct Found {
     /// The walk's seed.
     seed: Seed,
     nodes: usize,
-    setting: String,
     words: Vec<&'static str>,
     /// What is violated, by its name.
     pub(crate) property: &'static str,
@@ -222,7 +217,6 @@ fn shortened(seed: Seed, setting: &Setting, walked: &Walked) -> Option<Found> {
     Some(Found {
         seed,
         nodes: options.nodes,
-        setting: setting.in_words(),
         words: words.clone(),
         property: violation.property.name(),
         why: violation.why,
@@ -269,11 +263,11 @@ fn plainer(this: Move) -> Vec<Move> {
 
 fn text(search: &Search<'_>, found: Option<&Found>, walks: u64) -> String {
     let who = search.specimen.unwrap_or("the sound node");
-    let Some(Found { seed, setting, property, why, drawn, story, .. }) = found else {
+    let Some(Found { seed, nodes, words, property, why, drawn, story }) = found else {
         return format!("NOTHING FOUND  {walks} walks of {who}, {} steps each\n", search.steps);
     };
     let mut text = format!("FOUND  {property} is violated by {who}, in walk {walks} (seed {seed})\n  {why}\n");
-    text.push_str(&format!("  {setting}; {} of {drawn} moves are left\n\n", story.len()));
+    text.push_str(&format!("  {nodes} nodes, {}; {} of {drawn} moves are left\n\n", words.join(", "), story.len()));
     for (number, Told { what, effects }) in story.iter().enumerate() {
         text.push_str(&format!("{:4}  {what}\n", number + 1));
         for effect in effects {
@@ -284,7 +278,7 @@ fn text(search: &Search<'_>, found: Option<&Found>, walks: u64) -> String {
 }
 
 fn object(search: &Search<'_>, found: Option<&Found>, walks: u64) -> Value {
-    let found = found.map(|Found { seed, nodes, words, property, why, drawn, story, .. }| {
+    let found = found.map(|Found { seed, nodes, words, property, why, drawn, story }| {
         let moves: Vec<Value> =
             story.iter().map(|told| json!({ "what": told.what, "effects": told.effects })).collect();
         json!({
