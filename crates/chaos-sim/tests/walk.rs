@@ -10,6 +10,19 @@ fn program(specimen: Option<&str>, nodes: usize) -> RaftProgram {
     RaftProgram::new(&options, nodes).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The same without what holds elections back, and so without leases.
+fn eager(specimen: Option<&str>, nodes: usize, arguments: &[&str]) -> RaftProgram {
+    let options = RaftOptions {
+        specimen: specimen.map(str::to_owned),
+        pre_vote: false,
+        stickiness: false,
+        lease_reads: false,
+        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        ..RaftOptions::default()
+    };
+    RaftProgram::new(&options, nodes).unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// Which properties so many walks find violated.
 fn convicted_of(specimen: &str, options: &WalkOptions, walks: u64) -> Vec<WalkProperty> {
     let program = program(Some(specimen), options.nodes);
@@ -78,15 +91,7 @@ fn a_walk_can_be_gone_again_by_its_moves_and_told() {
 #[test]
 fn figure_8_is_found_where_entries_travel_one_by_one_and_only_there() {
     let convicted = |batch_entries: &str, specimen: Option<&str>| {
-        let options = RaftOptions {
-            specimen: specimen.map(str::to_owned),
-            pre_vote: false,
-            stickiness: false,
-            lease_reads: false,
-            arguments: vec!["--batch-entries".to_owned(), batch_entries.to_owned()],
-            ..RaftOptions::default()
-        };
-        let program = RaftProgram::new(&options, 3).unwrap();
+        let program = eager(specimen, 3, &["--batch-entries", batch_entries]);
         let walks = WalkOptions { steps: 6_000, ..WalkOptions::default() };
         (0..120).filter(|seed| walk(&program, Seed(*seed), &walks).violation.is_some()).count()
     };
@@ -118,15 +123,7 @@ fn what_rests_on_time_is_not_held_against_a_walk() {
 #[test]
 fn reads_changes_of_members_and_snapshots_bring_their_own_mistakes_to_light() {
     let convicted = |specimen: Option<&str>, nodes: usize, change: u32, arguments: &[&str]| {
-        let options = RaftOptions {
-            specimen: specimen.map(str::to_owned),
-            pre_vote: false,
-            stickiness: false,
-            lease_reads: false,
-            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-            ..RaftOptions::default()
-        };
-        let program = RaftProgram::new(&options, nodes).unwrap();
+        let program = eager(specimen, nodes, arguments);
         let walks = WalkOptions { nodes, change, steps: 6_000, ..WalkOptions::default() };
         let mut found: Vec<_> = (0..80)
             .filter_map(|seed| walk(&program, Seed(seed), &walks).violation)
